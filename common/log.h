@@ -1,0 +1,27 @@
+/* One logfmt line an event, to stderr (the journal keeps the rest).
+ *
+ *   log_info("node online", "node=%s pipe=%u", id, pipe);
+ *   → 2026-01-02T03:04:05.678Z info "node online" node=… pipe=7
+ *
+ * Libraries don't log; the owner of an operation logs its end once. Control characters
+ * in values are replaced, so one call is one line. Any thread. */
+#ifndef COMMON_LOG_H
+#define COMMON_LOG_H
+
+#include <stdbool.h>
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+/* "debug", "info", "warn" or "error"; false and no change for anything else. */
+bool log_level_parse(const char *name, enum log_level *ret_level);
+void log_level_set(enum log_level level);
+
+void log_write(enum log_level level, const char *event, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
+#define log_info(...)  log_write(LOG_INFO, __VA_ARGS__)
+#define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__)
+#define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
+
+#endif

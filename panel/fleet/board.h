@@ -1,0 +1,48 @@
+/* The board: what is known right now of each node, written by the fleet loop and read by HTTP.
+ *
+ * Any thread. Every change raises board_version(), which ETags of node-dependent answers carry. */
+#ifndef PANEL_FLEET_BOARD_H
+#define PANEL_FLEET_BOARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+enum node_status { NODE_UNCONFIGURED, NODE_ONLINE, NODE_SUSPECT, NODE_OFFLINE, NODE_MAINTENANCE };
+
+struct node_live {
+    enum node_status status;
+    int64_t last_seen;      /* wall ms; 0: never since the panel started */
+    char agent_version[32]; /* "" unknown */
+    bool docker_up;
+    char docker_version[32];
+    char docker_error[128];
+    bool has_usage;
+    uint64_t memory_used_mib;
+    uint64_t disk_used_mib;
+    uint32_t cpu_permille;
+    uint32_t load1_permille;
+    uint64_t uptime_seconds;
+    uint32_t orphans; /* containers with our label that the store doesn't know */
+};
+
+struct board;
+
+int board_create(struct board **ret_board, struct err *err);
+void board_destroy(struct board *board);
+
+/* false, and an Unconfigured live, when the node isn't on the board. */
+bool board_get(struct board *board, const char *node_id, struct node_live *ret_live);
+int board_put(struct board *board, const char *node_id, const struct node_live *live,
+              struct err *err);
+void board_remove(struct board *board, const char *node_id);
+
+uint64_t board_version(struct board *board);
+/* Rises only when a node's status does, for answers that show nothing else. */
+uint64_t board_status_version(struct board *board);
+
+/* The wire's word, e.g. "Online". */
+const char *node_status_name(enum node_status status);
+
+#endif

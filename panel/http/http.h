@@ -1,0 +1,94 @@
+/* The HTTP face: libmicrohttpd, its traps, and one request at a time to a handler.
+ *
+ * This room knows sockets, headers, limits and deadlines; it doesn't know the API. A handler is
+ * called when the whole body is there, on one of the pool's threads, and must not block. It
+ * answers with http_req_answer(), at once or later from any thread: every request is answered
+ * exactly once, and the server gives up on a request past its route's deadline with 503.
+ * Only server.c includes microhttpd.h. */
+#ifndef PANEL_HTTP_HTTP_H
+#define PANEL_HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/strbuf.h"
+
+struct http_req;
+struct http_server;
+
+enum http_method { HTTP_GET, HTTP_POST, HTTP_DELETE, HTTP_PATCH, HTTP_PUT, HTTP_OTHER };
+
+#define HTTP_REQUEST_ID_SIZE 65
+
+/* What the API decides from the head of a request, before its body is read. */
+struct http_verdict {
+    int refuse_status; /* 0: go on; else answer this now and close */
+    size_t max_body;   /* bytes; more is 413 */
+    uint32_t deadline_ms; /* from the end of the body to the answer */
+    void *route;       /* handed to the handler by http_req_route() */
+};
+
+struct http_app {
+    /* Head is complete. When it refuses it has filled body with the answer's JSON. Pool thread. */
+    void (*admit)(void *arg, struct http_req *req, struct http_verdict *verdict,
+                  struct strbuf *body);
+    /* Body is complete. Pool thread. */
+    void (*handle)(void *arg, struct http_req *req);
+    /* JSON for an error that the server itself found. Any thread. */
+    void (*describe)(void *arg, struct http_req *req, int status, const char *code,
+                     const char *sentence, struct strbuf *body);
+    void *arg;
+};
+
+struct http_settings {
+    const char *address; /* IP literal */
+    uint16_t port;       /* 0: the system picks */
+    const char *tls_cert_pem; /* both, or both NULL */
+    const char *tls_key_pem;
+    uint32_t threads;         /* 0: one a core */
+    uint32_t max_connections;
+    uint32_t head_timeout_ms; /* from the first byte (or accept) to the whole head */
+    uint32_t body_timeout_ms; /* from the head to the whole body */
+    uint32_t idle_timeout_ms;
+};
+
+int http_server_start(const struct http_settings *settings, const struct http_app *app,
+                      struct http_server **ret_server, struct err *err);
+uint16_t http_server_port(const struct http_server *server);
+/* New requests get 503 from now on; waits for those under way up to grace_ms, then ends them. */
+void http_server_stop(struct http_server *server, uint32_t grace_ms);
+
+/* --- in admit and handle ------------------------------------------------------------------ */
+
+enum http_method http_req_method(const struct http_req *req);
+/* Path of the request line, percent-decoded by us, NUL-free; what can't be decoded was refused. */
+const char *http_req_path(const struct http_req *req);
+/* One query parameter, decoded; NULL when absent. first of duplicates. */
+const char *http_req_query(const struct http_req *req, const char *name);
+/* Raw query text after '?', "" when none. */
+const char *http_req_query_text(const struct http_req *req);
+/* A header; NULL when absent. */
+const char *http_req_header(const struct http_req *req, const char *name);
+const char *http_req_id(const struct http_req *req);
+const char *http_req_body(const struct http_req *req, size_t *ret_len);
+void *http_req_route(const struct http_req *req);
+/* A place for the API to keep what it made of the request; free_fn is called with the request. */
+void http_req_keep(struct http_req *req, void *data, void (*free_fn)(void *data));
+void *http_req_kept(const struct http_req *req);
+
+/* --- answering ------------------------------------------------------------------------------ */
+
+/* Add a header to the answer, before answering. Copies. Without memory the answer becomes 500. */
+void http_req_add_header(struct http_req *req, const char *name, const char *value);
+
+/* The handler will answer after it has returned: suspends the connection. Call before handing
+ * the request to another thread; from then on the request stays valid until answered. */
+void http_req_defer(struct http_req *req);
+
+/* Answer. body (taken; malloc'ed, may be NULL when out of memory: then a plain 500 goes out) is
+ * JSON text of len bytes. Any thread, once a request; after a deadline passed it is dropped. */
+void http_req_answer(struct http_req *req, int status, char *take_body, size_t len);
+
+#endif

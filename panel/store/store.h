@@ -1,0 +1,352 @@
+/* The store: everything the panel must not forget, in the domain's words.
+ *
+ * Writes go through one thread. store_submit() queues a change; the writer runs what has
+ * gathered as one transaction, each change in a savepoint of its own, commits with an fsync,
+ * and only then calls each change's done(). So whoever is told of success may tell the world.
+ * Reads run on the caller's thread, on a read-only connection of that thread's own, and see
+ * what has been committed. Nothing outside panel/store knows SQL.
+ *
+ * Texts given to write functions are copied into the database; texts in rows handed to
+ * callbacks live until the callback returns. */
+#ifndef PANEL_STORE_STORE_H
+#define PANEL_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/crypto.h"
+#include "common/err.h"
+#include "common/mailbox.h"
+
+struct store;
+struct store_tx; /* the writer's open transaction; only inside apply() */
+
+/* Opens or creates DIR/panel.db, migrates it, starts the writer. Refuses a database written by
+ * a newer version. on_fatal is called, on the writer's thread, when a commit ended in an I/O
+ * error: its outcome is unknown and nothing more may be written; the program should exit. */
+int store_open(const char *dir, void (*on_fatal)(const struct err *err), struct store **ret_store,
+               struct err *err);
+
+/* Finishes what is queued, then closes. Other threads must have ended their reads. */
+void store_close(struct store *store);
+
+/* --- writing ---------------------------------------------------------------------------- */
+
+/* One queued change; embed it, first, in what the change needs. The submitter owns it again when
+ * done() runs. Neither function may block or submit and wait. */
+struct store_change {
+    struct mail mail; /* private */
+    struct err error; /* private */
+    /* On the writer's thread, inside the transaction. -1 undoes this change alone. May be run
+     * again, when the transaction has to be repeated without a change that broke it. */
+    int (*apply)(struct store_change *change, struct store_tx *tx, struct err *err);
+    /* On the writer's thread, after the commit (err NULL) or with what went wrong. */
+    void (*done)(struct store_change *change, const struct err *err);
+};
+
+/* Queue a change; done() will be called exactly once. ERR_BUSY when the queue is full or the
+ * store is closing: then done() is not called. Any thread. */
+int store_submit(struct store *store, struct store_change *change, struct err *err);
+
+/* --- versions: what ETags are made from ---------------------------------------------------- */
+
+enum store_table { STORE_USERS, STORE_NODES, STORE_IMAGES, STORE_INSTANCES, STORE_TABLES };
+
+/* A number that rises after each commit that touched the table. Any thread. */
+uint64_t store_version(const struct store *store, enum store_table table);
+
+/* --- paging -------------------------------------------------------------------------------- */
+
+/* Rows come in order of creation. */
+struct store_page {
+    int64_t after;  /* in: sequence number to start behind; 0: from the start */
+    uint32_t limit; /* in: most rows; 0: all */
+    int64_t next;   /* out: value of after for the next page; 0: this was the last */
+};
+
+/* --- meta ---------------------------------------------------------------------------------- */
+
+struct store_identity {
+    char panel_id[CRYPTO_UUID_SIZE];
+    uint64_t epoch; /* risen by store_open() */
+};
+const struct store_identity *store_identity(const struct store *store);
+
+/* --- API keys ------------------------------------------------------------------------------ */
+
+#define API_KEY_ID_SIZE 17
+
+struct api_key {
+    char id[API_KEY_ID_SIZE];
+    int64_t expires_at; /* wall ms; 0: never */
+};
+
+/* Find a live key (neither revoked nor expired) by the SHA-256 of its text.
+ * 1 found, 0 not, -1 err. Reader. */
+int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
+                   struct api_key *ret_key, struct err *err);
+/* Inside apply(). The name is for people and need not be unique. */
+int store_key_create(struct store_tx *tx, const char *name, const uint8_t hash[CRYPTO_HASH_BYTES],
+                     struct err *err);
+
+/* --- users --------------------------------------------------------------------------------- */
+
+struct user {
+    const char *id;
+    const char *username;
+    const char *email;
+    bool admin;
+    int64_t created_at; /* wall ms */
+};
+typedef int (*store_user_fn)(const struct user *user, void *arg, struct err *err);
+
+enum user_key { USER_BY_ID, USER_BY_USERNAME, USER_BY_EMAIL };
+
+/* Reader. 1 found (fn was called), 0 not, -1 err or fn returned -1. */
+int store_user_get(struct store *store, enum user_key by, const char *value, store_user_fn fn,
+                   void *arg, struct err *err);
+/* Reader. fn returning -1 stops the walk. */
+int store_user_list(struct store *store, struct store_page *page, store_user_fn fn, void *arg,
+                    struct err *err);
+/* Inside apply(). ERR_CONFLICT "user_exists" with the field at fault (username, email, userId). */
+int store_user_create(struct store_tx *tx, const struct user *user, const char *password_hash,
+                      struct err *err);
+
+/* --- nodes --------------------------------------------------------------------------------- */
+
+struct node {
+    const char *id;
+    const char *name;
+    const char *tags;
+    const char *ram;
+    const char *disk;
+    const char *processor;
+    const char *address;
+    const char *port; /* as given; digits 1–65535 */
+    bool joined;
+    int64_t created_at;
+    int64_t last_seen; /* wall ms as last stored; the board knows better while the panel runs */
+    const char *agent_version;  /* "" before the first contact */
+    const char *docker_version; /* "" before the first contact */
+    uint64_t capacity_memory_mib; /* what the agent measured; 0: unknown */
+    uint32_t capacity_cpus;
+    uint64_t capacity_disk_mib;
+    uint64_t allocated_memory_mib; /* sums over its instances, those being deleted included */
+    int64_t allocated_cpu_milli;
+    uint32_t instances; /* likewise */
+};
+typedef int (*store_node_fn)(const struct node *node, void *arg, struct err *err);
+
+int store_node_get(struct store *store, const char *id, store_node_fn fn, void *arg,
+                   struct err *err);
+int store_node_list(struct store *store, struct store_page *page, store_node_fn fn, void *arg,
+                    struct err *err);
+
+/* Inside apply(). Only the wire's own strings, id and created_at are read from node.
+ * join_key: see join_token.h; valid until join_expires_at (wall ms). */
+int store_node_create(struct store_tx *tx, const struct node *node,
+                      const uint8_t join_key[CRYPTO_HASH_BYTES], int64_t join_expires_at,
+                      struct err *err);
+
+/* Inside apply(). ERR_NOT_FOUND "node_not_found"; ERR_CONFLICT "node_has_instances" (msg says how
+ * many) unless force, which deletes the rows of its instances too. */
+int store_node_delete(struct store_tx *tx, const char *id, bool force, struct err *err);
+
+/* What a join needs. Reader. 1 found, 0 no node or no token outstanding, -1 err. */
+struct node_join {
+    uint8_t key[CRYPTO_HASH_BYTES];
+    int64_t expires_at;
+    char used_by[CRYPTO_HEX_LEN + 1]; /* digest of the request that used it; "" when unused */
+    char address[256];
+    char port[8];
+};
+int store_node_join_get(struct store *store, const char *node_id, struct node_join *ret_join,
+                        struct err *err);
+/* Inside apply(). Marks the token used by that request and the node joined; ERR_CONFLICT
+ * "token_used" when another request has used it, ERR_NOT_FOUND when there is none. */
+int store_node_join_use(struct store_tx *tx, const char *node_id, const char *request_digest,
+                        struct err *err);
+
+/* Inside apply(): what the fleet learnt. */
+struct node_facts {
+    const char *id;
+    int64_t last_seen;
+    const char *agent_version;
+    const char *docker_version;
+    uint64_t capacity_memory_mib;
+    uint32_t capacity_cpus;
+    uint64_t capacity_disk_mib;
+};
+int store_node_observe(struct store_tx *tx, const struct node_facts *facts, struct err *err);
+
+/* --- images (templates) ------------------------------------------------------------------------ */
+
+struct image {
+    const char *id;
+    const char *name;
+    const char *body; /* the whole template as JSON text, as the wire shows it */
+};
+typedef int (*store_image_fn)(const struct image *image, void *arg, struct err *err);
+
+int store_image_list(struct store *store, struct store_page *page, store_image_fn fn, void *arg,
+                     struct err *err);
+/* 1 found, 0 not. By exact name; names are unique. */
+int store_image_find(struct store *store, const char *name, store_image_fn fn, void *arg,
+                     struct err *err);
+/* Inside apply(). ERR_CONFLICT "image_exists" (field Name or Id). */
+int store_image_create(struct store_tx *tx, const struct image *image, struct err *err);
+/* Inside apply(). ERR_NOT_FOUND "image_not_found". Instances keep their own copy of the template. */
+int store_image_delete(struct store_tx *tx, const char *id, struct err *err);
+
+/* --- instances ----------------------------------------------------------------------------------- */
+
+enum instance_phase { PHASE_INSTALLING, PHASE_READY, PHASE_FAILED, PHASE_DELETING };
+
+/* What a node was last heard to say of it; numbers are the protocol's (wire.Observed). */
+enum instance_observed {
+    OBSERVED_NOTHING = 0, /* no word yet */
+    OBSERVED_ABSENT,
+    OBSERVED_PULLING,
+    OBSERVED_CREATING,
+    OBSERVED_STARTING,
+    OBSERVED_RUNNING,
+    OBSERVED_STOPPING,
+    OBSERVED_STOPPED,
+    OBSERVED_FAILED,
+    OBSERVED_REMOVING,
+    OBSERVED_REMOVED,
+};
+
+struct port_mapping {
+    uint16_t container_port;
+    uint16_t host_port;
+    bool tcp;
+    bool udp;
+};
+
+struct instance {
+    /* set by the deploy */
+    const char *id;
+    const char *name;
+    const char *user_id;
+    const char *node_id;
+    const char *image;      /* Docker reference */
+    const char *alt_images; /* JSON array text */
+    uint64_t memory_mib;
+    int64_t cpu_milli;    /* thousandths of a core */
+    uint64_t disk_mib;    /* 0: none asked for */
+    const char *ports;    /* canonical text, "8080:18080,9000:19000/udp" */
+    uint16_t primary_port; /* host port */
+    const char *env;       /* JSON array text of K=V: what the container gets */
+    const char *cmd;       /* JSON array text; "[]": the image's own */
+    const char *variables; /* JSON object text */
+    const char *stop_command; /* template's; "" when none */
+    const char *mount_path;
+    const char *template; /* JSON text, or NULL */
+    int64_t created_at;
+    /* desired */
+    uint64_t generation; /* rises with every change of what is wanted */
+    bool suspended;
+    enum instance_phase phase;
+    int64_t phase_since; /* wall ms */
+    /* observed */
+    enum instance_observed observed;
+    const char *container_id; /* "" when there is none */
+    const char *error_code;   /* "" when there is none */
+    const char *error_message;
+    uint32_t progress_percent;
+    int64_t updated_at;
+    /* joined in from its node, for reading */
+    const char *node_name;
+    const char *node_address;
+    const char *node_port;
+};
+typedef int (*store_instance_fn)(const struct instance *instance, void *arg, struct err *err);
+
+/* Readers. Those being deleted are not seen, but by store_instance_scan(). 1 found, 0 not. */
+int store_instance_get(struct store *store, const char *id, store_instance_fn fn, void *arg,
+                       struct err *err);
+/* user_id NULL: of all users. */
+int store_instance_list(struct store *store, const char *user_id, struct store_page *page,
+                        store_instance_fn fn, void *arg, struct err *err);
+/* All, DELETING ones included; of one node, or id not NULL: that one alone. For the fleet. */
+int store_instance_scan(struct store *store, const char *node_id, const char *id,
+                        store_instance_fn fn, void *arg, struct err *err);
+
+struct instance_new {
+    struct instance row; /* ports and primary_port are filled in by the create */
+    const struct port_mapping *ports;
+    size_t port_count;
+    uint16_t primary_asked; /* 0: the first mapping's host port */
+    double memory_overcommit; /* 1.0: the node's memory and no more */
+    uint16_t auto_port_first; /* host port 0 in ports picks from here … */
+    uint16_t auto_port_last;  /* … to here */
+};
+
+/* Inside apply(). Checks, and reserves, all that must hold: user and node exist (ERR_NOT_FOUND
+ * user_not_found, node_not_found), host ports are free on the node (ERR_CONFLICT port_taken: says
+ * the port and who has it), the memory is there (ERR_CONFLICT insufficient_memory: says how much
+ * is left), primary is one of the ports. The environment's PRIMARY_PORT depends on picked ports,
+ * so row.env must be made by finish_env, called with the final mappings; its result lives
+ * until the call returns. Phase is INSTALLING, generation 1. */
+int store_instance_create(struct store_tx *tx, struct instance_new *create,
+                          int (*finish_env)(void *arg, const struct instance *row,
+                                            const char **ret_env_json, struct err *err),
+                          void *arg, struct err *err);
+
+/* Inside apply(), each ERR_NOT_FOUND "instance_not_found" when it isn't there or is being
+ * deleted. All raise the generation where they change anything. */
+int store_instance_delete(struct store_tx *tx, const char *id, struct err *err); /* → DELETING */
+int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, struct err *err);
+/* FAILED → INSTALLING; ERR_CONFLICT "not_failed" otherwise. */
+int store_instance_retry(struct store_tx *tx, const char *id, struct err *err);
+
+/* Inside apply(): what the fleet saw or concluded. Written only while generation still is the
+ * row's; returns 0 also when it isn't (the newer intent will be looked at by itself). */
+struct instance_facts {
+    const char *id;
+    uint64_t generation;
+    enum instance_phase phase;
+    enum instance_observed observed;
+    const char *container_id;
+    const char *error_code;
+    const char *error_message;
+    uint32_t progress_percent;
+};
+int store_instance_observe(struct store_tx *tx, const struct instance_facts *facts,
+                           struct err *err);
+/* Inside apply(): nothing is left on its node; forget it and free its ports. */
+int store_instance_forget(struct store_tx *tx, const char *id, struct err *err);
+
+/* --- idempotency ----------------------------------------------------------------------------------- */
+
+#define IDEMPOTENCY_KEY_MAX 200
+
+struct answer {
+    int status;
+    char *body; /* JSON text, owned by whoever owns the struct */
+    /* An instance id when the first answer still waits for the fleet; "" otherwise. */
+    char waits_for[40];
+};
+
+/* Look for the first answer. scope is the API key's id; digest covers method, path and body.
+ * 1: found, ret_answer filled (free .body); 0: not; -1: ERR_CONFLICT "idempotency_key_reused"
+ * when the digest differs. The _tx form is for inside apply(). */
+int store_answer_find(struct store *store, const char *scope, const char *key,
+                      const char digest[CRYPTO_HEX_LEN + 1], struct answer *ret_answer,
+                      struct err *err);
+int store_answer_find_tx(struct store_tx *tx, const char *scope, const char *key,
+                         const char digest[CRYPTO_HEX_LEN + 1], struct answer *ret_answer,
+                         struct err *err);
+/* Inside apply(): remember (or replace) the answer for 24 h. */
+int store_answer_save(struct store_tx *tx, const char *scope, const char *key,
+                      const char digest[CRYPTO_HEX_LEN + 1], const struct answer *answer,
+                      struct err *err);
+
+/* --- inside one change ------------------------------------------------------------------------------ */
+
+/* Undo what this change did so far and go on, e.g. to remember a refusal. Inside apply(). */
+int store_tx_undo(struct store_tx *tx, struct err *err);
+
+#endif
