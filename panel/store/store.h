@@ -125,6 +125,7 @@ struct node {
     const char *address;
     const char *port; /* as given; digits 1–65535 */
     bool joined;
+    bool deleted; /* only store_node_scan() shows such */
     int64_t created_at;
     int64_t last_seen; /* wall ms as last stored; the board knows better while the panel runs */
     const char *agent_version;  /* "" before the first contact */
@@ -150,8 +151,14 @@ int store_node_create(struct store_tx *tx, const struct node *node,
                       struct err *err);
 
 /* Inside apply(). ERR_NOT_FOUND "node_not_found"; ERR_CONFLICT "node_has_instances" (msg says how
- * many) unless force, which deletes the rows of its instances too. */
+ * many) unless force: then its instances become DELETING and the node leaves every list at once,
+ * but the fleet keeps working on it until the last of them is gone. */
 int store_node_delete(struct store_tx *tx, const char *id, bool force, struct err *err);
+/* Inside apply(): forget a deleted node that has no instances left; 0 also when it still has. */
+int store_node_forget(struct store_tx *tx, const char *id, struct err *err);
+/* Every node the fleet must talk to: all that joined, deleted ones with instances left included. */
+int store_node_scan(struct store *store, const char *id, store_node_fn fn, void *arg,
+                    struct err *err);
 
 /* What a join needs. Reader. 1 found, 0 no node or no token outstanding, -1 err. */
 struct node_join {

@@ -1,0 +1,42 @@
+/* The REST API: from a request to the store and the fleet, and back as JSON.
+ *
+ * docs/openapi.yaml is its description; the table in routes.c its list of routes, each with the
+ * permission it needs (none given: denied). Handlers run on HTTP threads and never block: reads
+ * answer at once, changes answer from the store writer's done(), waits from the fleet's thread. */
+#ifndef PANEL_API_API_H
+#define PANEL_API_API_H
+
+#include <stdint.h>
+
+#include "common/err.h"
+#include "panel/auth/password.h"
+#include "panel/fleet/fleet.h"
+#include "panel/http/http.h"
+#include "panel/pki/ca.h"
+#include "panel/store/store.h"
+
+struct api;
+
+struct api_settings {
+    double memory_overcommit;
+    uint16_t auto_port_first;
+    uint16_t auto_port_last;
+    const char *public_url; /* what joinCommand tells agents; NULL: from the request's Host */
+};
+
+struct api_rooms {
+    struct store *store;
+    struct fleet *fleet;
+    struct ca *ca;
+    struct password_pool *passwords;
+};
+
+/* rooms must outlive the api; settings are copied. */
+int api_create(const struct api_rooms *rooms, const struct api_settings *settings,
+               struct api **ret_api, struct err *err);
+/* After the HTTP server has stopped. */
+void api_destroy(struct api *api);
+
+struct http_app api_http_app(struct api *api);
+
+#endif

@@ -1,0 +1,18 @@
+/* API keys as text: "panel_" + 30 random base62 + 6 base62 of checksum, 42 characters.
+ * The store keeps only their SHA-256. Any thread. */
+#ifndef PANEL_AUTH_API_KEY_H
+#define PANEL_AUTH_API_KEY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/crypto.h"
+
+#define API_KEY_LEN 42
+
+void api_key_generate(char out[API_KEY_LEN + 1]);
+/* Form and checksum: tells a typing error, proves nothing. */
+bool api_key_is_well_formed(const char *text);
+void api_key_digest(const char *text, uint8_t out[CRYPTO_HASH_BYTES]);
+
+#endif
