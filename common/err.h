@@ -15,11 +15,11 @@ enum err_code {
     ERR_CONFLICT,     /* it is taken */
     ERR_UNAUTHORIZED, /* no or a wrong proof of identity */
     ERR_TOO_LARGE,
-    ERR_BUSY,        /* a queue is full or we are shutting down; try again */
-    ERR_OFFLINE,     /* the node does not answer */
-    ERR_TIMEOUT,     /* outcome unknown */
-    ERR_PROTOCOL,    /* the peer broke the rules */
-    ERR_IO,          /* os_errno says more */
+    ERR_BUSY,     /* a queue is full or we are shutting down; try again */
+    ERR_OFFLINE,  /* the node does not answer */
+    ERR_TIMEOUT,  /* outcome unknown */
+    ERR_PROTOCOL, /* the peer broke the rules */
+    ERR_IO,       /* os_errno says more */
     ERR_NO_MEMORY,
     ERR_INTERNAL,
 };

@@ -121,8 +121,7 @@ static int set_serial(mbedtls_x509write_cert *crt)
 /* mbedTLS 2.28 has no call for extended key usage: SEQUENCE OF one OID, written by hand. */
 static int set_extended_usage(mbedtls_x509write_cert *crt, enum pki_role role)
 {
-    const char *oid =
-        role == PKI_SERVER ? MBEDTLS_OID_SERVER_AUTH : MBEDTLS_OID_CLIENT_AUTH;
+    const char *oid = role == PKI_SERVER ? MBEDTLS_OID_SERVER_AUTH : MBEDTLS_OID_CLIENT_AUTH;
     size_t oid_len = role == PKI_SERVER ? MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)
                                         : MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH);
     unsigned char der[32];
@@ -133,8 +132,7 @@ static int set_extended_usage(mbedtls_x509write_cert *crt, enum pki_role role)
     int head = mbedtls_asn1_write_len(&p, der, (size_t)len);
     if (head < 0)
         return head;
-    int tag =
-        mbedtls_asn1_write_tag(&p, der, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE);
+    int tag = mbedtls_asn1_write_tag(&p, der, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE);
     if (tag < 0)
         return tag;
     return mbedtls_x509write_crt_set_extension(crt, MBEDTLS_OID_EXTENDED_KEY_USAGE,
@@ -161,7 +159,8 @@ static int set_dns_name(mbedtls_x509write_cert *crt, const char *name)
 
 static int set_role(mbedtls_x509write_cert *crt, enum pki_role role, const char *name)
 {
-    int rc = mbedtls_x509write_crt_set_basic_constraints(crt, role == PKI_CA, role == PKI_CA ? 0 : -1);
+    int rc =
+        mbedtls_x509write_crt_set_basic_constraints(crt, role == PKI_CA, role == PKI_CA ? 0 : -1);
     if (!rc && role == PKI_CA)
         return mbedtls_x509write_crt_set_key_usage(crt, MBEDTLS_X509_KU_KEY_CERT_SIGN |
                                                             MBEDTLS_X509_KU_CRL_SIGN);

@@ -10,9 +10,9 @@
 
 #include "common/crypto.h"
 
-#define JOIN_SECRET_LEN     43
-#define JOIN_TOKEN_SIZE     128
-#define JOIN_TOKEN_LIFE_MS  (60LL * 60 * 1000)
+#define JOIN_SECRET_LEN    43
+#define JOIN_TOKEN_SIZE    128
+#define JOIN_TOKEN_LIFE_MS (60LL * 60 * 1000)
 
 /* A new token for the node and the key that the store keeps. */
 void join_token_create(const char *node_id, char out_token[JOIN_TOKEN_SIZE],

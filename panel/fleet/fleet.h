@@ -24,6 +24,8 @@ struct fleet_settings {
 /* The store and ca must outlive the fleet. */
 int fleet_create(struct store *store, struct ca *ca, const struct fleet_settings *settings,
                  struct fleet **ret_fleet, struct err *err);
+/* Every waiting call ends with FLEET_CLOSED, now and from now on: before HTTP is stopped. */
+void fleet_end_waits(struct fleet *fleet);
 /* Ends the loop; waiting calls are ended with FLEET_WAIT_CLOSED. */
 void fleet_destroy(struct fleet *fleet);
 
@@ -49,8 +51,7 @@ enum fleet_outcome {
 /* Notice the instance, then call fn once, on the fleet's thread, when the goal has been reached
  * and committed or can't be waited for. fn must not block. On -1 fn is not called. */
 int fleet_wait_instance(struct fleet *fleet, const char *instance_id, enum fleet_goal goal,
-                        uint32_t timeout_ms,
-                        void (*fn)(void *arg, enum fleet_outcome outcome), void *arg,
-                        struct err *err);
+                        uint32_t timeout_ms, void (*fn)(void *arg, enum fleet_outcome outcome),
+                        void *arg, struct err *err);
 
 #endif

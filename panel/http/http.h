@@ -24,10 +24,10 @@ enum http_method { HTTP_GET, HTTP_POST, HTTP_DELETE, HTTP_PATCH, HTTP_PUT, HTTP_
 
 /* What the API decides from the head of a request, before its body is read. */
 struct http_verdict {
-    int refuse_status; /* 0: go on; else answer this now and close */
-    size_t max_body;   /* bytes; more is 413 */
+    int refuse_status;    /* 0: go on; else answer this now and close */
+    size_t max_body;      /* bytes; more is 413 */
     uint32_t deadline_ms; /* from the end of the body to the answer */
-    void *route;       /* handed to the handler by http_req_route() */
+    void *route;          /* handed to the handler by http_req_route() */
 };
 
 struct http_app {
@@ -43,11 +43,11 @@ struct http_app {
 };
 
 struct http_settings {
-    const char *address; /* IP literal */
-    uint16_t port;       /* 0: the system picks */
+    const char *address;      /* IP literal */
+    uint16_t port;            /* 0: the system picks */
     const char *tls_cert_pem; /* both, or both NULL */
     const char *tls_key_pem;
-    uint32_t threads;         /* 0: one a core */
+    uint32_t threads; /* 0: one a core */
     uint32_t max_connections;
     uint32_t head_timeout_ms; /* from the first byte (or accept) to the whole head */
     uint32_t body_timeout_ms; /* from the head to the whole body */
@@ -69,11 +69,16 @@ const char *http_req_path(const struct http_req *req);
 const char *http_req_query(const struct http_req *req, const char *name);
 /* Raw query text after '?', "" when none. */
 const char *http_req_query_text(const struct http_req *req);
-/* A header; NULL when absent. */
+/* A header, the first of duplicates; NULL when absent. Not after the request was answered or its
+ * deadline has passed: what is needed later is to be copied. */
 const char *http_req_header(const struct http_req *req, const char *name);
 const char *http_req_id(const struct http_req *req);
 const char *http_req_body(const struct http_req *req, size_t *ret_len);
 void *http_req_route(const struct http_req *req);
+/* Milliseconds since its head was complete. */
+int64_t http_req_age_ms(const struct http_req *req);
+/* Did it come over TLS? */
+bool http_req_is_tls(const struct http_req *req);
 /* A place for the API to keep what it made of the request; free_fn is called with the request. */
 void http_req_keep(struct http_req *req, void *data, void (*free_fn)(void *data));
 void *http_req_kept(const struct http_req *req);

@@ -128,8 +128,8 @@ struct node {
     bool deleted; /* only store_node_scan() shows such */
     int64_t created_at;
     int64_t last_seen; /* wall ms as last stored; the board knows better while the panel runs */
-    const char *agent_version;  /* "" before the first contact */
-    const char *docker_version; /* "" before the first contact */
+    const char *agent_version;    /* "" before the first contact */
+    const char *docker_version;   /* "" before the first contact */
     uint64_t capacity_memory_mib; /* what the agent measured; 0: unknown */
     uint32_t capacity_cpus;
     uint64_t capacity_disk_mib;
@@ -187,7 +187,8 @@ struct node_facts {
 };
 int store_node_observe(struct store_tx *tx, const struct node_facts *facts, struct err *err);
 
-/* --- images (templates) ------------------------------------------------------------------------ */
+/* --- images (templates) ------------------------------------------------------------------------
+ */
 
 struct image {
     const char *id;
@@ -203,10 +204,12 @@ int store_image_find(struct store *store, const char *name, store_image_fn fn, v
                      struct err *err);
 /* Inside apply(). ERR_CONFLICT "image_exists" (field Name or Id). */
 int store_image_create(struct store_tx *tx, const struct image *image, struct err *err);
-/* Inside apply(). ERR_NOT_FOUND "image_not_found". Instances keep their own copy of the template. */
+/* Inside apply(). ERR_NOT_FOUND "image_not_found". Instances keep their own copy of the template.
+ */
 int store_image_delete(struct store_tx *tx, const char *id, struct err *err);
 
-/* --- instances ----------------------------------------------------------------------------------- */
+/* --- instances -----------------------------------------------------------------------------------
+ */
 
 enum instance_phase { PHASE_INSTALLING, PHASE_READY, PHASE_FAILED, PHASE_DELETING };
 
@@ -241,13 +244,13 @@ struct instance {
     const char *image;      /* Docker reference */
     const char *alt_images; /* JSON array text */
     uint64_t memory_mib;
-    int64_t cpu_milli;    /* thousandths of a core */
-    uint64_t disk_mib;    /* 0: none asked for */
-    const char *ports;    /* canonical text, "8080:18080,9000:19000/udp" */
-    uint16_t primary_port; /* host port */
-    const char *env;       /* JSON array text of K=V: what the container gets */
-    const char *cmd;       /* JSON array text; "[]": the image's own */
-    const char *variables; /* JSON object text */
+    int64_t cpu_milli;        /* thousandths of a core */
+    uint64_t disk_mib;        /* 0: none asked for */
+    const char *ports;        /* canonical text, "8080:18080,9000:19000/udp" */
+    uint16_t primary_port;    /* host port */
+    const char *env;          /* JSON array text of K=V: what the container gets */
+    const char *cmd;          /* JSON array text; "[]": the image's own */
+    const char *variables;    /* JSON object text */
     const char *stop_command; /* template's; "" when none */
     const char *mount_path;
     const char *template; /* JSON text, or NULL */
@@ -285,7 +288,7 @@ struct instance_new {
     struct instance row; /* ports and primary_port are filled in by the create */
     const struct port_mapping *ports;
     size_t port_count;
-    uint16_t primary_asked; /* 0: the first mapping's host port */
+    uint16_t primary_asked;   /* 0: the first mapping's host port */
     double memory_overcommit; /* 1.0: the node's memory and no more */
     uint16_t auto_port_first; /* host port 0 in ports picks from here … */
     uint16_t auto_port_last;  /* … to here */
@@ -326,7 +329,8 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
 /* Inside apply(): nothing is left on its node; forget it and free its ports. */
 int store_instance_forget(struct store_tx *tx, const char *id, struct err *err);
 
-/* --- idempotency ----------------------------------------------------------------------------------- */
+/* --- idempotency
+ * ----------------------------------------------------------------------------------- */
 
 #define IDEMPOTENCY_KEY_MAX 200
 
@@ -351,7 +355,8 @@ int store_answer_save(struct store_tx *tx, const char *scope, const char *key,
                       const char digest[CRYPTO_HEX_LEN + 1], const struct answer *answer,
                       struct err *err);
 
-/* --- inside one change ------------------------------------------------------------------------------ */
+/* --- inside one change
+ * ------------------------------------------------------------------------------ */
 
 /* Undo what this change did so far and go on, e.g. to remember a refusal. Inside apply(). */
 int store_tx_undo(struct store_tx *tx, struct err *err);

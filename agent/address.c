@@ -1,0 +1,84 @@
+/* Addresses of this host. See address.h. */
+#include "agent/address.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct address {
+    int family; /* 0: not an IP literal */
+    union {
+        struct in_addr v4;
+        struct in6_addr v6;
+    } ip;
+};
+
+static struct address parse(const char *text)
+{
+    struct address a = {0};
+    if (inet_pton(AF_INET, text, &a.ip.v4) == 1)
+        a.family = AF_INET;
+    else if (inet_pton(AF_INET6, text, &a.ip.v6) == 1)
+        a.family = AF_INET6;
+    return a;
+}
+
+static bool is_of(const struct address *a, const struct sockaddr *sa)
+{
+    if (!sa || sa->sa_family != a->family)
+        return false;
+    if (a->family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, sa, sizeof(in));
+        return in.sin_addr.s_addr == a->ip.v4.s_addr;
+    }
+    struct sockaddr_in6 in6;
+    memcpy(&in6, sa, sizeof(in6));
+    return memcmp(&in6.sin6_addr, &a->ip.v6, sizeof(a->ip.v6)) == 0;
+}
+
+bool address_is_loopback(const char *text)
+{
+    struct address a = parse(text);
+    if (a.family == AF_INET)
+        return ntohl(a.ip.v4.s_addr) >> 24 == 127;
+    return a.family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a.ip.v6);
+}
+
+bool address_is_local(const char *text)
+{
+    struct address a = parse(text);
+    struct ifaddrs *all = NULL;
+    bool found = address_is_loopback(text);
+    if (!a.family || found || getifaddrs(&all) < 0)
+        return found;
+    for (struct ifaddrs *at = all; at && !found; at = at->ifa_next)
+        found = is_of(&a, at->ifa_addr);
+    freeifaddrs(all);
+    return found;
+}
+
+bool address_is_listen(const char *text)
+{
+    char host[64];
+    const char *colon = strrchr(text, ':');
+    if (!colon || (size_t)(colon - text) >= sizeof(host))
+        return false;
+    size_t len = (size_t)(colon - text);
+    memcpy(host, text, len);
+    host[len] = '\0';
+    uint32_t port = 0;
+    const char *p = colon + 1;
+    for (; *p >= '0' && *p <= '9' && port <= 65535; p++)
+        port = port * 10 + (uint32_t)(*p - '0');
+    if (*p || port < 1 || port > 65535)
+        return false;
+    if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
+        host[len - 1] = '\0';
+        return parse(host + 1).family == AF_INET6;
+    }
+    return parse(host).family == AF_INET;
+}

@@ -1,0 +1,14 @@
+/* Addresses of this host. Any thread; getifaddrs(3) doesn't block. */
+#ifndef AGENT_ADDRESS_H
+#define AGENT_ADDRESS_H
+
+#include <stdbool.h>
+
+/* Is text an IP literal that belongs to one of the host's interfaces? */
+bool address_is_local(const char *text);
+/* Is text a loopback IP literal? */
+bool address_is_loopback(const char *text);
+/* Is text ADDR:PORT with an IP literal (IPv6 in brackets) and a port of 1-65535? */
+bool address_is_listen(const char *text);
+
+#endif

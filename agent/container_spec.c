@@ -1,0 +1,252 @@
+/* The one place that knows what a container of ours may and may not do. See container_spec.h.
+ *
+ * Everything is capped or dropped unless it is listed here: memory with no extra swap, CPUs,
+ * processes, log size, capabilities. */
+#include "agent/container_spec.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/docker.h"
+#include "agent/docker_json.h"
+#include "common/auto.h"
+#include "common/envelope.h"
+#include "common/json_writer.h"
+
+#define MEMORY_MIN    (6ull << 20)
+#define MEMORY_MAX    (1ull << 50)
+#define NANO_CPUS_MIN 10000000ull /* Docker's least: 0.01 core */
+#define NANO_CPUS_MAX 1024000000000ull
+#define PIDS_MAX      1000000u
+#define PORTS_MAX     1024u
+#define ENV_MAX       4096u
+#define TEXT_MAX      131072u /* the kernel's own limit for one string of argv or environ */
+#define MOUNT_MAX     1024u
+#define GRACE_MAX     3600u
+#define GRACE_DEFAULT 10u /* Docker's own */
+
+/* What images that start as root need to drop to their own user and serve; nothing more. */
+static const char *const capabilities[] = {
+    "CHOWN",  "DAC_OVERRIDE", "FOWNER",           "FSETID", "SETGID",
+    "SETUID", "SETPCAP",      "NET_BIND_SERVICE", "KILL",
+};
+
+static int bad(struct err *err, const char *what)
+{
+    return err_set(err, ERR_INVALID, "bad_spec", "%s", what);
+}
+
+static bool is_mount_path(const char *path)
+{
+    size_t len = strlen(path);
+    if (len < 2 || len > MOUNT_MAX || path[0] != '/')
+        return false;
+    for (const char *p = path; *p; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            return false;
+        if (strncmp(p, "/..", 3) == 0 && (p[3] == '/' || p[3] == '\0'))
+            return false;
+    }
+    return true;
+}
+
+static int check_ports(const Wire__InstanceSpec *spec, struct err *err)
+{
+    if (spec->n_ports > PORTS_MAX)
+        return bad(err, "there are more than 1024 ports");
+    for (size_t i = 0; i < spec->n_ports; i++) {
+        const Wire__PortMapping *port = spec->ports[i];
+        if (port->container_port < 1 || port->container_port > 65535 || port->host_port < 1 ||
+            port->host_port > 65535)
+            return bad(err, "a port is not between 1 and 65535");
+        if (port->protocol != WIRE__PROTOCOL__PROTOCOL_TCP &&
+            port->protocol != WIRE__PROTOCOL__PROTOCOL_UDP)
+            return bad(err, "a port is neither tcp nor udp");
+    }
+    return 0;
+}
+
+static int check_texts(const Wire__InstanceSpec *spec, struct err *err)
+{
+    if (spec->n_env > ENV_MAX || spec->n_cmd > ENV_MAX)
+        return bad(err, "there are more than 4096 variables or words in the command");
+    for (size_t i = 0; i < spec->n_env; i++) {
+        const char *eq = strchr(spec->env[i], '=');
+        if (!eq || eq == spec->env[i] || strlen(spec->env[i]) >= TEXT_MAX)
+            return bad(err, "a variable is not of the form KEY=value, or is too long");
+    }
+    for (size_t i = 0; i < spec->n_cmd; i++) {
+        if (strlen(spec->cmd[i]) >= TEXT_MAX)
+            return bad(err, "a word of the command is too long");
+    }
+    return 0;
+}
+
+int container_spec_check(const Wire__InstanceSpec *spec, struct err *err)
+{
+    if (!docker_image_is_sane(spec->image))
+        return bad(err, "the image is not a Docker image reference");
+    if (spec->memory_bytes < MEMORY_MIN || spec->memory_bytes > MEMORY_MAX)
+        return bad(err, "the memory is not between 6 MiB and 1 PiB");
+    if (spec->nano_cpus < NANO_CPUS_MIN || spec->nano_cpus > NANO_CPUS_MAX)
+        return bad(err, "the CPU share is not between 0.01 and 1024 cores");
+    if (spec->pids_limit > PIDS_MAX)
+        return bad(err, "the limit of processes is over 1000000");
+    if (spec->stop_grace_seconds > GRACE_MAX)
+        return bad(err, "the time to stop is over an hour");
+    if (envelope_check_id(spec->volume_id) < 0)
+        return bad(err, "the volume id is not 1-64 characters of A-Z a-z 0-9 _ . -");
+    if (!is_mount_path(spec->mount_path))
+        return bad(err, "the mount path is not an absolute path without \"..\"");
+    if (check_ports(spec, err) < 0)
+        return -1;
+    return check_texts(spec, err);
+}
+
+void container_spec_name(const char *instance_id, char out[CONTAINER_NAME_SIZE])
+{
+    snprintf(out, CONTAINER_NAME_SIZE, "panel-%s", instance_id);
+}
+
+uint32_t container_spec_grace(const Wire__InstanceSpec *spec)
+{
+    return spec && spec->stop_grace_seconds ? spec->stop_grace_seconds : GRACE_DEFAULT;
+}
+
+static void port_key(const Wire__PortMapping *port, char out[16])
+{
+    snprintf(out, 16, "%u/%s", port->container_port,
+             port->protocol == WIRE__PROTOCOL__PROTOCOL_UDP ? "udp" : "tcp");
+}
+
+/* Has an earlier mapping the same container port and protocol? */
+static bool is_repeated(const Wire__InstanceSpec *spec, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (spec->ports[i]->container_port == spec->ports[at]->container_port &&
+            spec->ports[i]->protocol == spec->ports[at]->protocol)
+            return true;
+    }
+    return false;
+}
+
+static void write_exposed(struct strbuf *sb, const Wire__InstanceSpec *spec)
+{
+    jw_object_begin(sb, "ExposedPorts");
+    for (size_t i = 0; i < spec->n_ports; i++) {
+        char key[16];
+        if (is_repeated(spec, i))
+            continue;
+        port_key(spec->ports[i], key);
+        jw_object_begin(sb, key);
+        jw_object_end(sb);
+    }
+    jw_object_end(sb);
+}
+
+static void write_bindings(struct strbuf *sb, const Wire__InstanceSpec *spec, const char *bind_ip)
+{
+    jw_object_begin(sb, "PortBindings");
+    for (size_t i = 0; i < spec->n_ports; i++) {
+        char key[16];
+        if (is_repeated(spec, i))
+            continue;
+        port_key(spec->ports[i], key);
+        jw_array_begin(sb, key);
+        for (size_t j = i; j < spec->n_ports; j++) {
+            const Wire__PortMapping *port = spec->ports[j];
+            if (port->container_port != spec->ports[i]->container_port ||
+                port->protocol != spec->ports[i]->protocol)
+                continue;
+            char host_port[12];
+            snprintf(host_port, sizeof(host_port), "%u", port->host_port);
+            jw_object_begin(sb, NULL);
+            jw_string(sb, "HostIp", bind_ip);
+            jw_string(sb, "HostPort", host_port);
+            jw_object_end(sb);
+        }
+        jw_array_end(sb);
+    }
+    jw_object_end(sb);
+}
+
+static void write_strings(struct strbuf *sb, const char *key, char *const *texts, size_t count)
+{
+    jw_array_begin(sb, key);
+    for (size_t i = 0; i < count; i++)
+        jw_string(sb, NULL, texts[i]);
+    jw_array_end(sb);
+}
+
+static void write_labels(struct strbuf *sb, const struct container_labels *labels)
+{
+    char generation[24];
+    snprintf(generation, sizeof(generation), "%llu", (unsigned long long)labels->generation);
+    jw_object_begin(sb, "Labels");
+    jw_string(sb, LABEL_PANEL, labels->panel_id);
+    jw_string(sb, LABEL_INSTANCE, labels->instance_id);
+    jw_string(sb, LABEL_GENERATION, generation);
+    jw_string(sb, LABEL_SPEC, labels->spec_hash);
+    jw_object_end(sb);
+}
+
+static void write_host_config(struct strbuf *sb, const Wire__InstanceSpec *spec,
+                              const char *volume_path, const char *bind_ip)
+{
+    jw_object_begin(sb, "HostConfig");
+    jw_int(sb, "Memory", (int64_t)spec->memory_bytes);
+    jw_int(sb, "MemorySwap", (int64_t)spec->memory_bytes);
+    jw_int(sb, "NanoCpus", (int64_t)spec->nano_cpus);
+    if (spec->pids_limit)
+        jw_int(sb, "PidsLimit", spec->pids_limit);
+    write_bindings(sb, spec, bind_ip);
+    jw_string(sb, "NetworkMode", "bridge");
+    jw_object_begin(sb, "RestartPolicy");
+    jw_string(sb, "Name", "unless-stopped");
+    jw_object_end(sb);
+    jw_array_begin(sb, "Mounts");
+    jw_object_begin(sb, NULL);
+    jw_string(sb, "Type", "bind");
+    jw_string(sb, "Source", volume_path);
+    jw_string(sb, "Target", spec->mount_path);
+    jw_object_end(sb);
+    jw_array_end(sb);
+    jw_array_begin(sb, "SecurityOpt");
+    jw_string(sb, NULL, "no-new-privileges");
+    jw_array_end(sb);
+    jw_array_begin(sb, "CapDrop");
+    jw_string(sb, NULL, "ALL");
+    jw_array_end(sb);
+    jw_array_begin(sb, "CapAdd");
+    for (size_t i = 0; i < ARRAY_LEN(capabilities); i++)
+        jw_string(sb, NULL, capabilities[i]);
+    jw_array_end(sb);
+    jw_object_begin(sb, "LogConfig");
+    jw_string(sb, "Type", "json-file");
+    jw_object_begin(sb, "Config");
+    jw_string(sb, "max-size", "10m");
+    jw_string(sb, "max-file", "3");
+    jw_object_end(sb);
+    jw_object_end(sb);
+    jw_object_end(sb);
+}
+
+char *container_spec_body(const Wire__InstanceSpec *spec, const struct container_labels *labels,
+                          const char *volume_path, const char *bind_ip)
+{
+    struct strbuf sb = {0};
+    jw_object_begin(&sb, NULL);
+    jw_string(&sb, "Image", spec->image);
+    if (spec->n_cmd)
+        write_strings(&sb, "Cmd", spec->cmd, spec->n_cmd);
+    write_strings(&sb, "Env", spec->env, spec->n_env);
+    write_labels(&sb, labels);
+    jw_bool(&sb, "OpenStdin", true);
+    jw_bool(&sb, "Tty", false);
+    jw_int(&sb, "StopTimeout", container_spec_grace(spec));
+    write_exposed(&sb, spec);
+    write_host_config(&sb, spec, volume_path, bind_ip);
+    jw_object_end(&sb);
+    return strbuf_steal(&sb);
+}

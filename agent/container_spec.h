@@ -1,0 +1,34 @@
+/* From an InstanceSpec to the body that creates its container: a small schema, never raw Docker
+ * options. Pure; any thread. */
+#ifndef AGENT_CONTAINER_SPEC_H
+#define AGENT_CONTAINER_SPEC_H
+
+#include <stdint.h>
+
+#include "common/err.h"
+#include "panel.pb-c.h"
+
+#define CONTAINER_NAME_SIZE 80
+
+/* Is every field within bounds? ERR_INVALID "bad_spec" says which isn't. */
+int container_spec_check(const Wire__InstanceSpec *spec, struct err *err);
+
+/* "panel-<instance id>" */
+void container_spec_name(const char *instance_id, char out[CONTAINER_NAME_SIZE]);
+
+/* Seconds between asking it to stop and killing it; spec may be NULL. */
+uint32_t container_spec_grace(const Wire__InstanceSpec *spec);
+
+struct container_labels {
+    const char *panel_id;
+    const char *instance_id;
+    uint64_t generation;
+    const char *spec_hash;
+};
+
+/* The JSON body for the caller to free; NULL when memory is out. volume_path is the folder on the
+ * host. bind_ip: the address that published ports bind to; "": all. */
+char *container_spec_body(const Wire__InstanceSpec *spec, const struct container_labels *labels,
+                          const char *volume_path, const char *bind_ip);
+
+#endif

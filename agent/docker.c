@@ -1,0 +1,389 @@
+/* Requests to the Engine and what its answers mean. See docker.h.
+ *
+ * The Engine's words are kept in err.msg; what they mean for an instance is told by whoever asked.
+ * A call's memory is freed right after done() or in cancel. Bodies are parsed only here. */
+#include "agent/docker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/docker_json.h"
+#include "common/auto.h"
+#include "common/strbuf.h"
+
+#define OURS_OLDEST 1024 /* 1.24, as major * 1000 + minor */
+#define OURS_NEWEST 1047
+
+#define SHORT_MS      30000u
+#define START_MS      60000u
+#define PULL_QUIET_MS 120000u
+
+struct docker {
+    struct http_client *http;
+    char prefix[16]; /* "/v1.41"; "" until probed */
+    char version[64];
+};
+
+struct docker_call {
+    struct docker *docker;
+    struct http_call *http;
+    docker_item item;
+    docker_done done;
+    void *arg;
+    struct err stream_err; /* told inside a 200 stream */
+};
+
+struct docker *docker_create(struct http_client *http)
+{
+    struct docker *docker = calloc(1, sizeof(*docker));
+    if (docker)
+        docker->http = http;
+    return docker;
+}
+
+void docker_destroy(struct docker *docker)
+{
+    free(docker);
+}
+
+void docker_forget(struct docker *docker)
+{
+    docker->prefix[0] = '\0';
+}
+
+bool docker_is_known(const struct docker *docker)
+{
+    return docker->prefix[0] != '\0';
+}
+
+const char *docker_version(const struct docker *docker)
+{
+    return docker->version;
+}
+
+const char *docker_api_version(const struct docker *docker)
+{
+    return docker->prefix[0] ? docker->prefix + 2 : "";
+}
+
+/* What an answer that isn't a success means. */
+static void set_refusal(struct docker_reply *reply)
+{
+    const char *text = docker_json_message(reply->json);
+    enum err_code code = reply->status == 404   ? ERR_NOT_FOUND
+                         : reply->status == 409 ? ERR_CONFLICT
+                         : reply->status == 400 ? ERR_INVALID
+                                                : ERR_INTERNAL;
+    if (text)
+        err_set(&reply->err, code, "refused", "%s", text);
+    else
+        err_set(&reply->err, code, "refused", "Docker answered with status %ld", reply->status);
+}
+
+static void finish(void *arg, const struct http_reply *http)
+{
+    struct docker_call *call = arg;
+    struct docker_reply reply = {.status = http->status, .err = http->err};
+    if (http->len && !(call->item && http->status / 100 == 2))
+        reply.json = json_loadb(http->body, http->len, JSON_DECODE_ANY, NULL);
+    if (reply.err.code == ERR_NONE) {
+        if (reply.status / 100 != 2 && reply.status != 304)
+            set_refusal(&reply);
+        else if (call->stream_err.code != ERR_NONE)
+            reply.err = call->stream_err;
+    }
+    call->done(call->arg, &reply);
+    json_decref(reply.json);
+    free(call);
+}
+
+static void take_line(void *arg, const char *line, size_t len)
+{
+    struct docker_call *call = arg;
+    json_t *item = json_loadb(line, len, 0, NULL);
+    if (!item)
+        return; /* not ours to judge: the end of the stream tells how it went */
+    const char *text = docker_json_stream_error(item);
+    if (text)
+        err_set(&call->stream_err, ERR_INTERNAL, "refused", "%s", text);
+    call->item(call->arg, item);
+    json_decref(item);
+}
+
+static struct docker_call *start_call(struct docker *docker, struct http_spec *spec,
+                                      struct strbuf *path, docker_item item, docker_done done,
+                                      void *arg, struct err *err)
+{
+    struct docker_call *call = path->failed ? NULL : calloc(1, sizeof(*call));
+    if (!call) {
+        err_nomem(err);
+        return NULL;
+    }
+    *call = (struct docker_call){.docker = docker, .item = item, .done = done, .arg = arg};
+    spec->path = path->data;
+    spec->line = item ? take_line : NULL;
+    spec->done = finish;
+    spec->arg = call;
+    call->http = http_client_start(docker->http, spec, err);
+    if (!call->http) {
+        free(call);
+        return NULL;
+    }
+    return call;
+}
+
+void docker_call_cancel(struct docker_call *call)
+{
+    if (!call)
+        return;
+    http_call_cancel(call->http);
+    free(call);
+}
+
+/* The path's start; false with err set while no version has been agreed on. */
+static bool begin_path(const struct docker *docker, struct strbuf *path, struct err *err)
+{
+    if (!docker_is_known(docker)) {
+        err_set(err, ERR_OFFLINE, "docker_unavailable", "Docker is not reachable");
+        return false;
+    }
+    strbuf_str(path, docker->prefix);
+    return true;
+}
+
+static void add_escaped(struct strbuf *path, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+            strchr("-._~", c))
+            strbuf_char(path, (char)c);
+        else
+            strbuf_fmt(path, "%%%02X", c);
+    }
+}
+
+/* "1.41" as 1041; -1 for anything else. */
+static int parse_api_version(const char *text)
+{
+    unsigned major;
+    unsigned minor;
+    char rest;
+    if (!text || sscanf(text, "%2u.%3u%c", &major, &minor, &rest) != 2)
+        return -1;
+    return (int)(major * 1000 + minor);
+}
+
+static void choose_version(struct docker *docker, struct docker_reply *reply)
+{
+    const char *newest = docker_json_text(reply->json, "ApiVersion");
+    const char *oldest = docker_json_text(reply->json, "MinAPIVersion");
+    const char *version = docker_json_text(reply->json, "Version");
+    int theirs_newest = parse_api_version(newest);
+    int theirs_oldest = parse_api_version(oldest);
+    if (theirs_newest < 0) {
+        err_set(&reply->err, ERR_PROTOCOL, "docker_version",
+                "what answers at Docker's socket doesn't tell a Docker API version");
+    } else if (theirs_newest < OURS_OLDEST) {
+        err_set(&reply->err, ERR_PROTOCOL, "docker_too_old",
+                "this Docker speaks API %s at most; version 1.24 (Docker 1.12) or newer is needed",
+                newest);
+    } else if (theirs_oldest > OURS_NEWEST) {
+        err_set(&reply->err, ERR_PROTOCOL, "docker_too_new",
+                "this Docker wants API %s or newer, and this agent speaks 1.47 at most: "
+                "update the agent",
+                oldest);
+    } else {
+        int use = theirs_newest < OURS_NEWEST ? theirs_newest : OURS_NEWEST;
+        snprintf(docker->prefix, sizeof(docker->prefix), "/v%d.%d", use / 1000, use % 1000);
+        snprintf(docker->version, sizeof(docker->version), "%s", version ? version : "unknown");
+    }
+}
+
+static void finish_probe(void *arg, const struct http_reply *http)
+{
+    struct docker_call *call = arg;
+    struct docker_reply reply = {.status = http->status, .err = http->err};
+    reply.json = http->len ? json_loadb(http->body, http->len, 0, NULL) : NULL;
+    docker_forget(call->docker);
+    if (reply.err.code == ERR_NONE && reply.status != 200)
+        set_refusal(&reply);
+    if (reply.err.code == ERR_NONE)
+        choose_version(call->docker, &reply);
+    call->done(call->arg, &reply);
+    json_decref(reply.json);
+    free(call);
+}
+
+struct docker_call *docker_probe(struct docker *docker, docker_done done, void *arg,
+                                 struct err *err)
+{
+    struct docker_call *call = calloc(1, sizeof(*call));
+    if (!call) {
+        err_nomem(err);
+        return NULL;
+    }
+    *call = (struct docker_call){.docker = docker, .done = done, .arg = arg};
+    /* Answers whatever the Engine's least version is, and tells all that _ping would. */
+    struct http_spec spec = {.method = "GET",
+                             .path = "/version",
+                             .timeout_ms = SHORT_MS,
+                             .priority = true,
+                             .done = finish_probe,
+                             .arg = call};
+    call->http = http_client_start(docker->http, &spec, err);
+    if (!call->http) {
+        free(call);
+        return NULL;
+    }
+    return call;
+}
+
+struct docker_call *docker_list(struct docker *docker, const char *panel_id, docker_done done,
+                                void *arg, struct err *err)
+{
+    auto_strbuf struct strbuf path = {0};
+    if (!begin_path(docker, &path, err))
+        return NULL;
+    strbuf_str(&path, "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22panel.id%3D");
+    add_escaped(&path, panel_id);
+    strbuf_str(&path, "%22%5D%7D");
+    struct http_spec spec = {.method = "GET", .timeout_ms = SHORT_MS, .priority = true};
+    return start_call(docker, &spec, &path, NULL, done, arg, err);
+}
+
+struct docker_call *docker_events(struct docker *docker, const char *panel_id, int64_t since_s,
+                                  docker_item item, docker_done done, void *arg, struct err *err)
+{
+    auto_strbuf struct strbuf path = {0};
+    if (!begin_path(docker, &path, err))
+        return NULL;
+    strbuf_fmt(&path, "/events?since=%lld&filters=", (long long)since_s);
+    strbuf_str(&path, "%7B%22type%22%3A%5B%22container%22%5D%2C%22label%22%3A%5B%22panel.id%3D");
+    add_escaped(&path, panel_id);
+    strbuf_str(&path, "%22%5D%7D");
+    struct http_spec spec = {.method = "GET", .priority = true};
+    return start_call(docker, &spec, &path, item, done, arg, err);
+}
+
+/* METHOD /containers/REF SUFFIX */
+static struct docker_call *call_container(struct docker *docker, const char *method,
+                                          const char *ref, const char *suffix, uint32_t timeout_ms,
+                                          docker_done done, void *arg, struct err *err)
+{
+    auto_strbuf struct strbuf path = {0};
+    if (!begin_path(docker, &path, err))
+        return NULL;
+    strbuf_str(&path, "/containers/");
+    add_escaped(&path, ref);
+    strbuf_str(&path, suffix);
+    struct http_spec spec = {.method = method, .timeout_ms = timeout_ms};
+    return start_call(docker, &spec, &path, NULL, done, arg, err);
+}
+
+struct docker_call *docker_inspect(struct docker *docker, const char *ref, docker_done done,
+                                   void *arg, struct err *err)
+{
+    return call_container(docker, "GET", ref, "/json", SHORT_MS, done, arg, err);
+}
+
+struct docker_call *docker_start(struct docker *docker, const char *ref, docker_done done,
+                                 void *arg, struct err *err)
+{
+    return call_container(docker, "POST", ref, "/start", START_MS, done, arg, err);
+}
+
+struct docker_call *docker_unpause(struct docker *docker, const char *ref, docker_done done,
+                                   void *arg, struct err *err)
+{
+    return call_container(docker, "POST", ref, "/unpause", START_MS, done, arg, err);
+}
+
+struct docker_call *docker_stop(struct docker *docker, const char *ref, uint32_t grace_s,
+                                docker_done done, void *arg, struct err *err)
+{
+    char suffix[32];
+    snprintf(suffix, sizeof(suffix), "/stop?t=%u", grace_s);
+    return call_container(docker, "POST", ref, suffix, grace_s * 1000 + SHORT_MS, done, arg, err);
+}
+
+struct docker_call *docker_delete(struct docker *docker, const char *ref, docker_done done,
+                                  void *arg, struct err *err)
+{
+    return call_container(docker, "DELETE", ref, "?force=1&v=1", START_MS, done, arg, err);
+}
+
+struct docker_call *docker_create_container(struct docker *docker, const char *name,
+                                            const char *body, docker_done done, void *arg,
+                                            struct err *err)
+{
+    auto_strbuf struct strbuf path = {0};
+    if (!begin_path(docker, &path, err))
+        return NULL;
+    strbuf_str(&path, "/containers/create?name=");
+    add_escaped(&path, name);
+    struct http_spec spec = {.method = "POST", .body = body, .timeout_ms = START_MS};
+    return start_call(docker, &spec, &path, NULL, done, arg, err);
+}
+
+struct docker_call *docker_inspect_image(struct docker *docker, const char *image, docker_done done,
+                                         void *arg, struct err *err)
+{
+    auto_strbuf struct strbuf path = {0};
+    if (!begin_path(docker, &path, err))
+        return NULL;
+    /* Slashes, colons and @ stand unescaped here; docker_image_is_sane() lets no more through. */
+    strbuf_fmt(&path, "/images/%s/json", image);
+    struct http_spec spec = {.method = "GET", .timeout_ms = SHORT_MS};
+    return start_call(docker, &spec, &path, NULL, done, arg, err);
+}
+
+struct docker_call *docker_pull(struct docker *docker, const char *image, docker_item item,
+                                docker_done done, void *arg, struct err *err)
+{
+    auto_strbuf struct strbuf path = {0};
+    auto_free char *name = strdup(image);
+    if (!name) {
+        err_nomem(err);
+        return NULL;
+    }
+    if (!begin_path(docker, &path, err))
+        return NULL;
+    /* Without a tag the Engine would pull every one there is. */
+    const char *tag = "latest";
+    char *at = strchr(name, '@');
+    char *slash = strrchr(name, '/');
+    char *colon = strrchr(slash ? slash : name, ':');
+    char *cut = at ? at : colon;
+    if (cut) {
+        *cut = '\0';
+        tag = cut + 1;
+    }
+    strbuf_str(&path, "/images/create?fromImage=");
+    add_escaped(&path, name);
+    strbuf_str(&path, "&tag=");
+    add_escaped(&path, tag);
+    struct http_spec spec = {.method = "POST", .quiet_ms = PULL_QUIET_MS, .priority = true};
+    return start_call(docker, &spec, &path, item, done, arg, err);
+}
+
+bool docker_image_is_sane(const char *image)
+{
+    size_t len = strlen(image);
+    if (len < 1 || len > 512)
+        return false;
+    char before = '/';
+    for (const char *p = image; *p; p++) {
+        char c = *p;
+        bool word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        bool joint = c != '\0' && strchr("._-:/@", c) != NULL;
+        if (!word && !joint)
+            return false;
+        /* No empty parts, no "." or ".." parts: nothing that could climb out of the path. */
+        if (before == '/' && !word)
+            return false;
+        before = c;
+    }
+    return before != '/' && before != ':' && before != '@';
+}

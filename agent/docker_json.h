@@ -1,0 +1,68 @@
+/* What the Engine's JSON says, in the agent's terms. Pure functions over jansson; any thread. */
+#ifndef AGENT_DOCKER_JSON_H
+#define AGENT_DOCKER_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONTAINER_ID_SIZE 65 /* 64 hex digits and a NUL */
+#define INSTANCE_ID_SIZE  65
+#define HASH_SIZE         65
+
+#define LABEL_PANEL      "panel.id"
+#define LABEL_INSTANCE   "panel.instance"
+#define LABEL_GENERATION "panel.generation"
+#define LABEL_SPEC       "panel.spec"
+
+enum container_state {
+    CONTAINER_NONE, /* there is no container */
+    CONTAINER_CREATED,
+    CONTAINER_RUNNING,
+    CONTAINER_PAUSED,
+    CONTAINER_RESTARTING, /* between two tries of the Engine's own restart policy */
+    CONTAINER_EXITED,
+    CONTAINER_REMOVING,
+    CONTAINER_DEAD,
+};
+
+struct docker_container {
+    char id[CONTAINER_ID_SIZE];
+    char instance_id[INSTANCE_ID_SIZE]; /* labels */
+    char spec_hash[HASH_SIZE];
+    uint64_t generation;
+    enum container_state state;
+    int32_t exit_code; /* the list doesn't tell these two */
+    bool oom_killed;
+};
+
+/* A member that is a string, or NULL. object may be NULL, or no object. */
+const char *docker_json_text(const json_t *object, const char *key);
+/* The Engine's "message", or NULL. */
+const char *docker_json_message(const json_t *answer);
+/* The error told in an object of a progress stream, or NULL. */
+const char *docker_json_stream_error(const json_t *item);
+
+/* -1 when it isn't a container of that panel's with a usable instance id. */
+int docker_json_inspected(const json_t *answer, const char *panel_id,
+                          struct docker_container *ret_container);
+/* The same for one entry of the list. */
+int docker_json_listed(const json_t *entry, const char *panel_id,
+                       struct docker_container *ret_container);
+
+/* Does the event tell of a change of a container's state, rather than, say, of a health check?
+ * ret_instance borrows the label, ret_container the id. */
+bool docker_json_event(const json_t *item, const char **ret_instance, const char **ret_container);
+
+/* Progress of a pull: bytes of all layers, summed. Zero-initialised is a fresh one. */
+struct docker_progress {
+    struct docker_layer *layers;
+    size_t count;
+    size_t cap;
+    uint32_t percent; /* never falls, and reaches 99 at most: the end of the stream is the 100 */
+};
+void docker_progress_add(struct docker_progress *progress, const json_t *item);
+void docker_progress_fini(struct docker_progress *progress);
+
+#endif

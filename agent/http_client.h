@@ -1,0 +1,69 @@
+/* HTTP with libcurl: many calls side by side over the Engine's unix socket, and one blocking
+ * POST for joining. The only file that knows curl.
+ *
+ * Calls are asynchronous and end exactly once: by done(), or by http_call_cancel(), after which
+ * nothing of theirs is called any more. Both are safe inside any callback. One thread, but for
+ * http_client_wake(). */
+#ifndef AGENT_HTTP_CLIENT_H
+#define AGENT_HTTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/strbuf.h"
+#include "common/timers.h"
+
+#define HTTP_BODY_MAX (8u * 1024u * 1024u) /* a gathered answer */
+#define HTTP_LINE_MAX (256u * 1024u)       /* one line of a streamed one */
+
+struct http_client;
+struct http_call;
+
+struct http_reply {
+    long status;      /* 0 when none came */
+    struct err err;   /* ERR_NONE: the answer is complete. ERR_OFFLINE: no or a broken connection.
+                       * ERR_TIMEOUT: none in time. ERR_TOO_LARGE, ERR_NO_MEMORY: given up */
+    const char *body; /* NUL-terminated; "" when streamed or empty. Valid during done() */
+    size_t len;
+};
+
+struct http_spec {
+    const char *method;
+    const char *path;    /* with the query, already escaped */
+    const char *body;    /* JSON, or NULL; copied */
+    uint32_t timeout_ms; /* of the whole call; 0: none */
+    uint32_t quiet_ms;   /* give up after so long without a byte; 0: never */
+    bool priority;       /* starts at once, whatever else is running */
+    /* When set, a 2xx body is given line by line (NUL-terminated, without the newline). */
+    void (*line)(void *arg, const char *line, size_t len);
+    void (*done)(void *arg, const struct http_reply *reply);
+    void *arg;
+};
+
+/* timers must outlive the client. */
+struct http_client *http_client_create(const char *unix_socket, struct timers *timers,
+                                       struct err *err);
+/* Cancels what is left. NULL is fine. */
+void http_client_destroy(struct http_client *client);
+
+/* Begins at the next http_client_run(). NULL with err set when memory is out. */
+struct http_call *http_client_start(struct http_client *client, const struct http_spec *spec,
+                                    struct err *err);
+void http_call_cancel(struct http_call *call);
+
+/* Move every call on; calls line() and done(). Doesn't block. */
+void http_client_run(struct http_client *client);
+/* Sleep until there is something to do, wake() or ms have passed. True when fd is readable. */
+bool http_client_poll(struct http_client *client, int fd, int ms);
+/* Any thread. */
+void http_client_wake(struct http_client *client);
+
+/* POST a JSON text to an http:// or https:// address, redirects refused; blocks for up to
+ * timeout_ms. 0 with *ret_status and the answer's body for the caller to free, whatever the
+ * status; -1 when there was no answer. */
+int http_post_json(const char *url, const char *json, uint32_t timeout_ms, long *ret_status,
+                   char **ret_body, struct err *err);
+
+#endif

@@ -1,0 +1,188 @@
+/* panel-agent: the program.
+ *
+ * Sets the process up, builds the rooms from the bottom (reconcile, sync, rpc), runs the loop and
+ * takes everything down in the opposite order. Errors before the loop runs are fatal and said in
+ * one sentence; from then on the agent stays up whatever is away. */
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/handlers.h"
+#include "agent/identity.h"
+#include "agent/join.h"
+#include "agent/loop.h"
+#include "agent/options.h"
+#include "agent/reconcile.h"
+#include "agent/rpc.h"
+#include "agent/sync.h"
+#include "agent/trim.h"
+#include "common/auto.h"
+#include "common/clock.h"
+#include "common/crypto.h"
+#include "common/envelope.h"
+#include "common/fs.h"
+#include "common/log.h"
+#include "common/notify.h"
+
+#define FLUSH_MS  500
+#define LINGER_MS 50 /* "sent" means handed to the link; this is for its leaving */
+#define TRIM_MS   5000
+
+struct agent {
+    struct loop loop;
+    struct identity identity;
+    struct reconcile *reconcile;
+    struct sync *sync;
+    struct rpc *rpc;
+    struct handlers handlers;
+    struct timer trim;
+    bool announced;
+};
+
+static void on_changed(void *arg)
+{
+    struct agent *agent = arg;
+    sync_changed(agent->sync);
+}
+
+static void on_settle(void *arg)
+{
+    struct agent *agent = arg;
+    sync_settle(agent->sync);
+}
+
+static void on_serve(void *arg, struct rpc_call *call, const uint8_t *data, size_t len)
+{
+    struct agent *agent = arg;
+    handlers_serve(&agent->handlers, call, data, len);
+}
+
+static void on_listening(void *arg)
+{
+    struct agent *agent = arg;
+    log_info("listening", "address=%s node=%s", agent->identity.listen, agent->identity.node_id);
+    if (agent->announced)
+        return;
+    agent->announced = true;
+    printf("listening on %s\n", agent->identity.listen);
+    fflush(stdout);
+    notify_supervisor("READY=1");
+}
+
+static void fire_trim(struct timer *timer)
+{
+    (void)timer;
+    trim_memory();
+}
+
+static int build(struct agent *agent, const struct options *options, struct err *err)
+{
+    struct identity *id = &agent->identity;
+    if (loop_init(&agent->loop, options->docker_socket, err) < 0)
+        return -1;
+    agent->sync = sync_create(&agent->loop, id, err);
+    if (!agent->sync)
+        return -1;
+    if (reconcile_create(&agent->loop, id->dir, id->panel_id, on_changed, agent, &agent->reconcile,
+                         err) < 0)
+        return -1;
+    sync_set_reconcile(agent->sync, agent->reconcile);
+    struct rpc_events events = {.serve = on_serve, .listening = on_listening, .arg = agent};
+    if (rpc_create(&agent->loop, id->listen, WIRE_FRAME_MAX, &events, &agent->rpc, err) < 0)
+        return -1;
+    agent->handlers = (struct handlers){.loop = &agent->loop,
+                                        .identity = id,
+                                        .reconcile = agent->reconcile,
+                                        .sync = agent->sync,
+                                        .rpc = agent->rpc};
+    agent->loop.settle = on_settle;
+    agent->loop.settle_arg = agent;
+    agent->trim.fire = fire_trim;
+    if (timers_set(&agent->loop.timers, &agent->trim, clock_mono_ms() + TRIM_MS, err) < 0)
+        return -1;
+    return rpc_listen(agent->rpc, id->key, id->cert, id->ca, err);
+}
+
+static bool is_flushed(void *arg)
+{
+    return rpc_is_flushed(arg);
+}
+
+/* Answer what is held, so that the panel needn't wait for a silent link. */
+static void wind_down(struct agent *agent)
+{
+    notify_supervisor("STOPPING=1");
+    sync_stop(agent->sync);
+    loop_run_for(&agent->loop, FLUSH_MS, is_flushed, agent->rpc);
+    loop_run_for(&agent->loop, LINGER_MS, NULL, NULL);
+}
+
+static void tear_down(struct agent *agent)
+{
+    rpc_destroy(agent->rpc);
+    reconcile_destroy(agent->reconcile);
+    sync_destroy(agent->sync);
+    loop_fini(&agent->loop);
+    identity_fini(&agent->identity);
+}
+
+static int serve(const struct options *options, struct err *err)
+{
+    struct agent agent = {0};
+    auto_fd int lock = -1;
+    int rc = identity_load(options->state_dir, &agent.identity, err);
+    if (rc < 0 && err->code == ERR_NOT_FOUND)
+        return err_set(err, ERR_NOT_FOUND, "not_joined",
+                       "this machine has not joined a panel yet (no identity in %s). Run:\n"
+                       "  panel-agent join --panel URL --token TOKEN --state %s",
+                       options->state_dir, options->state_dir);
+    if (rc < 0)
+        return -1;
+    rc = fs_lock(agent.identity.dir, "agent.lock", &lock, err);
+    if (rc == 0)
+        rc = build(&agent, options, err);
+    if (rc == 0) {
+        log_info("agent started", "version=%s node=%s panel=%s", PANEL_VERSION,
+                 agent.identity.node_id, agent.identity.panel_id);
+        loop_run(&agent.loop);
+        wind_down(&agent);
+        log_info("agent stopped", "node=%s", agent.identity.node_id);
+    }
+    tear_down(&agent);
+    return rc;
+}
+
+static void set_up_process(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    umask(077);
+    /* A dozen threads of the link's, all mostly asleep, need no heap each. */
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct err err = {0};
+    int status;
+    if (options_parse(argc, argv, &options, &status) < 0)
+        return status;
+    log_level_set(options.log_level);
+    set_up_process();
+    int rc = crypto_init(&err);
+    if (rc == 0)
+        rc = options.join ? join_run(&options, &err) : serve(&options, &err);
+    if (rc < 0)
+        fprintf(stderr, "panel-agent: %s\n", err.msg);
+    return rc < 0 ? 1 : 0;
+}

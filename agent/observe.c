@@ -1,0 +1,171 @@
+/* What is seen of the containers, beside the steps. See reconcile_parts.h.
+ *
+ * Every observation carries the stamp of when it was asked for; one that is older than what is
+ * known already is dropped, so answers may overtake each other. The list tells of presence and
+ * state; what it doesn't tell (exit code, out of memory) is asked for when the state is new. */
+#include <string.h>
+
+#include "agent/reconcile_parts.h"
+#include "common/log.h"
+
+static void check_inventory(struct reconcile *reconcile)
+{
+    if (reconcile->inventory_ready || !reconcile->ready || reconcile->looks)
+        return;
+    reconcile->inventory_ready = true;
+    log_info("inventory ready", "instances=%u", HASH_COUNT(reconcile->table.by_id));
+    reconcile->table.changed(reconcile->table.changed_arg);
+}
+
+void observe_container(struct instance *inst, const struct docker_container *seen, uint64_t seq)
+{
+    static const struct docker_container none;
+    if (seq < inst->seen_seq)
+        return;
+    inst->seen_seq = seq;
+    if (!seen)
+        seen = &none;
+    bool changed = memcmp(&inst->container, seen, sizeof(*seen)) != 0;
+    inst->container = *seen;
+    if (inst->goal == GOAL_NONE && seen->generation > inst->generation)
+        inst->generation = seen->generation;
+    reconcile_settle(inst, changed);
+}
+
+static void end_look(void *arg, const struct docker_reply *reply)
+{
+    struct instance *inst = arg;
+    struct reconcile *reconcile = inst->reconcile;
+    struct docker_container seen;
+    inst->look = NULL;
+    reconcile->looks--;
+    bool known = strcmp(inst->look_id, inst->container.id) == 0;
+    if (reply->err.code == ERR_NONE &&
+        docker_json_inspected(reply->json, reconcile->panel_id, &seen) == 0 &&
+        strcmp(seen.instance_id, inst->id) == 0)
+        observe_container(inst, &seen, inst->look_seq);
+    else if (reply->err.code == ERR_NOT_FOUND && known)
+        observe_container(inst, NULL, inst->look_seq);
+    else if (reply->err.code == ERR_OFFLINE)
+        docker_watch_suspect(reconcile->watch);
+    if (inst->look_again) {
+        inst->look_again = false;
+        if (inst->container.id[0])
+            observe_look(inst, inst->container.id);
+    }
+    check_inventory(reconcile);
+    if (inst->step == STEP_PAUSE && inst->container.state != CONTAINER_REMOVING)
+        steps_abandon(inst);
+    reconcile_decide(inst);
+}
+
+void observe_look(struct instance *inst, const char *container_id)
+{
+    struct reconcile *reconcile = inst->reconcile;
+    if (inst->look) {
+        inst->look_again = true;
+        return;
+    }
+    struct err err;
+    if (container_id != inst->look_id)
+        memcpy(inst->look_id, container_id, sizeof(inst->look_id));
+    inst->look_seq = ++reconcile->stamp;
+    inst->look = docker_inspect(reconcile->docker, inst->look_id, end_look, inst, &err);
+    if (inst->look)
+        reconcile->looks++;
+}
+
+/* ---- What the watch tells ---- */
+
+static void take_status(void *arg)
+{
+    struct reconcile *reconcile = arg;
+    if (!docker_watch_is_up(reconcile->watch)) {
+        reconcile->ready = false;
+        reconcile_decide_all(reconcile);
+    }
+    reconcile->table.changed(reconcile->table.changed_arg);
+}
+
+static void take_list_begin(void *arg)
+{
+    struct reconcile *reconcile = arg;
+    reconcile->list_seq = ++reconcile->stamp;
+}
+
+static struct instance *find_listed(struct reconcile *reconcile, const char *id)
+{
+    struct instance *inst = instance_find(&reconcile->table, id);
+    if (!inst && (inst = instance_add(&reconcile->table, id)) != NULL)
+        inst->reconcile = reconcile;
+    return inst;
+}
+
+static void take_listed(struct reconcile *reconcile, const struct docker_container *listed)
+{
+    struct instance *inst = find_listed(reconcile, listed->instance_id);
+    if (!inst || inst->listed_seq == reconcile->list_seq)
+        return; /* no memory: the next list brings it again. Or a second one: leave it be */
+    inst->listed_seq = reconcile->list_seq;
+    if (reconcile->list_seq < inst->seen_seq)
+        return;
+    if (strcmp(listed->id, inst->container.id) == 0 && listed->state == inst->container.state)
+        return;
+    /* What runs has nothing more to tell; a goal that waits wants to go on now. */
+    if (listed->state == CONTAINER_RUNNING || inst->pending)
+        observe_container(inst, listed, reconcile->list_seq);
+    if (listed->state != CONTAINER_RUNNING)
+        observe_look(inst, listed->id);
+}
+
+/* The container that an instance is known by comes first, should there be two of its label. */
+static void mark_known(struct reconcile *reconcile, const struct docker_container *listed)
+{
+    struct instance *inst = instance_find(&reconcile->table, listed->instance_id);
+    if (inst && strcmp(inst->container.id, listed->id) == 0)
+        take_listed(reconcile, listed);
+}
+
+static void take_list_end(void *arg, const json_t *entries)
+{
+    struct reconcile *reconcile = arg;
+    struct docker_container listed;
+    size_t at;
+    json_t *entry;
+    json_array_foreach((json_t *)entries, at, entry)
+    {
+        if (docker_json_listed(entry, reconcile->panel_id, &listed) == 0)
+            mark_known(reconcile, &listed);
+    }
+    json_array_foreach((json_t *)entries, at, entry)
+    {
+        if (docker_json_listed(entry, reconcile->panel_id, &listed) == 0)
+            take_listed(reconcile, &listed);
+    }
+    struct instance *inst;
+    struct instance *tmp;
+    HASH_ITER(hh, reconcile->table.by_id, inst, tmp)
+    {
+        if (inst->container.state != CONTAINER_NONE && inst->listed_seq != reconcile->list_seq)
+            observe_container(inst, NULL, reconcile->list_seq);
+    }
+    reconcile->ready = true;
+    check_inventory(reconcile);
+    reconcile_decide_all(reconcile);
+}
+
+/* Called inside the stream: starts calls, but decides nothing. */
+static void take_hint(void *arg, const char *instance_id, const char *container_id)
+{
+    struct reconcile *reconcile = arg;
+    struct instance *inst = find_listed(reconcile, instance_id);
+    if (inst && (!inst->container.id[0] || strcmp(inst->container.id, container_id) == 0))
+        observe_look(inst, container_id);
+}
+
+const struct docker_watch_events observe_events = {
+    .status = take_status,
+    .list_begin = take_list_begin,
+    .list_end = take_list_end,
+    .hint = take_hint,
+};

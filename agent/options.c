@@ -1,0 +1,126 @@
+/* The command line. See options.h. Written by hand, because getopt's messages help nobody. */
+#include "agent/options.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/address.h"
+#include "common/auto.h"
+
+static const char help[] =
+    "panel-agent runs on every node and keeps its Docker containers as the panel wants them.\n"
+    "\n"
+    "Usage:\n"
+    "  panel-agent join --panel URL --token TOKEN [--state DIR] [--listen ADDR:PORT]\n"
+    "      Make this machine a node of the panel, once. URL is the panel's address, such as\n"
+    "      https://panel.example.com; TOKEN comes with the answer to POST /api/nodes/create,\n"
+    "      works once and within an hour. The secret in it never leaves this machine.\n"
+    "      After a failure the same command may be run again.\n"
+    "\n"
+    "  panel-agent [--state DIR] [--docker unix://PATH] [--log-level LEVEL]\n"
+    "      Serve. Stays up while Docker or the panel is away. SIGTERM ends it and leaves the\n"
+    "      containers running.\n"
+    "\n"
+    "Options:\n"
+    "  --state DIR         identity and volumes           (" OPTIONS_STATE_DEFAULT ")\n"
+    "  --docker unix://P   the Docker Engine's socket     (" OPTIONS_DOCKER_DEFAULT ")\n"
+    "  --log-level LEVEL   debug, info, warn or error     (info)\n"
+    "  --listen ADDR:PORT  where the panel connects to; an IP literal, IPv6 in brackets\n"
+    "                      (the port that the panel knows, on all addresses)\n"
+    "  --help, --version\n";
+
+static int usage_error(const char *what, const char *name, int *ret_status)
+{
+    fprintf(stderr, "panel-agent: %s%s\nTry \"panel-agent --help\".\n", what, name);
+    *ret_status = 2;
+    return -1;
+}
+
+/* The value of the option at argv[*at], as "--name value" or "--name=value"; NULL if it is another
+ * option. *ret_missing: it is that option, but has no value. */
+static const char *take_value(int argc, char **argv, int *at, const char *name, bool *ret_missing)
+{
+    size_t len = strlen(name);
+    const char *arg = argv[*at];
+    if (strncmp(arg, name, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
+        return NULL;
+    if (arg[len] == '=')
+        return arg + len + 1;
+    if (*at + 1 >= argc) {
+        *ret_missing = true;
+        return NULL;
+    }
+    return argv[++*at];
+}
+
+static int check(struct options *o, const char *docker, const char *level, int *ret_status)
+{
+    static const char scheme[] = "unix://";
+    if (strncmp(docker, scheme, sizeof(scheme) - 1) != 0 || docker[sizeof(scheme) - 1] != '/')
+        return usage_error("--docker must be unix:// and an absolute path, not ", docker,
+                           ret_status);
+    o->docker_socket = docker + sizeof(scheme) - 1;
+    if (!log_level_parse(level, &o->log_level))
+        return usage_error("--log-level must be debug, info, warn or error, not ", level,
+                           ret_status);
+    if (!*o->state_dir)
+        return usage_error("--state must name a folder", "", ret_status);
+    if (!o->join)
+        return o->panel_url || o->token || o->listen
+                   ? usage_error("--panel, --token and --listen belong to: panel-agent join", "",
+                                 ret_status)
+                   : 0;
+    if (!o->panel_url || !o->token)
+        return usage_error("join needs --panel URL and --token TOKEN", "", ret_status);
+    if (o->listen && !address_is_listen(o->listen))
+        return usage_error("--listen must be an IP address and a port, such as 0.0.0.0:7443, not ",
+                           o->listen, ret_status);
+    return 0;
+}
+
+int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
+{
+    const char *docker = OPTIONS_DOCKER_DEFAULT;
+    const char *level = "info";
+    struct options o = {.state_dir = OPTIONS_STATE_DEFAULT};
+    struct {
+        const char *name;
+        const char **value;
+    } known[] = {
+        {"--state", &o.state_dir}, {"--docker", &docker}, {"--log-level", &level},
+        {"--panel", &o.panel_url}, {"--token", &o.token}, {"--listen", &o.listen},
+    };
+    for (int i = 1; i < argc; i++) {
+        const char *value = NULL;
+        bool missing = false;
+        if (i == 1 && strcmp(argv[i], "join") == 0) {
+            o.join = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(help, stdout);
+            *ret_status = 0;
+            return -1;
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            puts("panel-agent " PANEL_VERSION);
+            *ret_status = 0;
+            return -1;
+        }
+        for (size_t k = 0; k < ARRAY_LEN(known) && !value && !missing; k++) {
+            const char *name = argv[i];
+            value = take_value(argc, argv, &i, known[k].name, &missing);
+            if (missing)
+                return usage_error("this option needs a value: ", name, ret_status);
+            if (value)
+                *known[k].value = value;
+        }
+        if (!value)
+            return usage_error("unknown option or word: ", argv[i], ret_status);
+    }
+    if (check(&o, docker, level, ret_status) < 0)
+        return -1;
+    *ret = o;
+    return 0;
+}

@@ -1,0 +1,75 @@
+/* What reconcile.c, steps.c and observe.c share, and nobody else includes.
+ *
+ *   reconcile.c  what is wanted; which step is next; how a goal ends
+ *   steps.c      one Docker call each: begin it, take in its answer, decide again
+ *   observe.c    what is seen: lists, hints and inspections beside the steps */
+#ifndef AGENT_RECONCILE_PARTS_H
+#define AGENT_RECONCILE_PARTS_H
+
+#include "agent/docker.h"
+#include "agent/docker_watch.h"
+#include "agent/failure.h"
+#include "agent/instance.h"
+#include "agent/reconcile.h"
+#include "agent/volume.h"
+
+struct reconcile {
+    struct loop *loop;
+    const char *panel_id;
+    struct docker *docker;
+    struct docker_watch *watch;
+    struct volumes *volumes;
+    struct instance_table table;
+    uint64_t stamp; /* orders what was seen by when it was asked for */
+    uint64_t list_seq;
+    uint32_t looks; /* inspections under way beside the steps */
+    uint32_t pulls;
+    bool ready;           /* the table is true: steps may be taken */
+    bool inventory_ready; /* it has been once */
+};
+
+/* reconcile.c */
+
+/* Take the next step towards the goal, if there is one to take and none under way. */
+void reconcile_decide(struct instance *inst);
+/* The goal is given up until the panel asks again. */
+void reconcile_fail(struct instance *inst, const struct failure *failure);
+void reconcile_reach(struct instance *inst);
+/* The Engine went away in the middle of a step: go on when it is back. */
+void reconcile_lose_engine(struct instance *inst);
+/* The Engine is about to finish something: wait, though not for ever, then fail with code. */
+void reconcile_wait(struct instance *inst, const char *code);
+/* Tell the panel what is being done. */
+void reconcile_report(struct instance *inst, Wire__Observed observed);
+/* Nothing is being done: tell what is there. changed: there is news besides. */
+void reconcile_settle(struct instance *inst, bool changed);
+void reconcile_decide_all(struct reconcile *reconcile);
+bool reconcile_is_alive(const struct docker_container *container);
+
+/* steps.c */
+
+void steps_image(struct instance *inst);
+void steps_pull(struct instance *inst);
+void steps_create(struct instance *inst);
+void steps_lookup(struct instance *inst);
+void steps_start(struct instance *inst);
+void steps_unpause(struct instance *inst);
+void steps_stop(struct instance *inst);
+void steps_delete(struct instance *inst);
+void steps_erase(struct instance *inst);
+/* Wait a moment, then look at what is there and decide again. */
+void steps_pause(struct instance *inst);
+/* A new goal: break the step off if it can be and no longer serves. */
+void steps_interrupt(struct instance *inst, bool same_image);
+/* Break it off whatever it is, but for STEP_ERASE. */
+void steps_abandon(struct instance *inst);
+
+/* observe.c */
+
+/* The container as it was at stamp seq; NULL: there is none. */
+void observe_container(struct instance *inst, const struct docker_container *seen, uint64_t seq);
+/* Ask the Engine about this container of the instance's, beside any step. */
+void observe_look(struct instance *inst, const char *container_id);
+extern const struct docker_watch_events observe_events; /* arg is to be set */
+
+#endif

@@ -1,0 +1,494 @@
+/* The steps: one Docker call each. See reconcile_parts.h.
+ *
+ * Each begin_ starts a call and says so; each end_ takes in what the answer tells, and hands on to
+ * reconcile_decide(). A failure counts only for the request that the step was begun for: when a
+ * newer one has come meanwhile, that one decides. After an answer that changed a container,
+ * observations asked for earlier are out of date: see(). */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/address.h"
+#include "agent/container_spec.h"
+#include "agent/reconcile_parts.h"
+#include "common/auto.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+#define PULLS_MAX    3
+#define PAUSE_MS     500
+#define PULL_TELL_MS 500
+
+static void begin(struct instance *inst, enum instance_step step)
+{
+    inst->step = step;
+    inst->step_work = inst->work;
+    log_debug("instance step", "instance=%s step=%s", inst->id, instance_step_name(step));
+}
+
+static void end(struct instance *inst)
+{
+    inst->step = STEP_IDLE;
+    inst->call = NULL;
+}
+
+/* The step is over and didn't do what it should. */
+static void give_up(struct instance *inst, const struct failure *failure)
+{
+    if (inst->work == inst->step_work)
+        reconcile_fail(inst, failure);
+    else
+        reconcile_decide(inst);
+}
+
+/* The call has been started, or the reason why not is dealt with. */
+static void begun(struct instance *inst, struct docker_call *call, const struct err *err)
+{
+    inst->call = call;
+    if (call)
+        return;
+    end(inst);
+    struct failure failure;
+    if (err->code == ERR_OFFLINE) {
+        reconcile_lose_engine(inst);
+        return;
+    }
+    failure_of_other(&failure, "out_of_memory", "be asked", err);
+    give_up(inst, &failure);
+}
+
+/* Every end_ begins with this. False: the Engine went away, and there is no more to do now. */
+static bool answered(struct instance *inst, const struct docker_reply *reply)
+{
+    end(inst);
+    if (reply->err.code != ERR_OFFLINE)
+        return true;
+    reconcile_lose_engine(inst);
+    return false;
+}
+
+/* This is how the container is as of now. */
+static void see(struct instance *inst, const struct docker_container *container)
+{
+    observe_container(inst, container, ++inst->reconcile->stamp);
+}
+
+static void see_state(struct instance *inst, enum container_state state)
+{
+    struct docker_container container = inst->container;
+    container.state = state;
+    see(inst, &container);
+}
+
+/* ---- Image ---- */
+
+static void end_image(void *arg, const struct docker_reply *reply)
+{
+    struct instance *inst = arg;
+    if (!answered(inst, reply))
+        return;
+    if (reply->err.code == ERR_NONE) {
+        inst->image_ready = inst->work == inst->step_work;
+        reconcile_decide(inst);
+    } else if (reply->err.code == ERR_NOT_FOUND && inst->work == inst->step_work) {
+        steps_pull(inst);
+    } else {
+        struct failure failure;
+        failure_of_other(&failure, "create_failed", "look for the image", &reply->err);
+        give_up(inst, &failure);
+    }
+}
+
+void steps_image(struct instance *inst)
+{
+    struct err err;
+    begin(inst, STEP_IMAGE);
+    if (inst->container.state == CONTAINER_NONE)
+        reconcile_report(inst, WIRE__OBSERVED__OBSERVED_CREATING);
+    begun(inst,
+          docker_inspect_image(inst->reconcile->docker, inst->spec->image, end_image, inst, &err),
+          &err);
+}
+
+/* A place is free: whoever waits looks again whether the image has come meanwhile. */
+static void free_pull(struct reconcile *reconcile)
+{
+    reconcile->pulls--;
+    struct instance *inst;
+    struct instance *tmp;
+    HASH_ITER(hh, reconcile->table.by_id, inst, tmp)
+    {
+        if (inst->step != STEP_PULL_WAIT)
+            continue;
+        end(inst);
+        reconcile_decide(inst);
+    }
+}
+
+static void end_pull(void *arg, const struct docker_reply *reply)
+{
+    struct instance *inst = arg;
+    docker_progress_fini(&inst->pull);
+    bool here = answered(inst, reply);
+    if (here && reply->err.code == ERR_NONE) {
+        inst->image_ready = inst->work == inst->step_work;
+        reconcile_decide(inst);
+    } else if (here) {
+        struct failure failure;
+        failure_of_pull(&failure, inst->spec->image, &reply->err);
+        give_up(inst, &failure);
+    }
+    free_pull(inst->reconcile);
+}
+
+/* Called inside the stream: only tells. */
+static void take_progress(void *arg, json_t *item)
+{
+    struct instance *inst = arg;
+    docker_progress_add(&inst->pull, item);
+    int64_t now = clock_mono_ms();
+    if (inst->pull.percent == inst->progress || now - inst->pull_told_ms < PULL_TELL_MS)
+        return;
+    inst->progress = inst->pull.percent;
+    inst->pull_told_ms = now;
+    instance_touch(&inst->reconcile->table, inst);
+}
+
+void steps_pull(struct instance *inst)
+{
+    struct reconcile *reconcile = inst->reconcile;
+    struct err err;
+    reconcile_report(inst, WIRE__OBSERVED__OBSERVED_PULLING);
+    if (reconcile->pulls >= PULLS_MAX) {
+        begin(inst, STEP_PULL_WAIT);
+        return;
+    }
+    begin(inst, STEP_PULL);
+    inst->call =
+        docker_pull(reconcile->docker, inst->spec->image, take_progress, end_pull, inst, &err);
+    if (inst->call)
+        reconcile->pulls++;
+    begun(inst, inst->call, &err);
+}
+
+/* ---- Create ---- */
+
+static void end_create(void *arg, const struct docker_reply *reply)
+{
+    struct instance *inst = arg;
+    if (!answered(inst, reply))
+        return;
+    const char *id = docker_json_text(reply->json, "Id");
+    if (reply->err.code == ERR_CONFLICT) {
+        steps_lookup(inst);
+        return;
+    }
+    if (reply->err.code != ERR_NONE || !id || strlen(id) >= CONTAINER_ID_SIZE) {
+        struct failure failure;
+        failure_of_create(&failure, inst->spec, &reply->err);
+        give_up(inst, &failure);
+        return;
+    }
+    /* Labels and all as they are is for the Engine to tell, if a newer request came meanwhile. */
+    if (inst->work != inst->step_work) {
+        steps_lookup(inst);
+        return;
+    }
+    struct docker_container made = {.state = CONTAINER_CREATED, .generation = inst->generation};
+    memcpy(made.id, id, strlen(id));
+    memcpy(made.instance_id, inst->id, sizeof(made.instance_id));
+    memcpy(made.spec_hash, inst->spec_hash, sizeof(made.spec_hash));
+    see(inst, &made);
+    reconcile_decide(inst);
+}
+
+void steps_create(struct instance *inst)
+{
+    struct reconcile *reconcile = inst->reconcile;
+    struct err err;
+    struct failure failure;
+    char name[CONTAINER_NAME_SIZE];
+    begin(inst, STEP_CREATE);
+    reconcile_report(inst, WIRE__OBSERVED__OBSERVED_CREATING);
+    if (volume_make(reconcile->volumes, inst->spec->volume_id, &err) < 0) {
+        end(inst);
+        failure_set(&failure, "volume_failed", "The instance's volume can't be made: %s", err.msg);
+        give_up(inst, &failure);
+        return;
+    }
+    struct container_labels labels = {.panel_id = reconcile->panel_id,
+                                      .instance_id = inst->id,
+                                      .generation = inst->generation,
+                                      .spec_hash = inst->spec_hash};
+    const char *bind_ip = address_is_local(inst->node_address) ? inst->node_address : "";
+    auto_free char *path = volume_path(reconcile->volumes, inst->spec->volume_id);
+    auto_free char *body = path ? container_spec_body(inst->spec, &labels, path, bind_ip) : NULL;
+    if (!body) {
+        err_nomem(&err);
+        begun(inst, NULL, &err);
+        return;
+    }
+    container_spec_name(inst->id, name);
+    begun(inst, docker_create_container(reconcile->docker, name, body, end_create, inst, &err),
+          &err);
+}
+
+static void end_lookup(void *arg, const struct docker_reply *reply)
+{
+    struct instance *inst = arg;
+    struct docker_container seen;
+    struct failure failure;
+    if (!answered(inst, reply))
+        return;
+    inst->looked_up = true;
+    if (reply->err.code == ERR_NOT_FOUND) {
+        see(inst, NULL);
+        /* Taken a moment ago and free now: somebody is in the middle of something. */
+        if (inst->goal == GOAL_RUNNING)
+            reconcile_wait(inst, "create_failed");
+        else
+            reconcile_decide(inst);
+    } else if (reply->err.code != ERR_NONE) {
+        failure_of_other(&failure, "create_failed", "inspect the container", &reply->err);
+        give_up(inst, &failure);
+    } else if (docker_json_inspected(reply->json, inst->reconcile->panel_id, &seen) == 0 &&
+               strcmp(seen.instance_id, inst->id) == 0) {
+        see(inst, &seen);
+        reconcile_decide(inst);
+    } else if (inst->goal == GOAL_RUNNING) {
+        failure_set(&failure, "name_taken",
+                    "The node has a container named panel-%s that is not this panel's: "
+                    "remove or rename it.",
+                    inst->id);
+        give_up(inst, &failure);
+    } else {
+        reconcile_decide(inst); /* not ours, so not touched */
+    }
+}
+
+void steps_lookup(struct instance *inst)
+{
+    struct err err;
+    char name[CONTAINER_NAME_SIZE];
+    begin(inst, STEP_LOOKUP);
+    container_spec_name(inst->id, name);
+    begun(inst, docker_inspect(inst->reconcile->docker, name, end_lookup, inst, &err), &err);
+}
+
+/* ---- Start and stop ---- */
+
+/* What became of it, and so the end of the goal: a container that crashes at once has been
+ * started nevertheless, and the panel is told how it ended. */
+static void end_check(void *arg, const struct docker_reply *reply)
+{
+    struct instance *inst = arg;
+    struct docker_container seen;
+    if (!answered(inst, reply))
+        return;
+    if (reply->err.code == ERR_NONE &&
+        docker_json_inspected(reply->json, inst->reconcile->panel_id, &seen) == 0)
+        see(inst, &seen);
+    else if (reply->err.code == ERR_NOT_FOUND)
+        see(inst, NULL);
+    if (inst->work != inst->step_work) {
+        reconcile_decide(inst);
+    } else if (inst->goal == GOAL_STOPPED && reconcile_is_alive(&inst->container)) {
+        struct failure failure;
+        failure_set(&failure, "stop_failed", "The container runs on after it was stopped.");
+        reconcile_fail(inst, &failure);
+    } else {
+        reconcile_reach(inst);
+    }
+}
+
+/* Goes on for the same request as the step before it. */
+static void check(struct instance *inst)
+{
+    struct err err;
+    uint64_t work = inst->step_work;
+    begin(inst, STEP_CHECK);
+    inst->step_work = work;
+    begun(inst, docker_inspect(inst->reconcile->docker, inst->container.id, end_check, inst, &err),
+          &err);
+}
+
+static void end_start(void *arg, const struct docker_reply *reply)
+{
+    struct instance *inst = arg;
+    if (!answered(inst, reply))
+        return;
+    if (reply->err.code == ERR_NONE) {
+        check(inst);
+    } else if (reply->err.code == ERR_NOT_FOUND && reply->status == 404 &&
+               strcasestr(reply->err.msg, "no such container")) {
+        see(inst, NULL);
+        reconcile_decide(inst);
+    } else {
+        struct failure failure;
+        failure_of_start(&failure, inst->spec, &reply->err);
+        give_up(inst, &failure);
+    }
+}
+
+void steps_start(struct instance *inst)
+{
+    struct err err;
+    begin(inst, STEP_START);
+    reconcile_report(inst, WIRE__OBSERVED__OBSERVED_STARTING);
+    begun(inst, docker_start(inst->reconcile->docker, inst->container.id, end_start, inst, &err),
+          &err);
+}
+
+void steps_unpause(struct instance *inst)
+{
+    struct err err;
+    begin(inst, STEP_UNPAUSE);
+    reconcile_report(inst, WIRE__OBSERVED__OBSERVED_STARTING);
+    begun(inst, docker_unpause(inst->reconcile->docker, inst->container.id, end_start, inst, &err),
+          &err);
+}
+
+static void end_stop(void *arg, const struct docker_reply *reply)
+{
+    struct instance *inst = arg;
+    if (!answered(inst, reply))
+        return;
+    if (reply->err.code == ERR_NOT_FOUND) {
+        see(inst, NULL);
+        reconcile_decide(inst);
+    } else if (reply->err.code != ERR_NONE) {
+        struct failure failure;
+        failure_of_other(&failure, "stop_failed", "stop the container", &reply->err);
+        give_up(inst, &failure);
+    } else if (inst->goal == GOAL_STOPPED) {
+        check(inst);
+    } else {
+        see_state(inst, CONTAINER_EXITED);
+        reconcile_decide(inst);
+    }
+}
+
+void steps_stop(struct instance *inst)
+{
+    struct err err;
+    begin(inst, STEP_STOP);
+    reconcile_report(inst, WIRE__OBSERVED__OBSERVED_STOPPING);
+    begun(inst,
+          docker_stop(inst->reconcile->docker, inst->container.id, container_spec_grace(inst->spec),
+                      end_stop, inst, &err),
+          &err);
+}
+
+/* ---- Remove ---- */
+
+static void end_delete(void *arg, const struct docker_reply *reply)
+{
+    struct instance *inst = arg;
+    if (!answered(inst, reply))
+        return;
+    if (reply->err.code == ERR_NONE || reply->err.code == ERR_NOT_FOUND) {
+        see(inst, NULL);
+        reconcile_decide(inst);
+    } else if (reply->err.code == ERR_CONFLICT) {
+        see_state(inst, CONTAINER_REMOVING); /* under way: decide waits, but not for ever */
+        reconcile_decide(inst);
+    } else {
+        struct failure failure;
+        failure_of_other(&failure, "remove_failed", "remove the container", &reply->err);
+        give_up(inst, &failure);
+    }
+}
+
+/* inst->container is known by its labels to be ours, and is named by its id. */
+void steps_delete(struct instance *inst)
+{
+    struct err err;
+    begin(inst, STEP_DELETE);
+    reconcile_report(inst, inst->goal == GOAL_REMOVED ? WIRE__OBSERVED__OBSERVED_REMOVING
+                                                      : WIRE__OBSERVED__OBSERVED_CREATING);
+    begun(inst, docker_delete(inst->reconcile->docker, inst->container.id, end_delete, inst, &err),
+          &err);
+}
+
+static void end_erase(void *arg, const struct err *err)
+{
+    struct instance *inst = arg;
+    end(inst);
+    if (inst->work != inst->step_work) {
+        reconcile_decide(inst);
+    } else if (err->code == ERR_NONE) {
+        reconcile_reach(inst);
+    } else {
+        struct failure failure;
+        failure_set(&failure, "volume_failed", "The instance's volume can't be removed: %s",
+                    err->msg);
+        reconcile_fail(inst, &failure);
+    }
+}
+
+void steps_erase(struct instance *inst)
+{
+    struct err err = {0};
+    begin(inst, STEP_ERASE);
+    reconcile_report(inst, WIRE__OBSERVED__OBSERVED_REMOVING);
+    if (!inst->volume_id[0]) {
+        end_erase(inst, &err);
+        return;
+    }
+    if (volume_remove(inst->reconcile->volumes, inst->volume_id, end_erase, inst, &err) < 0)
+        end_erase(inst, &err);
+}
+
+/* ---- Waiting and breaking off ---- */
+
+static void end_pause(struct timer *timer)
+{
+    struct instance *inst = (struct instance *)((char *)timer - offsetof(struct instance, timer));
+    end(inst);
+    if (inst->container.state == CONTAINER_REMOVING)
+        steps_lookup(inst);
+    else
+        reconcile_decide(inst);
+}
+
+void steps_pause(struct instance *inst)
+{
+    struct err err;
+    begin(inst, STEP_PAUSE);
+    inst->timer.fire = end_pause;
+    if (timers_set(&inst->reconcile->loop->timers, &inst->timer, clock_mono_ms() + PAUSE_MS, &err) <
+        0)
+        begun(inst, NULL, &err);
+}
+
+void steps_abandon(struct instance *inst)
+{
+    docker_call_cancel(inst->call);
+    timers_cancel(&inst->reconcile->loop->timers, &inst->timer);
+    docker_progress_fini(&inst->pull);
+    end(inst);
+}
+
+void steps_interrupt(struct instance *inst, bool same_image)
+{
+    switch (inst->step) {
+    case STEP_PULL:
+        if (inst->goal == GOAL_RUNNING && same_image) {
+            inst->step_work = inst->work;
+            break;
+        }
+        steps_abandon(inst);
+        free_pull(inst->reconcile);
+        break;
+    case STEP_PULL_WAIT:
+    case STEP_PAUSE:
+        steps_abandon(inst);
+        break;
+    case STEP_STOP:
+        if (inst->goal == GOAL_REMOVED)
+            steps_abandon(inst); /* the delete kills it, without the grace */
+        break;
+    default:
+        break; /* short: its answer is waited for */
+    }
+}

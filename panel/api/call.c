@@ -1,0 +1,279 @@
+/* From a request's head to its handler, and from the handler to the answer.
+ *
+ * Invariant: under /api nothing is told to who has no live key, not even which paths exist; the key
+ * is looked up the same way whatever it is. admit() and handle() run on a pool thread, answers come
+ * from any. Fails by answering: every way out of here is an answer. */
+#include "panel/api/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/auto.h"
+#include "common/json_writer.h"
+#include "common/log.h"
+#include "panel/api/body.h"
+#include "panel/auth/api_key.h"
+
+/* --- answering ------------------------------------------------------------------------------- */
+
+static const char *method_name(enum http_method method)
+{
+    static const char *const names[] = {
+        [HTTP_GET] = "GET",     [HTTP_POST] = "POST", [HTTP_DELETE] = "DELETE",
+        [HTTP_PATCH] = "PATCH", [HTTP_PUT] = "PUT",   [HTTP_OTHER] = "OTHER",
+    };
+    return names[method];
+}
+
+static void log_answer(const struct http_req *req, bool mutates, int status)
+{
+    log_write(mutates ? LOG_INFO : LOG_DEBUG, "request",
+              "request=%s method=%s path=\"%s\" status=%d ms=%lld", http_req_id(req),
+              method_name(http_req_method(req)), http_req_path(req), status,
+              (long long)http_req_age_ms(req));
+}
+
+void call_defer(struct call *call)
+{
+    if (call->deferred)
+        return;
+    call->deferred = true;
+    http_req_defer(call->req);
+}
+
+void call_answer(struct call *call, int status, struct strbuf *take_body)
+{
+    log_answer(call->req, call->route->mutates, status);
+    size_t len = take_body->len;
+    char *text = strbuf_steal(take_body);
+    http_req_answer(call->req, status, text, len);
+}
+
+void call_answer_err(struct call *call, const struct err *err)
+{
+    struct strbuf body = {0};
+    error_render(err, http_req_id(call->req), &body);
+    call_answer(call, error_status(err), &body);
+}
+
+void call_replay(struct call *call, struct answer *take_answer)
+{
+    http_req_add_header(call->req, "Idempotent-Replayed", "true");
+    if (take_answer->waits_for[0] && call->route->resume) {
+        free(steal_ptr(take_answer->body));
+        call->route->resume(call, take_answer->waits_for);
+        return;
+    }
+    char *text = steal_ptr(take_answer->body);
+    log_answer(call->req, true, take_answer->status);
+    http_req_answer(call->req, take_answer->status, text, text ? strlen(text) : 0);
+}
+
+static void call_free(void *data)
+{
+    struct call *call = data;
+    json_decref(call->body);
+    free(call);
+}
+
+/* --- admission -----------------------------------------------------------------------------------
+ */
+
+static void refuse(struct http_req *req, const struct err *err, struct http_verdict *verdict,
+                   struct strbuf *body)
+{
+    verdict->refuse_status = error_status(err);
+    error_render(err, http_req_id(req), body);
+    log_answer(req, false, verdict->refuse_status);
+}
+
+static int find_key(struct api *api, struct http_req *req, struct api_key *ret_key, struct err *err)
+{
+    const char *text = http_req_header(req, "x-api-key");
+    uint8_t hash[CRYPTO_HASH_BYTES];
+    api_key_digest(text ? text : "", hash);
+    int rc = store_key_find(api->rooms.store, hash, ret_key, err);
+    if (rc == 0 || (rc > 0 && !text))
+        return err_set(err, ERR_UNAUTHORIZED, "unauthorized",
+                       "The header x-api-key has to hold a valid API key.");
+    return rc < 0 ? -1 : 0;
+}
+
+/* Keys have no scopes yet: each may read and write. */
+static bool key_may(const struct call *call)
+{
+    switch (call->route->permission) {
+    case PERMISSION_PUBLIC:
+        return true;
+    case PERMISSION_READ:
+    case PERMISSION_WRITE:
+        return call->key.id[0] != '\0';
+    case PERMISSION_DENIED:
+        break;
+    }
+    return false;
+}
+
+static void add_allowed(struct strbuf *allow, const char *name)
+{
+    if (allow->len)
+        strbuf_str(allow, ", ");
+    strbuf_str(allow, name);
+}
+
+/* The row for method and path; NULL, and *refuse_status 404 or 405 (with Allow). */
+static const struct route *find_route(struct http_req *req, char param[ROUTE_PARAM_SIZE],
+                                      int *refuse_status)
+{
+    auto_strbuf struct strbuf allow = {0};
+    const char *path = http_req_path(req);
+    for (size_t i = 0; i < routes_count; i++) {
+        if (!route_match(&routes[i], path, param))
+            continue;
+        if (routes[i].method == http_req_method(req))
+            return &routes[i];
+        add_allowed(&allow, method_name(routes[i].method));
+        if (routes[i].method == HTTP_GET)
+            add_allowed(&allow, "HEAD");
+    }
+    *refuse_status = allow.len ? 405 : 404;
+    if (allow.len)
+        http_req_add_header(req, "Allow", allow.data);
+    return NULL;
+}
+
+static void refuse_route(struct http_req *req, int status, struct http_verdict *verdict,
+                         struct strbuf *body)
+{
+    verdict->refuse_status = status;
+    if (status == 405)
+        error_write(body, "method_not_allowed",
+                    "This path exists, but not for this method; the Allow header lists its own.",
+                    http_req_id(req), NULL, NULL);
+    else
+        error_write(body, "not_found", "There is nothing at this path.", http_req_id(req), NULL,
+                    NULL);
+    log_answer(req, false, status);
+}
+
+static bool has_body(const struct http_req *req)
+{
+    const char *length = http_req_header(req, "Content-Length");
+    return http_req_header(req, "Transfer-Encoding") || (length && length[strspn(length, "0")]);
+}
+
+static int check_media_type(const struct http_req *req, struct err *err)
+{
+    if (http_req_method(req) == HTTP_GET || !has_body(req) ||
+        body_is_json_type(http_req_header(req, "Content-Type")))
+        return 0;
+    return err_set(err, ERR_INVALID, "unsupported_media_type",
+                   "The body has to be JSON in UTF-8, with Content-Type: application/json.");
+}
+
+static void admit(void *arg, struct http_req *req, struct http_verdict *verdict,
+                  struct strbuf *body)
+{
+    struct api *api = arg;
+    struct err err = {0};
+    auto_free struct call *call = calloc(1, sizeof(*call));
+    if (!call) {
+        err_set(&err, ERR_BUSY, "busy", "The panel is short of memory; try again.");
+        refuse(req, &err, verdict, body);
+        return;
+    }
+    const char *path = http_req_path(req);
+    bool keyed = strncmp(path, "/api", 4) == 0 && (!path[4] || path[4] == '/');
+    if (keyed && find_key(api, req, &call->key, &err) < 0) {
+        refuse(req, &err, verdict, body);
+        return;
+    }
+    int status = 404;
+    call->route = find_route(req, call->param, &status);
+    if (!call->route) {
+        refuse_route(req, status, verdict, body);
+        return;
+    }
+    if (!key_may(call)) {
+        verdict->refuse_status = 403;
+        error_write(body, "forbidden", "This API key may not do this.", http_req_id(req), NULL,
+                    NULL);
+        return;
+    }
+    if (check_media_type(req, &err) < 0) {
+        refuse(req, &err, verdict, body);
+        return;
+    }
+    verdict->max_body = call->route->max_body;
+    verdict->deadline_ms = call->route->deadline_ms;
+    verdict->route = (void *)(uintptr_t)call->route;
+    call->api = api;
+    call->req = req;
+    http_req_keep(req, steal_ptr(call), call_free);
+}
+
+/* --- handling
+ * --------------------------------------------------------------------------------------- */
+
+static void handle(void *arg, struct http_req *req)
+{
+    (void)arg;
+    struct call *call = http_req_kept(req);
+    if (http_req_method(req) != HTTP_GET) {
+        struct err err = {0};
+        size_t len;
+        const char *text = http_req_body(req, &len);
+        if (body_parse(text, len, &call->body, &err) < 0) {
+            call_answer_err(call, &err);
+            return;
+        }
+    }
+    if (call->route->mutates && !idempotency_begin(call))
+        return;
+    call->route->handle(call);
+}
+
+static void describe(void *arg, struct http_req *req, int status, const char *code,
+                     const char *sentence, struct strbuf *body)
+{
+    (void)arg;
+    error_write(body, code, sentence, http_req_id(req), NULL, NULL);
+    const struct call *call = http_req_kept(req);
+    log_answer(req, call && call->route->mutates, status);
+}
+
+struct http_app api_http_app(struct api *api)
+{
+    return (struct http_app){.admit = admit, .handle = handle, .describe = describe, .arg = api};
+}
+
+/* --- the api itself
+ * ------------------------------------------------------------------------------------ */
+
+int api_create(const struct api_rooms *rooms, const struct api_settings *settings,
+               struct api **ret_api, struct err *err)
+{
+    struct api *api = calloc(1, sizeof(*api));
+    if (!api)
+        return err_nomem(err);
+    api->rooms = *rooms;
+    api->settings = *settings;
+    if (settings->public_url && !(api->public_url = strdup(settings->public_url))) {
+        free(api);
+        return err_nomem(err);
+    }
+    api->settings.public_url = api->public_url;
+    crypto_random(api->dummy_key, sizeof(api->dummy_key));
+    *ret_api = api;
+    return 0;
+}
+
+void api_destroy(struct api *api)
+{
+    if (!api)
+        return;
+    free(api->public_url);
+    free(api);
+}

@@ -1,0 +1,34 @@
+/* The handlers that routes.c lists, one a row. Pool thread; none blocks. */
+#ifndef PANEL_API_HANDLERS_H
+#define PANEL_API_HANDLERS_H
+
+struct call;
+
+void users_list(struct call *call);
+void users_get(struct call *call);
+void users_create(struct call *call);
+
+void nodes_list(struct call *call);
+void nodes_create(struct call *call);
+void nodes_delete(struct call *call);
+
+void images_list(struct call *call);
+void images_create(struct call *call);
+void images_delete(struct call *call);
+
+void instances_list(struct call *call);
+void instances_get(struct call *call);
+void instances_get_of_user(struct call *call);
+void instances_deploy(struct call *call);
+void instances_deploy_resume(struct call *call, const char *instance_id);
+void instances_delete(struct call *call);
+void instances_delete_resume(struct call *call, const char *instance_id);
+void instances_suspend(struct call *call);
+void instances_unsuspend(struct call *call);
+void instances_suspend_resume(struct call *call, const char *instance_id);
+void instances_retry(struct call *call);
+void instances_retry_resume(struct call *call, const char *instance_id);
+
+void join_answer(struct call *call);
+
+#endif

@@ -1,0 +1,334 @@
+/* /api/instances, getInstance, getUserInstance, delete, suspend, unsuspend, retry.
+ *
+ * A change is committed first; where the contract has the answer wait for the node, the fleet says
+ * when its goal is reached, and the instance is read anew. A repeat with the same Idempotency-Key
+ * while that goes on waits for the same goal (resume functions). */
+#include "panel/api/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/auto.h"
+#include "common/json_writer.h"
+#include "panel/api/body.h"
+#include "panel/api/handlers.h"
+#include "panel/api/wire.h"
+
+#define TEXT_MAX        1024
+#define DELETE_WAIT_MS  (60u * 1000u)
+#define SUSPEND_WAIT_MS (30u * 1000u)
+
+struct instance_out {
+    struct strbuf *out;
+    struct board *board;
+};
+
+static int put_instance(const struct instance *instance, void *arg, struct err *err)
+{
+    (void)err;
+    const struct instance_out *to = arg;
+    wire_instance(to->out, NULL, instance, to->board);
+    return 0;
+}
+
+static int not_found(struct err *err)
+{
+    return err_field(err, ERR_NOT_FOUND, "instance_not_found", "id",
+                     "There is no instance with this id.");
+}
+
+/* The instance's JSON. ERR_NOT_FOUND. */
+static int read_instance(const struct call *call, const char *id, struct strbuf *out,
+                         struct err *err)
+{
+    struct instance_out to = {out, fleet_board(call->api->rooms.fleet)};
+    int rc = store_instance_get(call->api->rooms.store, id, put_instance, &to, err);
+    return rc > 0 ? 0 : rc == 0 ? not_found(err) : -1;
+}
+
+void instances_list(struct call *call)
+{
+    struct store *store = call->api->rooms.store;
+    struct board *board = fleet_board(call->api->rooms.fleet);
+    struct err err = {0};
+    struct list list;
+    uint64_t versions[] = {store_version(store, STORE_INSTANCES), store_version(store, STORE_NODES),
+                           board_status_version(board)};
+    if (!list_begin(call, versions, ARRAY_LEN(versions), &list))
+        return;
+    struct instance_out to = {&list.out, board};
+    int rc = store_instance_list(store, NULL, &list.page, put_instance, &to, &err);
+    list_end(call, &list, rc, &err);
+}
+
+void instances_get(struct call *call)
+{
+    struct body body;
+    struct strbuf out = {0};
+    body_open(&body, call->body, NULL);
+    const char *id = body_text(&body, "id", BODY_REQUIRED, TEXT_MAX);
+    if (body.failed || read_instance(call, id, &out, &body.err) < 0) {
+        strbuf_fini(&out);
+        call_answer_err(call, &body.err);
+        return;
+    }
+    call_answer(call, 200, &out);
+}
+
+static int see_user(const struct user *user, void *arg, struct err *err)
+{
+    (void)user;
+    (void)arg;
+    (void)err;
+    return 0;
+}
+
+static int list_of_user(const struct call *call, const char *user_id, struct strbuf *out,
+                        struct err *err)
+{
+    struct store *store = call->api->rooms.store;
+    struct instance_out to = {out, fleet_board(call->api->rooms.fleet)};
+    struct store_page all = {0};
+    int rc = store_user_get(store, USER_BY_ID, user_id, see_user, NULL, err);
+    if (rc == 0)
+        return err_field(err, ERR_NOT_FOUND, "user_not_found", "userId",
+                         "There is no user with this id.");
+    if (rc < 0)
+        return -1;
+    jw_array_begin(out, NULL);
+    if (store_instance_list(store, user_id, &all, put_instance, &to, err) < 0)
+        return -1;
+    jw_array_end(out);
+    return 0;
+}
+
+void instances_get_of_user(struct call *call)
+{
+    struct body body;
+    struct strbuf out = {0};
+    body_open(&body, call->body, NULL);
+    const char *user_id = body_text(&body, "userId", BODY_REQUIRED, TEXT_MAX);
+    if (body.failed || list_of_user(call, user_id, &out, &body.err) < 0) {
+        strbuf_fini(&out);
+        call_answer_err(call, &body.err);
+        return;
+    }
+    call_answer(call, 200, &out);
+}
+
+/* --- changes of one instance ---------------------------------------------------------------------
+ */
+
+struct instance_change {
+    struct mutation mutation;
+    const char *id; /* in the call */
+    bool suspended;
+};
+
+static void destroy_change(struct mutation *mutation)
+{
+    free(mutation);
+}
+
+/* What is kept until the final answer is known. */
+static void put_pending(struct mutation *mutation, const char *id)
+{
+    jw_object_begin(&mutation->body, NULL);
+    jw_string(&mutation->body, "Id", id);
+    jw_object_end(&mutation->body);
+    mutation->status = 200;
+    snprintf(mutation->waits_for, sizeof(mutation->waits_for), "%s", id);
+}
+
+static void submit_change(struct call *call, const char *id, bool suspended,
+                          int (*apply)(struct mutation *, struct store_tx *, struct err *))
+{
+    struct err err = {0};
+    struct instance_change *change = calloc(1, sizeof(*change));
+    if (!change) {
+        err_nomem(&err);
+        call_answer_err(call, &err);
+        return;
+    }
+    change->id = id;
+    change->suspended = suspended;
+    change->mutation = (struct mutation){.call = call, .apply = apply, .destroy = destroy_change};
+    mutation_submit(&change->mutation);
+}
+
+/* The body's id, if present, has to be the path's. */
+static int check_path_id(struct call *call, struct err *err)
+{
+    struct body body;
+    body_open(&body, call->body, NULL);
+    const char *id = body_text(&body, "id", BODY_OPTIONAL, TEXT_MAX);
+    if (body.failed) {
+        *err = body.err;
+        return -1;
+    }
+    if (id && *id && strcmp(id, call->param) != 0)
+        return err_field(err, ERR_INVALID, "id_mismatch", "id",
+                         "The field \"id\" has to be the id that the path names.");
+    return 0;
+}
+
+/* --- delete
+ * ------------------------------------------------------------------------------------------ */
+
+static int apply_delete(struct mutation *mutation, struct store_tx *tx, struct err *err)
+{
+    const struct instance_change *change = (struct instance_change *)mutation;
+    if (store_instance_delete(tx, change->id, err) < 0)
+        return -1;
+    put_pending(mutation, change->id);
+    return 0;
+}
+
+static int render_deleted(struct call *call, const char *id, enum fleet_outcome outcome,
+                          struct strbuf *out)
+{
+    (void)call;
+    bool gone = outcome == FLEET_REACHED;
+    jw_object_begin(out, NULL);
+    jw_string(out, "message", gone ? "Instance deleted" : "Instance is being deleted");
+    jw_string(out, "Id", id);
+    jw_string(out, "state", gone ? "DELETED" : "DELETING");
+    jw_object_end(out);
+    return 201;
+}
+
+void instances_delete_resume(struct call *call, const char *instance_id)
+{
+    call_wait(call, instance_id, FLEET_GOAL_GONE, DELETE_WAIT_MS, render_deleted);
+}
+
+void instances_delete(struct call *call)
+{
+    struct body body;
+    body_open(&body, call->body, call->req);
+    const char *id = body_text(&body, "id", BODY_REQUIRED, TEXT_MAX);
+    if (body.failed) {
+        call_answer_err(call, &body.err);
+        return;
+    }
+    submit_change(call, id, false, apply_delete);
+}
+
+/* --- suspend and unsuspend
+ * ------------------------------------------------------------------------------ */
+
+static int apply_suspend(struct mutation *mutation, struct store_tx *tx, struct err *err)
+{
+    const struct instance_change *change = (struct instance_change *)mutation;
+    if (store_instance_suspend(tx, change->id, change->suspended, err) < 0)
+        return -1;
+    put_pending(mutation, change->id);
+    return 0;
+}
+
+static int render_error(const struct call *call, const struct err *err, struct strbuf *out)
+{
+    strbuf_reset(out);
+    error_render(err, http_req_id(call->req), out);
+    return error_status(err);
+}
+
+static int render_settled(struct call *call, const char *id, enum fleet_outcome outcome,
+                          struct strbuf *out)
+{
+    (void)outcome; /* the instance's State says how far it has come */
+    struct err err = {0};
+    if (read_instance(call, id, out, &err) < 0)
+        return render_error(call, &err, out);
+    return 200;
+}
+
+void instances_suspend_resume(struct call *call, const char *instance_id)
+{
+    call_wait(call, instance_id, FLEET_GOAL_SETTLED, SUSPEND_WAIT_MS, render_settled);
+}
+
+static void suspend_to(struct call *call, bool suspended)
+{
+    struct err err = {0};
+    if (check_path_id(call, &err) < 0) {
+        call_answer_err(call, &err);
+        return;
+    }
+    submit_change(call, call->param, suspended, apply_suspend);
+}
+
+void instances_suspend(struct call *call)
+{
+    suspend_to(call, true);
+}
+
+void instances_unsuspend(struct call *call)
+{
+    suspend_to(call, false);
+}
+
+/* --- retry
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static int apply_retry(struct mutation *mutation, struct store_tx *tx, struct err *err)
+{
+    const struct instance_change *change = (struct instance_change *)mutation;
+    if (store_instance_retry(tx, change->id, err) < 0)
+        return -1;
+    put_pending(mutation, change->id);
+    return 0;
+}
+
+struct retry_view {
+    struct call *call;
+    struct strbuf *out;
+    int status;
+};
+
+static int put_retried(const struct instance *instance, void *arg, struct err *err)
+{
+    (void)err;
+    struct retry_view *view = arg;
+    struct board *board = fleet_board(view->call->api->rooms.fleet);
+    if (instance->phase == PHASE_FAILED && http_req_query(view->call->req, "wait")) {
+        view->status = instance_render_failure(instance, http_req_id(view->call->req), view->out);
+        return 0;
+    }
+    wire_instance(view->out, NULL, instance, board);
+    view->status = 200;
+    return 0;
+}
+
+static int render_retried(struct call *call, const char *id, enum fleet_outcome outcome,
+                          struct strbuf *out)
+{
+    (void)outcome;
+    struct err err = {0};
+    struct retry_view view = {call, out, 200};
+    int rc = store_instance_get(call->api->rooms.store, id, put_retried, &view, &err);
+    if (rc == 0)
+        not_found(&err);
+    return rc > 0 ? view.status : render_error(call, &err, out);
+}
+
+void instances_retry_resume(struct call *call, const char *instance_id)
+{
+    struct err err = {0};
+    uint32_t seconds = 0;
+    call_read_wait(call, &seconds, &err); /* checked before the change */
+    call_wait(call, instance_id, FLEET_GOAL_READY, seconds ? seconds * 1000 : 1, render_retried);
+}
+
+void instances_retry(struct call *call)
+{
+    struct err err = {0};
+    uint32_t seconds;
+    if (check_path_id(call, &err) < 0 || call_read_wait(call, &seconds, &err) < 0) {
+        call_answer_err(call, &err);
+        return;
+    }
+    submit_change(call, call->param, false, apply_retry);
+}

@@ -1,0 +1,150 @@
+/* What the files of the API share; nobody else includes it.
+ *
+ * A struct call is one admitted request. It belongs to its http_req and is gone, at the latest,
+ * when the request has been answered: nothing may touch it after call_answer*(). */
+#ifndef PANEL_API_INTERNAL_H
+#define PANEL_API_INTERNAL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/crypto.h"
+#include "common/err.h"
+#include "common/strbuf.h"
+#include "panel/api/api.h"
+
+struct api {
+    struct api_rooms rooms;
+    struct api_settings settings;
+    char *public_url;                     /* owned copy, or NULL */
+    uint8_t dummy_key[CRYPTO_HASH_BYTES]; /* for joins of nodes that don't exist */
+};
+
+/* --- routes.c ------------------------------------------------------------------------------ */
+
+enum permission {
+    PERMISSION_DENIED = 0, /* what a row without one gets */
+    PERMISSION_PUBLIC,     /* no key; the handler proves who it is */
+    PERMISSION_READ,
+    PERMISSION_WRITE,
+};
+
+#define ROUTE_PARAM_SIZE 65
+
+struct call;
+
+struct route {
+    enum http_method method;
+    const char *path; /* one segment may be ":id" */
+    enum permission permission;
+    uint32_t max_body;
+    uint32_t deadline_ms;
+    bool mutates; /* takes an Idempotency-Key */
+    void (*handle)(struct call *call);
+    /* Where the answer waits for the fleet: wait for that instance, then answer. */
+    void (*resume)(struct call *call, const char *instance_id);
+};
+
+extern const struct route routes[];
+extern const size_t routes_count;
+
+/* Does path match the row's? A ":id" segment is copied to param. */
+bool route_match(const struct route *route, const char *path, char param[ROUTE_PARAM_SIZE]);
+
+/* --- call.c -------------------------------------------------------------------------------- */
+
+struct call {
+    struct api *api;
+    struct http_req *req;
+    const struct route *route;
+    struct api_key key;
+    json_t *body; /* an object, once the handler runs; NULL on GET */
+    bool deferred;
+    bool has_idempotency;
+    char param[ROUTE_PARAM_SIZE];
+    char idempotency_key[IDEMPOTENCY_KEY_MAX + 1];
+    char digest[CRYPTO_HEX_LEN + 1]; /* of the whole request, with an Idempotency-Key */
+};
+
+/* Before the request is handed to another thread; again is fine. */
+void call_defer(struct call *call);
+
+/* Answer, taking the text; a failed strbuf becomes a plain 500. Any thread. */
+void call_answer(struct call *call, int status, struct strbuf *take_body);
+void call_answer_err(struct call *call, const struct err *err);
+/* An idempotent first answer again; takes answer->body. */
+void call_replay(struct call *call, struct answer *take_answer);
+
+/* --- errors.c ------------------------------------------------------------------------------ */
+
+/* The one mapping from an error to its status. */
+int error_status(const struct err *err);
+/* The error's JSON. What isn't for the client's eyes is logged and replaced. */
+void error_render(const struct err *err, const char *request_id, struct strbuf *out);
+/* The same from parts; field and details (a JSON value) may be NULL. */
+void error_write(struct strbuf *out, const char *code, const char *sentence, const char *request_id,
+                 const char *field, const char *details);
+
+/* --- list.c: paging and ETag ----------------------------------------------------------------- */
+
+struct list {
+    struct store_page page;
+    struct strbuf out; /* the array, to be filled item by item */
+    char limit[8];     /* as asked, "" when not */
+};
+
+/* Reads If-None-Match, limit and cursor. versions: all that the answer depends on, read before the
+ * rows are. False: the call has been answered. */
+bool list_begin(struct call *call, const uint64_t *versions, size_t count, struct list *ret_list);
+/* rc and err are the store's. Answers. */
+void list_end(struct call *call, struct list *list, int rc, const struct err *err);
+
+/* --- mutation.c ------------------------------------------------------------------------------ */
+
+/* One change that answers its call; embed it first. */
+struct mutation {
+    struct store_change change;
+    struct call *call;
+    /* Inside the transaction: change the store, then fill status, body and, when the answer has to
+     * wait for the fleet, waits_for. May run more than once. */
+    int (*apply)(struct mutation *mutation, struct store_tx *tx, struct err *err);
+    /* After the commit, before the answer; may be NULL. Not for replays and refusals. */
+    void (*committed)(struct mutation *mutation);
+    void (*destroy)(struct mutation *mutation);
+    int status;
+    struct strbuf body;
+    char waits_for[40];
+    /* private */
+    bool replayed;
+    bool refused;
+    struct answer replay;
+};
+
+/* Defers the call, does the change, answers, destroys the mutation: all of it, always. */
+void mutation_submit(struct mutation *mutation);
+
+/* The Idempotency-Key of a call, checked; and its first answer, if there is one, given again.
+ * False: the call has been answered. */
+bool idempotency_begin(struct call *call);
+
+/* --- waiting.c ---------------------------------------------------------------------------------
+ */
+
+/* The answer once outcome is known: returns the status, fills out. On the fleet's thread. */
+typedef int (*waiting_fn)(struct call *call, const char *instance_id, enum fleet_outcome outcome,
+                          struct strbuf *out);
+
+/* Defers the call, waits for the goal, remembers the final answer where there is an
+ * Idempotency-Key, and answers. */
+void call_wait(struct call *call, const char *instance_id, enum fleet_goal goal,
+               uint32_t timeout_ms, waiting_fn render);
+
+/* A FAILED instance as the error that its deploy ended in; returns the status. deploy.c. */
+int instance_render_failure(const struct instance *instance, const char *request_id,
+                            struct strbuf *out);
+
+/* ?wait=SECONDS (0–300). */
+int call_read_wait(const struct call *call, uint32_t *ret_seconds, struct err *err);
+
+#endif

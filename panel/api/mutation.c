@@ -1,0 +1,168 @@
+/* Changes, done once. See internal.h.
+ *
+ * Invariant: with an Idempotency-Key the change and its first answer are committed together, so
+ * whoever sends the request again, also after a crash, gets that answer and no second change. A
+ * refusal that the transaction decided is kept likewise, without what the change had done.
+ *
+ * The mutation belongs to mutation_submit() from the call on; apply() and done() run on the store's
+ * writer. Refusals before the transaction (validation) aren't kept: they come out the same again.
+ */
+#include "panel/api/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/auto.h"
+
+static void mutation_reset(struct mutation *mutation)
+{
+    strbuf_fini(&mutation->body);
+    free(mutation->replay.body);
+    mutation->replay = (struct answer){0};
+    mutation->waits_for[0] = '\0';
+    mutation->replayed = mutation->refused = false;
+}
+
+static void mutation_end(struct mutation *mutation)
+{
+    mutation_reset(mutation);
+    mutation->destroy(mutation);
+}
+
+static int save_answer(struct mutation *mutation, struct store_tx *tx, struct err *err)
+{
+    const struct call *call = mutation->call;
+    if (mutation->body.failed || !mutation->body.data)
+        return err_nomem(err);
+    if (!call->has_idempotency)
+        return 0;
+    struct answer answer = {.status = mutation->status, .body = mutation->body.data};
+    memcpy(answer.waits_for, mutation->waits_for, sizeof(answer.waits_for));
+    return store_answer_save(tx, call->key.id, call->idempotency_key, call->digest, &answer, err);
+}
+
+/* A refusal is an answer like any other, if it is one that time alone doesn't change. */
+static int save_refusal(struct mutation *mutation, struct store_tx *tx, struct err *err)
+{
+    int status = error_status(err);
+    if (!mutation->call->has_idempotency || status < 400 || status > 499)
+        return -1;
+    struct err undo = {0};
+    if (store_tx_undo(tx, &undo) < 0)
+        return -1;
+    strbuf_fini(&mutation->body);
+    mutation->waits_for[0] = '\0';
+    mutation->status = status;
+    mutation->refused = true;
+    error_render(err, http_req_id(mutation->call->req), &mutation->body);
+    return save_answer(mutation, tx, err);
+}
+
+static int apply_change(struct store_change *change, struct store_tx *tx, struct err *err)
+{
+    struct mutation *mutation = (struct mutation *)change;
+    const struct call *call = mutation->call;
+    mutation_reset(mutation);
+    if (call->has_idempotency) {
+        int found = store_answer_find_tx(tx, call->key.id, call->idempotency_key, call->digest,
+                                         &mutation->replay, err);
+        if (found < 0)
+            return -1;
+        if (found > 0) {
+            mutation->replayed = true;
+            return 0;
+        }
+    }
+    if (mutation->apply(mutation, tx, err) < 0)
+        return save_refusal(mutation, tx, err);
+    return save_answer(mutation, tx, err);
+}
+
+static void change_done(struct store_change *change, const struct err *err)
+{
+    struct mutation *mutation = (struct mutation *)change;
+    struct call *call = mutation->call;
+    if (err) {
+        call_answer_err(call, err);
+    } else if (mutation->replayed) {
+        call_replay(call, &mutation->replay);
+    } else {
+        if (mutation->committed && !mutation->refused)
+            mutation->committed(mutation);
+        if (mutation->waits_for[0] && call->route->resume)
+            call->route->resume(call, mutation->waits_for);
+        else
+            call_answer(call, mutation->status, &mutation->body);
+    }
+    mutation_end(mutation);
+}
+
+void mutation_submit(struct mutation *mutation)
+{
+    struct err err = {0};
+    struct call *call = mutation->call;
+    call_defer(call);
+    mutation->change.apply = apply_change;
+    mutation->change.done = change_done;
+    if (store_submit(call->api->rooms.store, &mutation->change, &err) < 0) {
+        call_answer_err(call, &err);
+        mutation_end(mutation);
+    }
+}
+
+/* --- the key ------------------------------------------------------------------------------------
+ */
+
+static bool is_usable_key(const char *key)
+{
+    size_t len = strlen(key);
+    for (size_t i = 0; i < len; i++) {
+        if (key[i] < 0x20 || key[i] > 0x7e)
+            return false;
+    }
+    return len >= 1 && len <= IDEMPOTENCY_KEY_MAX;
+}
+
+/* Over all that makes the request what it is. */
+static int make_digest(struct call *call, struct err *err)
+{
+    auto_strbuf struct strbuf all = {0};
+    size_t len;
+    const char *body = http_req_body(call->req, &len);
+    strbuf_fmt(&all, "%d\n%s\n%s\n", (int)http_req_method(call->req), http_req_path(call->req),
+               http_req_query_text(call->req));
+    strbuf_add(&all, body, len);
+    if (all.failed)
+        return err_nomem(err);
+    crypto_digest_hex(all.data, all.len, call->digest);
+    return 0;
+}
+
+bool idempotency_begin(struct call *call)
+{
+    struct err err = {0};
+    const char *key = http_req_header(call->req, "Idempotency-Key");
+    if (!key)
+        return true;
+    if (!is_usable_key(key)) {
+        err_field(&err, ERR_INVALID, "invalid_field", "Idempotency-Key",
+                  "The header Idempotency-Key has to be 1 to %d printable ASCII characters.",
+                  IDEMPOTENCY_KEY_MAX);
+        call_answer_err(call, &err);
+        return false;
+    }
+    memcpy(call->idempotency_key, key, strlen(key) + 1);
+    struct answer answer = {0};
+    int found = make_digest(call, &err);
+    if (found == 0)
+        found = store_answer_find(call->api->rooms.store, call->key.id, key, call->digest, &answer,
+                                  &err);
+    if (found < 0) {
+        call_answer_err(call, &err);
+        return false;
+    }
+    call->has_idempotency = true;
+    if (found > 0)
+        call_replay(call, &answer);
+    return found == 0;
+}

@@ -1,0 +1,60 @@
+/* Every route there is. A path that isn't here is 404; a row without a permission is denied. */
+#include "panel/api/handlers.h"
+#include "panel/api/internal.h"
+
+#include <string.h>
+
+#define KIB     1024u
+#define MIB     (1024u * 1024u)
+#define SOON    (30u * 1000u) /* answers that need nobody but the store */
+#define AT_ONCE (10u * 1000u)
+#define LONGEST (330u * 1000u) /* ?wait=300 and a margin */
+
+const struct route routes[] = {
+    {HTTP_GET, "/api/users", PERMISSION_READ, MIB, AT_ONCE, false, users_list, NULL},
+    {HTTP_POST, "/api/getUser", PERMISSION_READ, MIB, AT_ONCE, false, users_get, NULL},
+    {HTTP_POST, "/api/auth/create-user", PERMISSION_WRITE, MIB, SOON, true, users_create, NULL},
+
+    {HTTP_GET, "/api/nodes", PERMISSION_READ, MIB, AT_ONCE, false, nodes_list, NULL},
+    {HTTP_POST, "/api/nodes/create", PERMISSION_WRITE, MIB, SOON, true, nodes_create, NULL},
+    {HTTP_DELETE, "/api/nodes/delete", PERMISSION_WRITE, MIB, SOON, true, nodes_delete, NULL},
+
+    {HTTP_GET, "/api/images", PERMISSION_READ, MIB, AT_ONCE, false, images_list, NULL},
+    {HTTP_POST, "/api/images/create", PERMISSION_WRITE, 4 * MIB, SOON, true, images_create, NULL},
+    {HTTP_DELETE, "/api/images/delete", PERMISSION_WRITE, MIB, SOON, true, images_delete, NULL},
+
+    {HTTP_GET, "/api/instances", PERMISSION_READ, MIB, AT_ONCE, false, instances_list, NULL},
+    {HTTP_POST, "/api/getInstance", PERMISSION_READ, MIB, AT_ONCE, false, instances_get, NULL},
+    {HTTP_POST, "/api/getUserInstance", PERMISSION_READ, MIB, AT_ONCE, false, instances_get_of_user,
+     NULL},
+    {HTTP_POST, "/api/instances/deploy", PERMISSION_WRITE, MIB, LONGEST, true, instances_deploy,
+     instances_deploy_resume},
+    {HTTP_DELETE, "/api/instance/delete", PERMISSION_WRITE, MIB, 90u * 1000u, true,
+     instances_delete, instances_delete_resume},
+    {HTTP_POST, "/api/instances/suspend/:id", PERMISSION_WRITE, MIB, 60u * 1000u, true,
+     instances_suspend, instances_suspend_resume},
+    {HTTP_POST, "/api/instances/unsuspend/:id", PERMISSION_WRITE, MIB, 60u * 1000u, true,
+     instances_unsuspend, instances_suspend_resume},
+    {HTTP_POST, "/api/instances/:id/retry", PERMISSION_WRITE, MIB, LONGEST, true, instances_retry,
+     instances_retry_resume},
+
+    {HTTP_POST, "/join", PERMISSION_PUBLIC, 64 * KIB, SOON, false, join_answer, NULL},
+};
+const size_t routes_count = sizeof(routes) / sizeof(routes[0]);
+
+bool route_match(const struct route *route, const char *path, char param[ROUTE_PARAM_SIZE])
+{
+    const char *want = route->path;
+    while (*want && *want != ':') {
+        if (*want++ != *path++)
+            return false;
+    }
+    if (!*want)
+        return !*path;
+    size_t len = strcspn(path, "/");
+    if (!len || len >= ROUTE_PARAM_SIZE || strcmp(want + strcspn(want, "/"), path + len) != 0)
+        return false;
+    memcpy(param, path, len);
+    param[len] = '\0';
+    return true;
+}

@@ -1,0 +1,89 @@
+/* Answers that wait for the fleet. See internal.h.
+ *
+ * Invariant: a final answer is durable under its Idempotency-Key before it is sent. When the panel
+ * stops meanwhile, what is sent isn't final and isn't kept: a repeat waits anew.
+ * Begins on any thread, goes on on the fleet's, ends there or on the store's writer. */
+#include "panel/api/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "panel/domain/text.h"
+
+#define WAIT_MAX_SECONDS 300
+
+struct waiting {
+    struct store_change change;
+    struct call *call;
+    waiting_fn render;
+    int status;
+    struct strbuf body;
+    char instance_id[ROUTE_PARAM_SIZE];
+};
+
+static void waiting_end(struct waiting *waiting)
+{
+    call_answer(waiting->call, waiting->status, &waiting->body);
+    strbuf_fini(&waiting->body);
+    free(waiting);
+}
+
+static int apply_save(struct store_change *change, struct store_tx *tx, struct err *err)
+{
+    struct waiting *waiting = (struct waiting *)change;
+    const struct call *call = waiting->call;
+    struct answer answer = {.status = waiting->status, .body = waiting->body.data};
+    return store_answer_save(tx, call->key.id, call->idempotency_key, call->digest, &answer, err);
+}
+
+static void save_done(struct store_change *change, const struct err *err)
+{
+    (void)err; /* unsaved, the answer is true all the same, and a repeat waits again */
+    waiting_end((struct waiting *)change);
+}
+
+static void on_outcome(void *arg, enum fleet_outcome outcome)
+{
+    struct waiting *waiting = arg;
+    struct call *call = waiting->call;
+    waiting->status = waiting->render(call, waiting->instance_id, outcome, &waiting->body);
+    waiting->change.apply = apply_save;
+    waiting->change.done = save_done;
+    bool final = outcome != FLEET_CLOSED && waiting->body.data && !waiting->body.failed;
+    if (!final || !call->has_idempotency ||
+        store_submit(call->api->rooms.store, &waiting->change, NULL) < 0)
+        waiting_end(waiting);
+}
+
+void call_wait(struct call *call, const char *instance_id, enum fleet_goal goal,
+               uint32_t timeout_ms, waiting_fn render)
+{
+    struct err err = {0};
+    call_defer(call);
+    struct waiting *waiting = calloc(1, sizeof(*waiting));
+    if (!waiting) {
+        struct strbuf body = {0};
+        int status = render(call, instance_id, FLEET_CLOSED, &body);
+        call_answer(call, status, &body);
+        return;
+    }
+    waiting->call = call;
+    waiting->render = render;
+    snprintf(waiting->instance_id, sizeof(waiting->instance_id), "%s", instance_id);
+    if (fleet_wait_instance(call->api->rooms.fleet, waiting->instance_id, goal, timeout_ms,
+                            on_outcome, waiting, &err) < 0)
+        on_outcome(waiting, FLEET_CLOSED);
+}
+
+int call_read_wait(const struct call *call, uint32_t *ret_seconds, struct err *err)
+{
+    uint64_t seconds = 0;
+    const char *text = http_req_query(call->req, "wait");
+    if (text && !text_parse_uint(text, WAIT_MAX_SECONDS, &seconds))
+        return err_field(err, ERR_INVALID, "invalid_field", "wait",
+                         "The parameter \"wait\" has to be a number of seconds from 0 to %d.",
+                         WAIT_MAX_SECONDS);
+    *ret_seconds = (uint32_t)seconds;
+    return 0;
+}

@@ -1,0 +1,161 @@
+/* Password hashing on threads of its own. See password.h.
+ *
+ * Invariant: each accepted job's done() is called exactly once, and no copy of a password outlives
+ * its job unwiped. The pool owns a job from a successful push; a refused push leaves nothing
+ * behind; destroying the pool ends the jobs under way and refuses the queued ones. */
+#include "panel/auth/password.h"
+
+#include <pthread.h>
+#include <sodium.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/auto.h"
+#include "common/crypto.h"
+
+#define THREADS_MAX 16
+
+struct job {
+    struct job *next;
+    void (*done)(void *arg, const char *hash, const struct err *err);
+    void *arg;
+    size_t len;
+    char password[];
+};
+
+struct password_pool {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct job *head;
+    struct job **tail;
+    size_t queued;
+    size_t queue_max;
+    bool closing;
+    unsigned threads;
+    pthread_t thread[THREADS_MAX];
+};
+
+static void job_free(struct job *job)
+{
+    crypto_wipe(job->password, job->len);
+    free(job);
+}
+
+static void job_run(struct job *job)
+{
+    _Static_assert(PASSWORD_HASH_SIZE >= crypto_pwhash_STRBYTES, "a hash has to fit");
+    char hash[PASSWORD_HASH_SIZE];
+    struct err err = {0};
+    int rc = crypto_pwhash_str(hash, job->password, job->len, crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                               crypto_pwhash_MEMLIMIT_INTERACTIVE);
+    if (rc != 0)
+        err_nomem(&err); /* the only way it fails */
+    job->done(job->arg, rc == 0 ? hash : NULL, rc == 0 ? NULL : &err);
+    job_free(job);
+}
+
+/* The oldest job; waits. NULL at the end. */
+static struct job *take_job(struct password_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->head && !pool->closing)
+        pthread_cond_wait(&pool->filled, &pool->lock);
+    struct job *job = pool->closing ? NULL : pool->head;
+    if (job) {
+        pool->head = job->next;
+        if (!pool->head)
+            pool->tail = &pool->head;
+        pool->queued--;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return job;
+}
+
+static void *worker_main(void *arg)
+{
+    struct password_pool *pool = arg;
+    struct job *job;
+    while ((job = take_job(pool)))
+        job_run(job);
+    return NULL;
+}
+
+int password_pool_create(unsigned threads, size_t queue, struct password_pool **ret_pool,
+                         struct err *err)
+{
+    struct password_pool *pool = calloc(1, sizeof(*pool));
+    if (!pool)
+        return err_nomem(err);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->filled, NULL);
+    pool->tail = &pool->head;
+    pool->queue_max = queue;
+    threads = threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
+    for (; pool->threads < threads; pool->threads++) {
+        int rc = pthread_create(&pool->thread[pool->threads], NULL, worker_main, pool);
+        if (rc) {
+            password_pool_destroy(pool);
+            return err_io(err, rc, "can't start a password thread");
+        }
+        pthread_setname_np(pool->thread[pool->threads], "password");
+    }
+    *ret_pool = pool;
+    return 0;
+}
+
+void password_pool_destroy(struct password_pool *pool)
+{
+    if (!pool)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool->closing = true;
+    pthread_cond_broadcast(&pool->filled);
+    pthread_mutex_unlock(&pool->lock);
+    for (unsigned i = 0; i < pool->threads; i++)
+        pthread_join(pool->thread[i], NULL);
+    struct err err = {0};
+    err_set(&err, ERR_BUSY, "shutting_down", "The panel is shutting down; try again soon.");
+    while (pool->head) {
+        struct job *job = pool->head;
+        pool->head = job->next;
+        job->done(job->arg, NULL, &err);
+        job_free(job);
+    }
+    pthread_cond_destroy(&pool->filled);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+static int push_job(struct password_pool *pool, struct job *job)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool fits = !pool->closing && pool->queued < pool->queue_max;
+    if (fits) {
+        *pool->tail = job;
+        pool->tail = &job->next;
+        pool->queued++;
+        pthread_cond_signal(&pool->filled);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return fits ? 0 : -1;
+}
+
+int password_pool_hash(struct password_pool *pool, const char *password, size_t len,
+                       void (*done)(void *arg, const char *hash, const struct err *err), void *arg,
+                       struct err *err)
+{
+    struct job *job = calloc(1, sizeof(*job) + len);
+    if (!job)
+        return err_nomem(err);
+    job->done = done;
+    job->arg = arg;
+    job->len = len;
+    memcpy(job->password, password, len);
+    if (push_job(pool, job) < 0) {
+        job_free(job);
+        return err_set(err, ERR_BUSY, "busy",
+                       "Too many passwords are being set at once; try again soon.");
+    }
+    return 0;
+}

@@ -1,0 +1,164 @@
+/* Composition of a container's environment. See environment.h.
+ *
+ * A JSON object serves as the ordered map: jansson keeps the order of first insertion, and setting
+ * a key again replaces its value, so later sources win and each key comes once. */
+#include "panel/domain/environment.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json_writer.h"
+#include "panel/domain/text.h"
+
+#define VARIABLES_MAX 256
+#define VALUE_MAX     (32u * 1024u)
+
+static json_t *real_text(double value)
+{
+    char text[40];
+    if (value > -1e15 && value < 1e15 && (double)(int64_t)value == value)
+        snprintf(text, sizeof(text), "%" PRId64, (int64_t)value);
+    else if (snprintf(text, sizeof(text), "%.15g", value), strtod(text, NULL) != value)
+        snprintf(text, sizeof(text), "%.17g", value);
+    return json_string(text);
+}
+
+json_t *environment_text(const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        return json_string(json_string_value(value));
+    case JSON_INTEGER: {
+        char text[24];
+        snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        return json_string(text);
+    }
+    case JSON_REAL:
+        return real_text(json_real_value(value));
+    case JSON_TRUE:
+        return json_string("true");
+    case JSON_FALSE:
+        return json_string("false");
+    default:
+        return NULL;
+    }
+}
+
+static int wrong(const char *should, struct err *err)
+{
+    return err_field(err, ERR_INVALID, "invalid_field", "variables",
+                     "The field \"variables\" has to be an object of %s.", should);
+}
+
+static int add_variable(json_t *to, const char *key, const json_t *value, struct err *err)
+{
+    if (json_is_null(value))
+        return 0;
+    if (!text_is_env_name(key))
+        return wrong("names made of A-Z a-z 0-9 _ that don't begin with a digit", err);
+    if (json_is_object(value) || json_is_array(value))
+        return wrong("texts, numbers and booleans by name", err);
+    if (json_is_string(value) && json_string_length(value) > VALUE_MAX)
+        return wrong("values of at most 32 KiB", err);
+    json_t *text = environment_text(value);
+    if (!text || json_object_set_new(to, key, text) < 0)
+        return err_nomem(err);
+    return 0;
+}
+
+int environment_variables(const json_t *given, json_t **ret_variables, struct err *err)
+{
+    const char *key;
+    json_t *value;
+    if (json_object_size(given) > VARIABLES_MAX)
+        return wrong("at most 256 names", err);
+    json_t *to = json_object();
+    if (!to)
+        return err_nomem(err);
+    json_object_foreach((json_t *)(uintptr_t)given, key, value)
+    {
+        if (add_variable(to, key, value, err) < 0) {
+            json_decref(to);
+            return -1;
+        }
+    }
+    *ret_variables = to;
+    return 0;
+}
+
+static int add_template(json_t *map, const json_t *env, struct err *err)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(env, i, item)
+    {
+        const char *text = json_string_value(item);
+        const char *equals = text ? strchr(text, '=') : NULL;
+        if (!equals)
+            continue;
+        char *key = strndup(text, (size_t)(equals - text));
+        int rc = key ? json_object_set_new(map, key, json_string(equals + 1)) : -1;
+        free(key);
+        if (rc < 0)
+            return err_nomem(err);
+    }
+    return 0;
+}
+
+static int add_own(json_t *map, const struct environment_facts *facts, struct err *err)
+{
+    char port[8], memory[24];
+    snprintf(port, sizeof(port), "%u", facts->primary_port);
+    snprintf(memory, sizeof(memory), "%" PRIu64, facts->memory_mib);
+    if (json_object_set_new(map, "PRIMARY_PORT", json_string(port)) < 0 ||
+        json_object_set_new(map, "INSTANCE_ID", json_string(facts->instance_id)) < 0 ||
+        json_object_set_new(map, "INSTANCE_NAME", json_string(facts->instance_name)) < 0 ||
+        json_object_set_new(map, "MEMORY_MIB", json_string(memory)) < 0)
+        return err_nomem(err);
+    return 0;
+}
+
+static char *write_map(json_t *map)
+{
+    const char *key;
+    json_t *value;
+    struct strbuf pair = {0}, out = {0};
+    jw_array_begin(&out, NULL);
+    json_object_foreach(map, key, value)
+    {
+        strbuf_reset(&pair);
+        strbuf_str(&pair, key);
+        strbuf_char(&pair, '=');
+        strbuf_str(&pair, json_string_value(value));
+        if (pair.failed) {
+            out.failed = true;
+            break;
+        }
+        jw_string(&out, NULL, pair.data);
+    }
+    jw_array_end(&out);
+    strbuf_fini(&pair);
+    return strbuf_steal(&out);
+}
+
+int environment_compose(const json_t *template_env, const json_t *variables,
+                        const struct environment_facts *facts, char **ret_json, struct err *err)
+{
+    json_t *map = json_object();
+    if (!map)
+        return err_nomem(err);
+    int rc = add_template(map, template_env, err);
+    if (rc == 0 && json_object_update(map, (json_t *)(uintptr_t)variables) < 0)
+        rc = err_nomem(err);
+    if (rc == 0)
+        rc = add_own(map, facts, err);
+    char *text = rc == 0 ? write_map(map) : NULL;
+    if (rc == 0 && !text)
+        rc = err_nomem(err);
+    json_decref(map);
+    if (rc == 0)
+        *ret_json = text;
+    return rc;
+}

@@ -1,0 +1,277 @@
+/* Import of templates. See template.h.
+ *
+ * Invariant: a kept template has every member of the wire's shape, with the type that the shape
+ * says, so nothing that reads one later has to doubt it. Fails by ERR_INVALID naming the member. */
+#include "panel/domain/template.h"
+
+#include <string.h>
+
+#include "panel/domain/environment.h"
+#include "panel/domain/image_ref.h"
+#include "panel/domain/text.h"
+
+#define NAME_MAX_CHARS 128
+#define LIST_MAX       256
+
+static int wrong(const char *member, const char *should, struct err *err)
+{
+    return err_field(err, ERR_INVALID, "invalid_field", member, "The field \"%s\" has to be %s.",
+                     member, should);
+}
+
+/* A new reference to the member's value; absent and null become otherwise (taken). */
+static json_t *member_or(const json_t *document, const char *key, json_t *otherwise)
+{
+    json_t *value = json_object_get(document, key);
+    if (!value || json_is_null(value))
+        return otherwise;
+    json_decref(otherwise);
+    return json_incref(value);
+}
+
+static int check_strings(const char *member, const json_t *list,
+                         int (*check)(const char *, const char *, struct err *), struct err *err)
+{
+    size_t i;
+    json_t *item;
+    if (!json_is_array(list) || json_array_size(list) > LIST_MAX)
+        return wrong(member, "an array of strings", err);
+    json_array_foreach(list, i, item)
+    {
+        if (!json_is_string(item))
+            return wrong(member, "an array of strings", err);
+        if (check && check(member, json_string_value(item), err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int check_env(const char *member, const char *text, struct err *err)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text)
+        return wrong(member, "an array of strings KEY=value", err);
+    return 0;
+}
+
+static int check_command(const json_t *command, struct err *err)
+{
+    if (json_is_string(command) || json_is_null(command))
+        return 0;
+    if (!json_is_array(command))
+        return wrong("Cmd", "a string, an array of strings, or null", err);
+    return check_strings("Cmd", command, NULL, err);
+}
+
+static int check_variables(const json_t *variables, struct err *err)
+{
+    const char *key;
+    json_t *spec;
+    if (!json_is_object(variables))
+        return wrong("Variables", "an object", err);
+    /* jansson iterates without changing anything, but wants the object writable */
+    json_object_foreach((json_t *)(uintptr_t)variables, key, spec)
+    {
+        if (!text_is_env_name(key))
+            return wrong("Variables", "named like environment variables (A-Z a-z 0-9 _)", err);
+        if (!json_is_object(spec))
+            return wrong("Variables", "objects {\"type\",\"default\",\"required\"} by name", err);
+        json_t *given = json_object_get(spec, "default");
+        if (json_is_object(given) || json_is_array(given))
+            return wrong("Variables", "with a text, number or boolean as \"default\"", err);
+        json_t *required = json_object_get(spec, "required");
+        if (required && !json_is_boolean(required) && !json_is_null(required))
+            return wrong("Variables", "with true or false as \"required\"", err);
+    }
+    return 0;
+}
+
+static int check_scripts(const json_t *scripts, struct err *err)
+{
+    static const char shape[] = "an object {\"Install\":[{\"Uri\",\"Path\"}]}";
+    size_t i;
+    json_t *script;
+    json_t *install = json_object_get(scripts, "Install");
+    if (!json_is_object(scripts) || (install && !json_is_array(install)))
+        return wrong("Scripts", shape, err);
+    json_array_foreach(install, i, script)
+    {
+        if (!json_is_string(json_object_get(script, "Uri")) ||
+            !json_is_string(json_object_get(script, "Path")))
+            return wrong("Scripts", shape, err);
+    }
+    return 0;
+}
+
+static int set(json_t *to, const char *key, json_t *take_value, struct err *err)
+{
+    return json_object_set_new(to, key, take_value) < 0 ? err_nomem(err) : 0;
+}
+
+static int put_name(json_t *to, const json_t *document, struct err *err)
+{
+    const char *name = json_string_value(json_object_get(document, "Name"));
+    if (!name || !*name)
+        return err_field(err, ERR_INVALID, "missing_field", "Name",
+                         "The field \"Name\" is required and has to be a string.");
+    if (text_check_name("Name", name, NAME_MAX_CHARS, err) < 0)
+        return -1;
+    return set(to, "Name", json_string(name), err);
+}
+
+static int put_id(json_t *to, const json_t *document, const char *new_id, struct err *err)
+{
+    json_t *value = json_object_get(document, "Id");
+    const char *id = json_string_value(value);
+    if (value && !json_is_null(value) && !id)
+        return wrong("Id", "a string", err);
+    if (!id || !*id)
+        id = new_id;
+    if (text_check_id("Id", id, err) < 0)
+        return -1;
+    return set(to, "Id", json_string(id), err);
+}
+
+static int put_image(json_t *to, const json_t *document, struct err *err)
+{
+    const char *image = json_string_value(json_object_get(document, "Image"));
+    if (!image || !*image)
+        return err_field(err, ERR_INVALID, "missing_field", "Image",
+                         "The field \"Image\" is required and has to be a string.");
+    if (image_ref_check("Image", image, err) < 0)
+        return -1;
+    return set(to, "Image", json_string(image), err);
+}
+
+static int put_lists(json_t *to, const json_t *document, struct err *err)
+{
+    if (set(to, "AltImages", member_or(document, "AltImages", json_array()), err) < 0 ||
+        set(to, "Cmd", member_or(document, "Cmd", json_null()), err) < 0 ||
+        set(to, "Env", member_or(document, "Env", json_array()), err) < 0 ||
+        set(to, "Variables", member_or(document, "Variables", json_object()), err) < 0)
+        return -1;
+    if (check_strings("AltImages", json_object_get(to, "AltImages"), image_ref_check, err) < 0 ||
+        check_command(json_object_get(to, "Cmd"), err) < 0 ||
+        check_strings("Env", json_object_get(to, "Env"), check_env, err) < 0)
+        return -1;
+    return check_variables(json_object_get(to, "Variables"), err);
+}
+
+static int put_scripts(json_t *to, const json_t *document, struct err *err)
+{
+    json_t *scripts = member_or(document, "Scripts", json_object());
+    if (check_scripts(scripts, err) < 0) {
+        json_decref(scripts);
+        return -1;
+    }
+    json_t *copy = json_copy(scripts); /* the document is not ours to complete */
+    json_decref(scripts);
+    if (!copy)
+        return err_nomem(err);
+    if (!json_object_get(copy, "Install") && set(copy, "Install", json_array(), err) < 0) {
+        json_decref(copy);
+        return -1;
+    }
+    return set(to, "Scripts", copy, err);
+}
+
+static int put_texts(json_t *to, const json_t *document, struct err *err)
+{
+    static const char *const texts[] = {"StopCommand", "Description", "Author", "AuthorName"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        json_t *value = member_or(document, texts[i], json_string(""));
+        bool fine = json_is_string(value);
+        if (set(to, texts[i], value, err) < 0)
+            return -1;
+        if (!fine)
+            return wrong(texts[i], "a string", err);
+    }
+    if (set(to, "Meta", member_or(document, "Meta", json_object()), err) < 0)
+        return -1;
+    if (!json_is_object(json_object_get(to, "Meta")))
+        return wrong("Meta", "an object", err);
+    return 0;
+}
+
+static int put_others(json_t *to, const json_t *document, struct err *err)
+{
+    const char *key;
+    json_t *value;
+    json_t *path = json_object_get(document, "MountPath");
+    if (path && !json_is_null(path)) {
+        if (!json_is_string(path))
+            return wrong("MountPath", "a string", err);
+        if (text_check_mount_path("MountPath", json_string_value(path), err) < 0)
+            return -1;
+    }
+    json_object_foreach((json_t *)(uintptr_t)document, key, value)
+    {
+        if (!json_object_get(to, key) && json_object_set(to, key, value) < 0)
+            return err_nomem(err);
+    }
+    return 0;
+}
+
+int template_normalize(const json_t *document, const char *new_id, json_t **ret_template,
+                       struct err *err)
+{
+    json_t *to = json_object();
+    if (!to)
+        return err_nomem(err);
+    if (put_id(to, document, new_id, err) < 0 || put_name(to, document, err) < 0 ||
+        put_image(to, document, err) < 0 || put_lists(to, document, err) < 0 ||
+        put_scripts(to, document, err) < 0 || put_texts(to, document, err) < 0 ||
+        put_others(to, document, err) < 0) {
+        json_decref(to);
+        return -1;
+    }
+    *ret_template = to;
+    return 0;
+}
+
+bool template_has_install(const json_t *tmpl)
+{
+    return json_array_size(json_object_get(json_object_get(tmpl, "Scripts"), "Install")) > 0;
+}
+
+json_t *template_command(const json_t *tmpl)
+{
+    json_t *command = json_object_get(tmpl, "Cmd");
+    if (json_is_array(command))
+        return json_incref(command);
+    const char *line = json_string_value(command);
+    if (!line || !*line)
+        return json_array();
+    return json_pack("[s, s, s]", "/bin/sh", "-c", line);
+}
+
+const char *template_text(const json_t *tmpl, const char *key, const char *otherwise)
+{
+    const char *text = json_string_value(json_object_get(tmpl, key));
+    return text && *text ? text : otherwise;
+}
+
+int template_fill_variables(const json_t *tmpl, json_t *variables, struct err *err)
+{
+    const char *key;
+    json_t *spec;
+    json_object_foreach(json_object_get(tmpl, "Variables"), key, spec)
+    {
+        const char *given = json_string_value(json_object_get(variables, key));
+        bool required = json_is_true(json_object_get(spec, "required"));
+        if (given && (*given || !required))
+            continue;
+        json_t *value = json_object_get(spec, "default");
+        json_t *text = value && !json_is_null(value) ? environment_text(value) : NULL;
+        if (text && required && !*json_string_value(text)) {
+            json_decref(text);
+            text = NULL;
+        }
+        if (text && json_object_set_new(variables, key, text) < 0)
+            return err_nomem(err);
+        if (!text && required)
+            return err_field(err, ERR_INVALID, "missing_variable", "variables",
+                             "The template needs the variable \"%s\" in \"variables\".", key);
+    }
+    return 0;
+}

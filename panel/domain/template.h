@@ -1,0 +1,28 @@
+/* Templates ("images" on the wire): how a document that a client imports becomes one we keep, and
+ * what a deploy takes from it. Pure; any thread. JSON is jansson's. */
+#ifndef PANEL_DOMAIN_TEMPLATE_H
+#define PANEL_DOMAIN_TEMPLATE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/err.h"
+
+/* Check the document and complete it: known members first and all there, then the unknown ones as
+ * they came. new_id is used when it has none. The result is the caller's to decref. ERR_INVALID. */
+int template_normalize(const json_t *document, const char *new_id, json_t **ret_template,
+                       struct err *err);
+
+/* --- of a normalized template -------------------------------------------------------------- */
+
+/* Does it want scripts to be run before the first start? */
+bool template_has_install(const json_t *tmpl);
+/* Its command as a new JSON array; "[]" when the image's own is to run. NULL: out of memory. */
+json_t *template_command(const json_t *tmpl);
+/* A text member, or otherwise. */
+const char *template_text(const json_t *tmpl, const char *key, const char *otherwise);
+/* Put the defaults of its variables into variables where nothing was given.
+ * ERR_INVALID "missing_variable" names a required one that has neither. */
+int template_fill_variables(const json_t *tmpl, json_t *variables, struct err *err);
+
+#endif

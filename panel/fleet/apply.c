@@ -1,0 +1,167 @@
+/* Telling a node: Apply and Remove, at most CALLS_MAX under way at a node, the rest in order. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "panel/fleet/spec.h"
+#include "panel/fleet/state.h"
+
+#define CALLS_MAX 16u
+#define CALL_MS   15000
+#define RESEND_MS 20000
+
+/* What an answer must be matched to: the instance may be gone by then. */
+struct told {
+    struct fleet_node *node;
+    char id[ID_SIZE];
+    uint64_t generation;
+};
+
+static void look_again(struct timer *timer)
+{
+    struct fleet_instance *inst =
+        (struct fleet_instance *)((char *)timer - offsetof(struct fleet_instance, timer));
+    instance_drive(inst);
+}
+
+static void come_back(struct fleet_instance *inst, uint32_t delay_ms)
+{
+    struct err err;
+    inst->timer.fire = look_again;
+    if (timers_set(&inst->fleet->timers, &inst->timer, clock_mono_ms() + delay_ms, &err) < 0)
+        log_warn("no timer", "instance=%s", inst->id);
+}
+
+static void refused(struct fleet_instance *inst, const Wire__Failure *failure)
+{
+    /* A refusal is an answer like a failed attempt: the rule decides what follows. */
+    Wire__InstanceStatus status = WIRE__INSTANCE_STATUS__INIT;
+    status.instance_id = inst->id;
+    status.attempt = inst->attempt;
+    status.observed = WIRE__OBSERVED__OBSERVED_FAILED;
+    status.container_id = inst->container_id;
+    status.error_code = failure->code;
+    status.error_message = failure->message;
+    instance_take_status(inst, &status);
+}
+
+static void answered(void *arg, Wire__Envelope **reply, const struct err *err)
+{
+    struct told *told = arg;
+    struct fleet_node *node = told->node;
+    struct fleet_instance *inst;
+    node->calls--;
+    HASH_FIND_STR(node->fleet->instances, told->id, inst);
+    bool current = inst && inst->node == node && inst->generation == told->generation;
+    if (inst && inst->node == node)
+        inst->calling = false;
+    if (inst && !current)
+        instance_drive(inst);
+    else if (current && err)
+        come_back(inst, 1000);
+    else if (current && (*reply)->body_case == WIRE__ENVELOPE__BODY_FAILURE)
+        refused(inst, (*reply)->failure);
+    free(told);
+    apply_pump(node);
+}
+
+static int put_apply(const struct instance *row, void *arg, struct err *err)
+{
+    struct fleet_instance *inst = arg;
+    if (row->generation != inst->generation)
+        return 0; /* a notice of it is on its way */
+    Wire__Envelope envelope;
+    Wire__Apply apply = WIRE__APPLY__INIT;
+    Wire__InstanceSpec *spec;
+    struct told *told = calloc(1, sizeof(*told));
+    if (!told)
+        return err_nomem(err);
+    if (spec_create(row, &spec, err) < 0 || envelope_spec_hash(spec, inst->want_hash, err) < 0) {
+        free(told);
+        return -1;
+    }
+    node_envelope(inst->node, &envelope);
+    apply.instance_id = inst->id;
+    apply.generation = inst->generation;
+    apply.attempt = inst->attempt;
+    apply.desired =
+        inst->suspended ? WIRE__DESIRED__DESIRED_STOPPED : WIRE__DESIRED__DESIRED_RUNNING;
+    apply.spec = spec;
+    apply.spec_hash = inst->want_hash;
+    apply.node_address = inst->node->address;
+    envelope.body_case = WIRE__ENVELOPE__BODY_APPLY;
+    envelope.apply = &apply;
+    *told = (struct told){.node = inst->node, .generation = inst->generation};
+    snprintf(told->id, sizeof(told->id), "%s", inst->id);
+    int rc = link_call(inst->node->link, &envelope, CALL_MS, answered, told, err);
+    spec_destroy(spec);
+    if (rc < 0)
+        free(told);
+    else
+        inst->calling = true;
+    return rc;
+}
+
+static int put_remove(struct fleet_instance *inst, struct err *err)
+{
+    Wire__Envelope envelope;
+    Wire__Remove remove = WIRE__REMOVE__INIT;
+    struct told *told = calloc(1, sizeof(*told));
+    if (!told)
+        return err_nomem(err);
+    node_envelope(inst->node, &envelope);
+    remove.instance_id = inst->id;
+    remove.generation = inst->generation;
+    remove.volume_id = inst->id;
+    envelope.body_case = WIRE__ENVELOPE__BODY_REMOVE;
+    envelope.remove = &remove;
+    *told = (struct told){.node = inst->node, .generation = inst->generation};
+    snprintf(told->id, sizeof(told->id), "%s", inst->id);
+    int rc = link_call(inst->node->link, &envelope, CALL_MS, answered, told, err);
+    if (rc < 0)
+        free(told);
+    else
+        inst->calling = true;
+    return rc;
+}
+
+static void send_now(struct fleet_instance *inst)
+{
+    struct err err = {0};
+    int rc = inst->phase == PHASE_DELETING
+                 ? put_remove(inst, &err)
+                 : store_instance_scan(inst->fleet->store, NULL, inst->id, put_apply, inst, &err);
+    if (inst->calling)
+        inst->node->calls++;
+    if (rc < 0) {
+        log_warn("instance not sent", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        come_back(inst, 1000);
+    }
+}
+
+void apply_pump(struct fleet_node *node)
+{
+    while (node_is_ready(node) && node->calls < CALLS_MAX && node->queue) {
+        struct fleet_instance *inst = node->queue;
+        node->queue = inst->queue_next;
+        if (!node->queue)
+            node->queue_tail = &node->queue;
+        inst->queue_next = NULL;
+        inst->queued = false;
+        send_now(inst);
+    }
+}
+
+void instance_send(struct fleet_instance *inst)
+{
+    inst->retry_set = false;
+    if (inst->calling || inst->queued)
+        return;
+    come_back(inst, RESEND_MS); /* should nothing be heard of it */
+    inst->queued = true;
+    inst->queue_next = NULL;
+    *inst->node->queue_tail = inst;
+    inst->node->queue_tail = &inst->queue_next;
+    apply_pump(inst->node);
+}

@@ -1,0 +1,160 @@
+/* Who may connect when: at most DIAL_WINDOW nodes are in a handshake at once, and one that
+ * doesn't get through in DIAL_PATIENCE_MS makes room and comes again, later and later, with
+ * jitter. A handshake costs both sides some 7 ms of CPU, and all that are under way progress
+ * together, so a thousand at once would be a thousand late. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/crypto.h"
+#include "common/log.h"
+#include "panel/fleet/state.h"
+
+#define DIAL_WINDOW      32
+#define DIAL_PATIENCE_MS 8000
+#define REST_MIN_MS      100u
+#define CERT_LIFE_MS     (30LL * 24 * 3600 * 1000) /* of its 365 days */
+
+static void dial_next(struct fleet *fleet);
+
+static struct fleet_node *node_of(struct timer *timer)
+{
+    return (struct fleet_node *)((char *)timer - offsetof(struct fleet_node, dial_timer));
+}
+
+static int refresh_certificate(struct fleet *fleet, struct err *err)
+{
+    int64_t now = clock_mono_ms();
+    if (fleet->panel_cert && now - fleet->panel_cert_made < CERT_LIFE_MS)
+        return 0;
+    char *key;
+    char *cert;
+    if (ca_issue_panel(fleet->ca, &key, &cert, err) < 0)
+        return -1;
+    dial_fini(fleet);
+    fleet->panel_key = key;
+    fleet->panel_cert = cert;
+    fleet->panel_cert_made = now;
+    return 0;
+}
+
+static uint32_t jittered(uint32_t ms)
+{
+    uint32_t random;
+    crypto_random(&random, sizeof(random));
+    return ms / 2 + random % (ms + 1);
+}
+
+static void rest_over(struct timer *timer)
+{
+    dial_queue(node_of(timer));
+}
+
+void dial_after_rest(struct fleet_node *node)
+{
+    unsigned doublings = node->dial_failures < 5 ? node->dial_failures : 5;
+    uint32_t rest = REST_MIN_MS << doublings;
+    struct err err;
+    node->dial_timer.fire = rest_over;
+    if (timers_set(&node->fleet->timers, &node->dial_timer, clock_mono_ms() + jittered(rest),
+                   &err) < 0)
+        dial_queue(node);
+}
+
+static void patience_over(struct timer *timer)
+{
+    struct fleet_node *node = node_of(timer);
+    dial_abandon(node);
+    node->dial_failures++;
+    dial_after_rest(node);
+}
+
+static void dial_start(struct fleet_node *node)
+{
+    struct fleet *fleet = node->fleet;
+    struct err err = {0};
+    node->link_state = LINK_DIALING;
+    fleet->dialing++;
+    int rc = refresh_certificate(fleet, &err);
+    if (rc == 0) {
+        struct link_tls tls = {ca_certificate(fleet->ca), fleet->panel_cert, fleet->panel_key};
+        rc = link_dial(node->link, node->address, node->port, &tls, &err);
+    }
+    if (rc < 0)
+        log_warn("node can't be dialled", "node=%s reason=\"%s\"", node->id, err.msg);
+    node->dial_timer.fire = patience_over;
+    (void)timers_set(&fleet->timers, &node->dial_timer, clock_mono_ms() + DIAL_PATIENCE_MS, &err);
+}
+
+static void dial_next(struct fleet *fleet)
+{
+    while (fleet->dialing < DIAL_WINDOW && fleet->dial_queue) {
+        struct fleet_node *node = fleet->dial_queue;
+        fleet->dial_queue = node->dial_next;
+        if (!fleet->dial_queue)
+            fleet->dial_tail = &fleet->dial_queue;
+        node->dial_next = NULL;
+        dial_start(node);
+    }
+}
+
+void dial_queue(struct fleet_node *node)
+{
+    struct fleet *fleet = node->fleet;
+    if (node->link_state != LINK_IDLE)
+        return;
+    node->link_state = LINK_QUEUED;
+    node->dial_next = NULL;
+    *fleet->dial_tail = node;
+    fleet->dial_tail = &node->dial_next;
+    dial_next(fleet);
+}
+
+static void leave_queue(struct fleet_node *node)
+{
+    struct fleet *fleet = node->fleet;
+    struct fleet_node **at = &fleet->dial_queue;
+    while (*at && *at != node)
+        at = &(*at)->dial_next;
+    if (*at)
+        *at = node->dial_next;
+    if (fleet->dial_tail == &node->dial_next)
+        fleet->dial_tail = at;
+    node->dial_next = NULL;
+}
+
+void dial_abandon(struct fleet_node *node)
+{
+    enum link_state was = node->link_state;
+    node->link_state = LINK_IDLE;
+    timers_cancel(&node->fleet->timers, &node->dial_timer);
+    if (was == LINK_QUEUED)
+        leave_queue(node);
+    if (was == LINK_DIALING || was == LINK_UP)
+        link_hang_up(node->link);
+    if (was == LINK_DIALING) {
+        node->fleet->dialing--;
+        dial_next(node->fleet);
+    }
+}
+
+void dial_succeeded(struct fleet_node *node)
+{
+    if (node->link_state != LINK_DIALING)
+        return;
+    node->link_state = LINK_UP;
+    node->dial_failures = 0;
+    timers_cancel(&node->fleet->timers, &node->dial_timer);
+    node->fleet->dialing--;
+    dial_next(node->fleet);
+}
+
+void dial_fini(struct fleet *fleet)
+{
+    if (fleet->panel_key)
+        crypto_wipe(fleet->panel_key, strlen(fleet->panel_key));
+    free(fleet->panel_key);
+    free(fleet->panel_cert);
+    fleet->panel_key = NULL;
+    fleet->panel_cert = NULL;
+}

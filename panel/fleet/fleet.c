@@ -1,0 +1,264 @@
+/* The fleet's loop and its doors. See fleet.h.
+ *
+ * One thread: it takes tasks from the inbox (notices, calls come home, pipes, writes committed)
+ * and fires timers; nothing in it waits. At its end callers that wait are told so, links are
+ * cut, and it runs on until the last call and the last write have come home. */
+#include "panel/fleet/fleet.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "panel/fleet/state.h"
+
+struct notice {
+    struct task task;
+    struct fleet *fleet;
+    char id[ID_SIZE];
+};
+
+/* --- loading ------------------------------------------------------------------------------------
+ */
+
+static int load_node(const struct node *row, void *arg, struct err *err)
+{
+    struct fleet *fleet = arg;
+    struct fleet_node *node;
+    HASH_FIND_STR(fleet->nodes, row->id, node);
+    if (!node)
+        node = node_add(fleet, row, err);
+    else
+        node_update(node, row);
+    return node ? 0 : -1;
+}
+
+static int load_instance(const struct instance *row, void *arg, struct err *err)
+{
+    struct fleet *fleet = arg;
+    struct fleet_instance *inst;
+    HASH_FIND_STR(fleet->instances, row->id, inst);
+    if (inst)
+        instance_update(inst, row);
+    else
+        inst = instance_add(fleet, row, err);
+    if (!inst)
+        return -1;
+    return 0;
+}
+
+static void drive_all(struct fleet *fleet)
+{
+    struct fleet_instance *inst;
+    struct fleet_instance *next;
+    struct fleet_node *node;
+    struct fleet_node *next_node;
+    HASH_ITER(hh, fleet->instances, inst, next)
+    instance_drive(inst);
+    HASH_ITER(hh, fleet->nodes, node, next_node)
+    node_remove_if_empty(node);
+}
+
+static void load_all(struct fleet *fleet)
+{
+    struct err err = {0};
+    if (store_node_scan(fleet->store, NULL, load_node, fleet, &err) < 0 ||
+        store_instance_scan(fleet->store, NULL, NULL, load_instance, fleet, &err) < 0)
+        log_error("fleet not loaded", "reason=\"%s\"", err.msg);
+    drive_all(fleet);
+}
+
+/* --- notices -------------------------------------------------------------------------------------
+ */
+
+static void rescan(struct task *task)
+{
+    struct fleet *fleet = (struct fleet *)((char *)task - offsetof(struct fleet, rescan_task));
+    atomic_store(&fleet->rescan_posted, false);
+    load_all(fleet);
+}
+
+static void post_notice(struct fleet *fleet, const char *id, void (*run)(struct task *))
+{
+    struct notice *notice = calloc(1, sizeof(*notice));
+    if (notice) {
+        notice->fleet = fleet;
+        snprintf(notice->id, sizeof(notice->id), "%s", id);
+        task_post(&fleet->inbox, &notice->task, run);
+    } else if (!atomic_exchange(&fleet->rescan_posted, true)) {
+        task_post(&fleet->inbox, &fleet->rescan_task, rescan);
+    }
+}
+
+static void instance_noticed(struct task *task)
+{
+    struct notice *notice = (struct notice *)task;
+    struct fleet_instance *inst = instance_reload(notice->fleet, notice->id);
+    if (inst)
+        instance_drive(inst);
+    free(notice);
+}
+
+static void node_noticed(struct task *task)
+{
+    struct notice *notice = (struct notice *)task;
+    struct fleet *fleet = notice->fleet;
+    struct fleet_node *node;
+    struct fleet_instance *inst;
+    struct fleet_instance *next;
+    struct err err = {0};
+    int rows = store_node_scan(fleet->store, notice->id, load_node, fleet, &err);
+    HASH_FIND_STR(fleet->nodes, notice->id, node);
+    if (rows < 0) {
+        log_warn("node not loaded", "node=%s reason=\"%s\"", notice->id, err.msg);
+    } else if (rows == 0 && node) {
+        node_remove(node);
+    } else if (node && node->deleted) {
+        /* its instances are to be removed with it */
+        for (inst = node->instances; inst; inst = next) {
+            next = inst->next;
+            if (instance_reload(fleet, inst->id) == inst)
+                instance_drive(inst);
+        }
+        node_remove_if_empty(node);
+    }
+    free(notice);
+}
+
+void fleet_notice_instance(struct fleet *fleet, const char *instance_id)
+{
+    post_notice(fleet, instance_id, instance_noticed);
+}
+
+void fleet_notice_node(struct fleet *fleet, const char *node_id)
+{
+    post_notice(fleet, node_id, node_noticed);
+}
+
+int fleet_wait_instance(struct fleet *fleet, const char *instance_id, enum fleet_goal goal,
+                        uint32_t timeout_ms, void (*fn)(void *arg, enum fleet_outcome outcome),
+                        void *arg, struct err *err)
+{
+    struct wait *wait = calloc(1, sizeof(*wait));
+    if (!wait)
+        return err_nomem(err);
+    wait->fleet = fleet;
+    wait->goal = goal;
+    wait->timeout_ms = timeout_ms;
+    wait->fn = fn;
+    wait->arg = arg;
+    snprintf(wait->id, sizeof(wait->id), "%s", instance_id);
+    task_post(&fleet->inbox, &wait->task, wait_add);
+    return 0;
+}
+
+struct board *fleet_board(struct fleet *fleet)
+{
+    return fleet->board;
+}
+
+/* --- the loop
+ * --------------------------------------------------------------------------------------- */
+
+static void run_tasks(struct fleet *fleet, int64_t until)
+{
+    struct mail *mail = mailbox_take(&fleet->inbox, until);
+    while (mail) {
+        struct task *task = (struct task *)mail;
+        mail = mail->next; /* run() may free the task */
+        task->run(task);
+    }
+    timers_run(&fleet->timers, clock_mono_ms());
+}
+
+static void end_waits(struct fleet *fleet)
+{
+    struct fleet_instance *inst;
+    struct fleet_instance *next;
+    fleet->closed = true;
+    HASH_ITER(hh, fleet->instances, inst, next)
+    waits_end(inst, FLEET_CLOSED);
+}
+
+static void end_waits_task(struct task *task)
+{
+    struct notice *notice = (struct notice *)task;
+    end_waits(notice->fleet);
+    free(notice);
+}
+
+void fleet_end_waits(struct fleet *fleet)
+{
+    post_notice(fleet, "", end_waits_task);
+}
+
+static void stop(struct task *task)
+{
+    struct fleet *fleet = (struct fleet *)((char *)task - offsetof(struct fleet, stop_task));
+    atomic_store(&fleet->stopping, true);
+}
+
+static void *fleet_main(void *arg)
+{
+    struct fleet *fleet = arg;
+    load_all(fleet);
+    while (!atomic_load(&fleet->stopping))
+        run_tasks(fleet, timers_next(&fleet->timers));
+    end_waits(fleet);
+    struct fleet_node *node;
+    struct fleet_node *next;
+    HASH_ITER(hh, fleet->nodes, node, next)
+    node_remove(node);
+    while (link_lingering() || fleet->writes)
+        run_tasks(fleet, clock_mono_ms() + 100);
+    return NULL;
+}
+
+int fleet_create(struct store *store, struct ca *ca, const struct fleet_settings *settings,
+                 struct fleet **ret_fleet, struct err *err)
+{
+    struct fleet *fleet = calloc(1, sizeof(*fleet));
+    if (!fleet)
+        return err_nomem(err);
+    fleet->store = store;
+    fleet->ca = ca;
+    fleet->settings = *settings;
+    fleet->dial_tail = &fleet->dial_queue;
+    /* Attempts go on rising over restarts: the epoch does, and is ahead of any count. */
+    fleet->attempts = store_identity(store)->epoch << 10;
+    if (board_create(&fleet->board, err) < 0) {
+        free(fleet);
+        return -1;
+    }
+    mailbox_init(&fleet->inbox, NULL, NULL);
+    int rc = pthread_create(&fleet->thread, NULL, fleet_main, fleet);
+    if (rc != 0) {
+        mailbox_fini(&fleet->inbox);
+        board_destroy(fleet->board);
+        free(fleet);
+        return err_io(err, rc, "can't start the fleet's loop");
+    }
+    *ret_fleet = fleet;
+    return 0;
+}
+
+void fleet_destroy(struct fleet *fleet)
+{
+    if (!fleet)
+        return;
+    task_post(&fleet->inbox, &fleet->stop_task, stop);
+    pthread_join(fleet->thread, NULL);
+    /* Notices that came after the end. */
+    for (struct mail *mail = mailbox_take(&fleet->inbox, 0); mail;) {
+        struct mail *next = mail->next;
+        if (mail != &fleet->rescan_task.mail)
+            free(mail);
+        mail = next;
+    }
+    mailbox_fini(&fleet->inbox);
+    timers_fini(&fleet->timers);
+    dial_fini(fleet);
+    board_destroy(fleet->board);
+    free(fleet);
+}

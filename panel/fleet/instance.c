@@ -1,0 +1,356 @@
+/* One instance: what is wanted, what is seen, and the step between.
+ *
+ * instance_drive() may be called at any time and any number of times; reconcile.c decides, this
+ * file does. Nothing that is only in memory matters: after a restart the row and the node's
+ * inventory bring it all back. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "panel/fleet/reconcile.h"
+#include "panel/fleet/spec.h"
+#include "panel/fleet/state.h"
+
+#define RESEND_MS 20000 /* a node that promised and then says nothing is told again */
+#define STABLE_MS 60000 /* running this long, earlier crashes are forgiven */
+
+static void set_error(struct fleet_instance *inst, const char *code, const char *message)
+{
+    snprintf(inst->error_code, sizeof(inst->error_code), "%s", code);
+    free(inst->error_message);
+    inst->error_message = message[0] ? strdup(message) : NULL;
+}
+
+/* --- rows ---------------------------------------------------------------------------------------
+ */
+
+static void take_wish(struct fleet_instance *inst, const struct instance *row)
+{
+    inst->generation = row->generation;
+    inst->suspended = row->suspended;
+    inst->phase = row->phase;
+    inst->committed_phase = row->phase;
+    inst->want_hash[0] = '\0';
+    inst->failures = 0;
+    inst->failed_now = false;
+    inst->attempt = ++inst->fleet->attempts;
+    int64_t age = clock_wall_ms() - row->phase_since;
+    const struct fleet_settings *settings = &inst->fleet->settings;
+    inst->deadline = clock_mono_ms() - (age > 0 ? age : 0) +
+                     (row->suspended ? settings->stop_timeout_ms : settings->install_timeout_ms);
+    set_error(inst, row->error_code, row->error_message);
+}
+
+struct fleet_instance *instance_add(struct fleet *fleet, const struct instance *row,
+                                    struct err *err)
+{
+    struct fleet_node *node;
+    HASH_FIND_STR(fleet->nodes, row->node_id, node);
+    struct fleet_instance *inst = node ? calloc(1, sizeof(*inst)) : NULL;
+    if (!inst) {
+        if (node)
+            err_nomem(err);
+        else
+            err_set(err, ERR_INTERNAL, "no_node", "its node is not in the fleet");
+        return NULL;
+    }
+    snprintf(inst->id, sizeof(inst->id), "%s", row->id);
+    HASH_ADD_STR(fleet->instances, id, inst);
+    if (!inst->hh.tbl) {
+        free(inst);
+        err_nomem(err);
+        return NULL;
+    }
+    inst->fleet = fleet;
+    inst->node = node;
+    inst->observed = row->observed;
+    inst->committed_observed = row->observed;
+    inst->progress = row->progress_percent;
+    snprintf(inst->container_id, sizeof(inst->container_id), "%s", row->container_id);
+    take_wish(inst, row);
+    instance_mark_written(inst);
+    inst->next = node->instances;
+    if (inst->next)
+        inst->next->prev = inst;
+    node->instances = inst;
+    return inst;
+}
+
+void instance_update(struct fleet_instance *inst, const struct instance *row)
+{
+    if (row->generation != inst->generation)
+        take_wish(inst, row);
+}
+
+static void leave_queue(struct fleet_instance *inst)
+{
+    struct fleet_instance **at = &inst->node->queue;
+    while (*at && *at != inst)
+        at = &(*at)->queue_next;
+    if (!*at)
+        return;
+    *at = inst->queue_next;
+    if (inst->node->queue_tail == &inst->queue_next)
+        inst->node->queue_tail = at;
+}
+
+void instance_free(struct fleet_instance *inst)
+{
+    struct fleet_node *node = inst->node;
+    waits_end(inst, FLEET_REACHED);
+    if (inst->queued)
+        leave_queue(inst);
+    timers_cancel(&inst->fleet->timers, &inst->timer);
+    if (inst->prev)
+        inst->prev->next = inst->next;
+    else
+        node->instances = inst->next;
+    if (inst->next)
+        inst->next->prev = inst->prev;
+    HASH_DEL(inst->fleet->instances, inst);
+    free(inst->error_message);
+    free(inst);
+}
+
+struct reload {
+    struct fleet *fleet;
+    struct fleet_instance *inst;
+};
+
+static int reload_row(const struct instance *row, void *arg, struct err *err)
+{
+    struct reload *reload = arg;
+    HASH_FIND_STR(reload->fleet->instances, row->id, reload->inst);
+    if (reload->inst)
+        instance_update(reload->inst, row);
+    else
+        reload->inst = instance_add(reload->fleet, row, err);
+    return reload->inst ? 0 : -1;
+}
+
+struct fleet_instance *instance_reload(struct fleet *fleet, const char *id)
+{
+    struct reload reload = {.fleet = fleet};
+    struct err err = {0};
+    if (store_instance_scan(fleet->store, NULL, id, reload_row, &reload, &err) < 0)
+        log_warn("instance not loaded", "instance=%s reason=\"%s\"", id, err.msg);
+    return reload.inst;
+}
+
+/* --- what is seen
+ * ---------------------------------------------------------------------------------- */
+
+static void note_crash(struct fleet_instance *inst, const Wire__InstanceStatus *status)
+{
+    char text[160];
+    if (status->observed == WIRE__OBSERVED__OBSERVED_ABSENT) {
+        set_error(inst, "container_gone", "the container was removed behind the panel's back");
+        return;
+    }
+    snprintf(text, sizeof(text), "the container exited with code %d%s", status->exit_code,
+             status->oom_killed ? " (out of its memory limit)" : "");
+    set_error(inst, status->oom_killed ? "out_of_memory" : "container_exited", text);
+}
+
+void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatus *status)
+{
+    bool was_running = inst->observed == OBSERVED_RUNNING;
+    enum instance_observed now = (enum instance_observed)status->observed;
+    bool is_down = now == OBSERVED_STOPPED || now == OBSERVED_ABSENT;
+    if (now > OBSERVED_REMOVED)
+        return;
+    bool news = now != inst->observed || strcmp(inst->container_id, status->container_id) != 0;
+    inst->observed = now;
+    inst->progress = status->progress_percent <= 100 ? status->progress_percent : 100;
+    snprintf(inst->container_id, sizeof(inst->container_id), "%s", status->container_id);
+    snprintf(inst->spec_hash, sizeof(inst->spec_hash), "%s", status->spec_hash);
+    if (now == OBSERVED_FAILED) {
+        /* A failure of an attempt that is over says nothing of the present one. */
+        if (status->attempt == inst->attempt && !inst->failed_now) {
+            inst->failed_now = true;
+            inst->failures++;
+            set_error(inst, status->error_code[0] ? status->error_code : "failed",
+                      status->error_message);
+        }
+    } else {
+        inst->failed_now = false;
+    }
+    if (now == OBSERVED_RUNNING) {
+        if (!was_running || !inst->running_since)
+            inst->running_since = clock_mono_ms();
+        set_error(inst, "", "");
+    } else if (is_down && news && inst->phase == PHASE_READY && !inst->suspended) {
+        if (inst->running_since && clock_mono_ms() - inst->running_since > STABLE_MS)
+            inst->failures = 0;
+        inst->failures++;
+        note_crash(inst, status);
+    }
+    if (now != OBSERVED_RUNNING)
+        inst->running_since = 0;
+    instance_drive(inst);
+}
+
+void instance_missing(struct fleet_instance *inst)
+{
+    /* "Nothing of it is there" is the answer to a Remove, too. But an agent is asked, since only
+     * it knows of a volume without container. */
+    Wire__InstanceStatus absent = WIRE__INSTANCE_STATUS__INIT;
+    absent.instance_id = inst->id;
+    absent.observed = WIRE__OBSERVED__OBSERVED_ABSENT;
+    instance_take_status(inst, &absent);
+}
+
+/* --- the step between
+ * --------------------------------------------------------------------------------- */
+
+static int hash_row(const struct instance *row, void *arg, struct err *err)
+{
+    struct fleet_instance *inst = arg;
+    return row->generation == inst->generation ? spec_hash(row, inst->want_hash, err) : 0;
+}
+
+static bool is_same_spec(struct fleet_instance *inst)
+{
+    struct err err = {0};
+    if (!inst->want_hash[0] &&
+        store_instance_scan(inst->fleet->store, NULL, inst->id, hash_row, inst, &err) < 0)
+        log_warn("spec not made", "instance=%s reason=\"%s\"", inst->id, err.msg);
+    return inst->want_hash[0] && strcmp(inst->want_hash, inst->spec_hash) == 0;
+}
+
+/* A suspended one's counts while its node could stop it. */
+static bool has_deadline(const struct fleet_instance *inst)
+{
+    return inst->phase == PHASE_INSTALLING ||
+           (inst->suspended && inst->phase == PHASE_READY && node_is_ready(inst->node));
+}
+
+static void came_due(struct timer *timer)
+{
+    struct fleet_instance *inst =
+        (struct fleet_instance *)((char *)timer - offsetof(struct fleet_instance, timer));
+    bool retrying = inst->retry_set;
+    inst->retry_set = false;
+    if (retrying) {
+        inst->attempt = ++inst->fleet->attempts;
+        inst->failed_now = false;
+    }
+    if (has_deadline(inst) && clock_mono_ms() >= inst->deadline)
+        instance_drive(inst);
+    else if (node_is_ready(inst->node) && (retrying || inst->observed != OBSERVED_PULLING))
+        instance_send(inst);
+    else
+        instance_drive(inst);
+}
+
+static void set_timer(struct fleet_instance *inst, int64_t due)
+{
+    struct err err;
+    inst->timer.fire = came_due;
+    if (timers_set(&inst->fleet->timers, &inst->timer, due, &err) < 0)
+        log_warn("no timer", "instance=%s", inst->id);
+}
+
+/* While something is under way: look again in a while, and at the deadline. A node that can't be
+ * asked brings it up by itself when it is back. */
+static void wait_on(struct fleet_instance *inst)
+{
+    int64_t due = node_is_ready(inst->node) ? clock_mono_ms() + RESEND_MS : INT64_MAX;
+    if (has_deadline(inst) && inst->deadline < due)
+        due = inst->deadline;
+    inst->retry_set = false;
+    if (due == INT64_MAX)
+        timers_cancel(&inst->fleet->timers, &inst->timer);
+    else
+        set_timer(inst, due);
+}
+
+static const char *step_word(enum instance_observed observed)
+{
+    static const char *const words[] = {
+        [OBSERVED_NOTHING] = "its node has not reported on it",
+        [OBSERVED_ABSENT] = "no container was made",
+        [OBSERVED_PULLING] = "the image was still being pulled",
+        [OBSERVED_CREATING] = "the container was still being created",
+        [OBSERVED_STARTING] = "the container was still starting",
+        [OBSERVED_RUNNING] = "another container was still running",
+        [OBSERVED_STOPPING] = "the container was still stopping",
+        [OBSERVED_STOPPED] = "the container does not stay up",
+        [OBSERVED_FAILED] = "the node reported a failure",
+        [OBSERVED_REMOVING] = "an older container was still being removed",
+        [OBSERVED_REMOVED] = "the container was removed",
+    };
+    return words[observed];
+}
+
+static void give_up(struct fleet_instance *inst)
+{
+    char text[200];
+    if (inst->suspended) {
+        snprintf(text, sizeof(text), "not stopped within %u s; the panel goes on trying",
+                 inst->fleet->settings.stop_timeout_ms / 1000);
+        set_error(inst, RECONCILE_STOP_TIMEOUT, text);
+        wait_on(inst);
+    } else if (!inst->failed_now) {
+        bool offline = !node_is_ready(inst->node);
+        snprintf(text, sizeof(text), "not installed within %u s: %s; retry, or choose another node",
+                 inst->fleet->settings.install_timeout_ms / 1000,
+                 offline ? "its node does not answer" : step_word(inst->observed));
+        set_error(inst, offline ? "node_offline" : "install_timeout", text);
+    }
+    log_warn("instance failed", "instance=%s node=%s code=%s", inst->id, inst->node->id,
+             inst->error_code);
+}
+
+void instance_drive(struct fleet_instance *inst)
+{
+    if (inst->forgetting)
+        return;
+    struct reconcile_view view = {
+        .phase = inst->phase,
+        .suspended = inst->suspended,
+        .observed = inst->observed,
+        .same_spec = inst->observed == OBSERVED_RUNNING && is_same_spec(inst),
+        .failed_now = inst->failed_now,
+        .error_code = inst->error_code,
+        .node_ready = node_is_ready(inst->node),
+        .deadline_passed = has_deadline(inst) && clock_mono_ms() >= inst->deadline,
+        .failures = inst->failures,
+    };
+    struct reconcile_decision decision = reconcile(&view);
+    if (decision.phase == PHASE_READY && inst->phase != PHASE_READY)
+        log_info("instance ready", "instance=%s node=%s", inst->id, inst->node->id);
+    inst->phase = decision.phase;
+    switch (decision.step) {
+    case STEP_REST:
+        inst->retry_set = false;
+        timers_cancel(&inst->fleet->timers, &inst->timer);
+        if (inst->suspended && inst->phase == PHASE_READY)
+            set_error(inst, "", "");
+        break;
+    case STEP_WAIT:
+        wait_on(inst);
+        break;
+    case STEP_APPLY:
+    case STEP_REMOVE:
+        instance_send(inst);
+        break;
+    case STEP_RETRY:
+        if (!inst->retry_set) {
+            inst->retry_set = true;
+            set_timer(inst, clock_mono_ms() + decision.delay_ms);
+        }
+        break;
+    case STEP_GIVE_UP:
+        timers_cancel(&inst->fleet->timers, &inst->timer);
+        inst->retry_set = false;
+        give_up(inst);
+        break;
+    case STEP_FORGET:
+        instance_forget(inst);
+        return;
+    }
+    instance_persist(inst);
+}

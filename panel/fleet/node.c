@@ -1,0 +1,439 @@
+/* One node: its link, its beats, its status, its inventory.
+ *
+ * Sync is heartbeat and event stream in one: while the link is up, one Sync is always under way.
+ * Its answer brings what changed since the cursor; the first one on a new boot of the agent asks
+ * for everything and is compared with what should be there. The status follows from the time of
+ * the last answer alone, on the monotonic clock:
+ *
+ *   Online ── a beat missed, or the link lost ──▶ Suspect ── three beats missed ──▶ Offline
+ *      ▲───────────── an answer, once the inventory is complete ─────────────────────┘ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "panel/fleet/state.h"
+
+#define BEATS_PER_SECOND 500u /* of the whole fleet, at most */
+#define GRACE_MIN_MS     1000u
+#define BEATS_TO_OFFLINE 3
+
+static void sync_start(struct fleet_node *node);
+
+uint32_t node_beat_ms(const struct fleet *fleet)
+{
+    uint32_t stretched = HASH_COUNT(fleet->nodes) * 1000u / BEATS_PER_SECOND;
+    return stretched > fleet->settings.beat_ms ? stretched : fleet->settings.beat_ms;
+}
+
+static uint32_t grace_ms(uint32_t beat)
+{
+    return beat / 2 > GRACE_MIN_MS ? beat / 2 : GRACE_MIN_MS;
+}
+
+void node_remove_if_empty(struct fleet_node *node)
+{
+    if (node->deleted && !node->instances)
+        node_forget(node);
+}
+
+bool node_is_ready(const struct fleet_node *node)
+{
+    return node->link_state == LINK_UP && node->inventory_done;
+}
+
+void node_envelope(struct fleet_node *node, Wire__Envelope *envelope)
+{
+    const struct store_identity *identity = store_identity(node->fleet->store);
+    wire__envelope__init(envelope);
+    envelope->protocol_version = WIRE_PROTOCOL_VERSION;
+    envelope->panel_id = (char *)identity->panel_id;
+    envelope->epoch = identity->epoch;
+    envelope->node_id = node->id;
+}
+
+/* --- status --------------------------------------------------------------------------------- */
+
+static void publish(struct fleet_node *node)
+{
+    struct err err;
+    node->live.orphans = HASH_COUNT(node->orphans);
+    if (!node->deleted && board_put(node->fleet->board, node->id, &node->live, &err) < 0)
+        log_warn("node not shown", "node=%s reason=\"%s\"", node->id, err.msg);
+}
+
+static void set_status(struct fleet_node *node, enum node_status status)
+{
+    if (node->live.status == status)
+        return;
+    log_info("node status", "node=%s from=%s to=%s", node->id, node_status_name(node->live.status),
+             node_status_name(status));
+    node->live.status = status;
+    publish(node);
+    if (status != NODE_ONLINE)
+        node_persist(node);
+    if (status == NODE_OFFLINE)
+        waits_node_offline(node);
+}
+
+static void status_due(struct timer *timer);
+
+/* It has told on this connection what it has; without Docker it can't, and is Online all the
+ * same, with its Docker shown as down. */
+static bool speaks_up(const struct fleet_node *node)
+{
+    return node->link_state == LINK_UP && node->facts_written &&
+           (node->inventory_done || (node->answered && !node->live.docker_up));
+}
+
+/* Derive the status from the age of the last answer, and come back when it would change. */
+static void update_status(struct fleet_node *node)
+{
+    uint32_t beat = node_beat_ms(node->fleet);
+    int64_t suspect_at = node->last_answer + beat + grace_ms(beat);
+    int64_t offline_at = node->last_answer + (int64_t)beat * BEATS_TO_OFFLINE + grace_ms(beat);
+    int64_t now = clock_mono_ms();
+    int64_t next;
+    if (now >= offline_at) {
+        set_status(node, NODE_OFFLINE);
+        next = INT64_MAX;
+    } else if (now >= suspect_at || !speaks_up(node)) {
+        if (node->live.status != NODE_OFFLINE)
+            set_status(node, NODE_SUSPECT);
+        next = offline_at;
+    } else {
+        set_status(node, NODE_ONLINE);
+        next = suspect_at;
+    }
+    struct err err;
+    node->status_timer.fire = status_due;
+    if (next == INT64_MAX)
+        timers_cancel(&node->fleet->timers, &node->status_timer);
+    else if (timers_set(&node->fleet->timers, &node->status_timer, next, &err) < 0)
+        log_warn("no timer", "node=%s", node->id);
+}
+
+void node_facts_committed(struct fleet_node *node)
+{
+    update_status(node);
+}
+
+static void status_due(struct timer *timer)
+{
+    update_status((struct fleet_node *)((char *)timer - offsetof(struct fleet_node, status_timer)));
+}
+
+/* --- what an answer brings -------------------------------------------------------------------- */
+
+static void note_orphan(struct fleet_node *node, const Wire__InstanceStatus *status)
+{
+    struct orphan *orphan;
+    HASH_FIND_STR(node->orphans, status->instance_id, orphan);
+    bool there = status->container_id[0] != '\0';
+    if (there && !orphan) {
+        orphan = calloc(1, sizeof(*orphan));
+        if (!orphan)
+            return;
+        snprintf(orphan->id, sizeof(orphan->id), "%s", status->instance_id);
+        HASH_ADD_STR(node->orphans, id, orphan);
+        if (!orphan->hh.tbl) {
+            free(orphan);
+            return;
+        }
+        log_warn("orphan container", "node=%s instance=%s container=%.12s", node->id, orphan->id,
+                 status->container_id);
+    } else if (!there && orphan) {
+        HASH_DEL(node->orphans, orphan);
+        free(orphan);
+    }
+}
+
+static void take_status(struct fleet_node *node, const Wire__InstanceStatus *status)
+{
+    struct fleet_instance *inst;
+    if (envelope_check_id(status->instance_id) < 0)
+        return;
+    HASH_FIND_STR(node->fleet->instances, status->instance_id, inst);
+    if (!inst) /* perhaps newer than the last notice */
+        inst = instance_reload(node->fleet, status->instance_id);
+    if (!inst || inst->node != node) {
+        note_orphan(node, status);
+        return;
+    }
+    inst->listed = true;
+    instance_take_status(inst, status);
+}
+
+static void copy_text(char *out, size_t size, const char *text)
+{
+    snprintf(out, size, "%s", text ? text : "");
+}
+
+static void take_facts(struct fleet_node *node, const Wire__SyncReply *reply)
+{
+    struct node_live *live = &node->live;
+    bool changed = strcmp(live->agent_version, reply->agent_version) != 0;
+    copy_text(live->agent_version, sizeof(live->agent_version), reply->agent_version);
+    if (reply->docker) {
+        changed |= strcmp(live->docker_version, reply->docker->version) != 0;
+        live->docker_up = reply->docker->up;
+        if (reply->docker->version[0])
+            copy_text(live->docker_version, sizeof(live->docker_version), reply->docker->version);
+        copy_text(live->docker_error, sizeof(live->docker_error), reply->docker->error);
+    }
+    if (reply->usage) {
+        live->has_usage = true;
+        live->memory_used_mib = reply->usage->memory_used_bytes >> 20;
+        live->disk_used_mib = reply->usage->disk_used_bytes >> 20;
+        live->cpu_permille = reply->usage->cpu_permille;
+        live->load1_permille = reply->usage->load1_permille;
+        live->uptime_seconds = reply->usage->uptime_seconds;
+    }
+    if (reply->capacity) {
+        uint64_t memory = reply->capacity->memory_bytes >> 20;
+        uint64_t disk = reply->capacity->disk_bytes >> 20;
+        changed |= memory != node->memory_mib || disk != node->disk_mib ||
+                   reply->capacity->cpus != node->cpus;
+        node->memory_mib = memory;
+        node->disk_mib = disk;
+        node->cpus = reply->capacity->cpus;
+    }
+    if (changed || !node->facts_written)
+        node_persist(node);
+}
+
+static void inventory_begin(struct fleet_node *node, const char *boot_id)
+{
+    struct fleet_instance *inst;
+    struct orphan *orphan;
+    struct orphan *next;
+    copy_text(node->boot_id, sizeof(node->boot_id), boot_id);
+    node->inventory_done = false;
+    for (inst = node->instances; inst; inst = inst->next)
+        inst->listed = false;
+    HASH_ITER(hh, node->orphans, orphan, next)
+    {
+        HASH_DEL(node->orphans, orphan);
+        free(orphan);
+    }
+}
+
+static void inventory_end(struct fleet_node *node)
+{
+    struct fleet_instance *inst;
+    struct fleet_instance *next;
+    node->inventory_done = true;
+    log_info("node inventory", "node=%s orphans=%u", node->id, HASH_COUNT(node->orphans));
+    for (inst = node->instances; inst; inst = next) {
+        next = inst->next;
+        if (inst->listed)
+            instance_drive(inst);
+        else
+            instance_missing(inst);
+    }
+}
+
+static void take_reply(struct fleet_node *node, const Wire__SyncReply *reply)
+{
+    bool begins = reply->full && (node->cursor == 0 || strcmp(reply->boot_id, node->boot_id) != 0);
+    if (begins && reply->inventory_ready)
+        inventory_begin(node, reply->boot_id);
+    take_facts(node, reply);
+    if (!reply->inventory_ready)
+        return;
+    node->cursor = reply->cursor;
+    for (size_t i = 0; i < reply->n_statuses; i++)
+        take_status(node, reply->statuses[i]);
+    if (!node->inventory_done && !reply->more)
+        inventory_end(node);
+}
+
+/* --- the Sync under way -------------------------------------------------------------------------
+ */
+
+/* An agent that answers but can't be understood, or is too long silent, gets a new connection. */
+static void start_over(struct fleet_node *node)
+{
+    node->inventory_done = false;
+    dial_abandon(node);
+    node->dial_failures++;
+    dial_after_rest(node);
+    update_status(node);
+}
+
+static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
+{
+    struct fleet_node *node = arg;
+    node->syncing = false;
+    if (node->link_state != LINK_UP)
+        return;
+    if (node->sync_is_stale) { /* it belonged to the connection before */
+        node->sync_is_stale = false;
+        sync_start(node);
+        return;
+    }
+    if (err && err->code == ERR_TIMEOUT && ++node->missed < 2) {
+        update_status(node);
+        sync_start(node); /* perhaps it was only slow */
+        return;
+    }
+    if (err || (*reply)->body_case != WIRE__ENVELOPE__BODY_SYNC_REPLY) {
+        const char *why = err ? err->msg : "an unexpected answer";
+        if (!err && (*reply)->body_case == WIRE__ENVELOPE__BODY_FAILURE)
+            why = (*reply)->failure->message;
+        log_warn("node doesn't sync", "node=%s reason=\"%s\"", node->id, why);
+        start_over(node);
+        return;
+    }
+    const Wire__SyncReply *answer = (*reply)->sync_reply;
+    node->missed = 0;
+    node->answered = true;
+    node->last_answer = clock_mono_ms();
+    node->live.last_seen = clock_wall_ms();
+    take_reply(node, answer);
+    update_status(node);
+    publish(node);
+    renewal_consider(node, answer->cert_not_after);
+    sync_start(node);
+}
+
+static void sync_start(struct fleet_node *node)
+{
+    if (node->syncing || node->link_state != LINK_UP)
+        return;
+    Wire__Envelope envelope;
+    Wire__Sync sync = WIRE__SYNC__INIT;
+    struct err err = {0};
+    uint32_t beat = node_beat_ms(node->fleet);
+    node_envelope(node, &envelope);
+    sync.boot_id = node->boot_id;
+    sync.cursor = node->cursor;
+    sync.wait_ms = beat < WIRE_SYNC_WAIT_MAX ? beat : WIRE_SYNC_WAIT_MAX;
+    envelope.body_case = WIRE__ENVELOPE__BODY_SYNC;
+    envelope.sync = &sync;
+    node->syncing = true;
+    if (link_call(node->link, &envelope, sync.wait_ms + grace_ms(beat), sync_done, node, &err) <
+        0) {
+        node->syncing = false;
+        log_warn("node doesn't sync", "node=%s reason=\"%s\"", node->id, err.msg);
+        start_over(node);
+    }
+}
+
+static void on_pipe(void *arg, bool up)
+{
+    struct fleet_node *node = arg;
+    if (up) {
+        dial_succeeded(node);
+        node->answered = false;
+        node->cursor = 0; /* a new connection: compare everything */
+        node->inventory_done = false;
+        node->missed = 0;
+        node->sync_is_stale = node->syncing;
+        sync_start(node);
+    } else if (node->link_state == LINK_UP) {
+        log_info("link lost", "node=%s", node->id);
+        node->inventory_done = false;
+        dial_abandon(node);
+        dial_after_rest(node);
+    }
+    update_status(node);
+}
+
+/* --- coming and going
+ * ----------------------------------------------------------------------------- */
+
+static int copy_place(struct fleet_node *node, const struct node *row)
+{
+    char *address = strdup(row->address);
+    char *port = strdup(row->port);
+    if (!address || !port) {
+        free(address);
+        free(port);
+        return -1;
+    }
+    free(node->address);
+    free(node->port);
+    node->address = address;
+    node->port = port;
+    return 0;
+}
+
+struct fleet_node *node_add(struct fleet *fleet, const struct node *row, struct err *err)
+{
+    struct fleet_node *node = calloc(1, sizeof(*node));
+    if (!node) {
+        err_nomem(err);
+        return NULL;
+    }
+    struct link_owner owner = {&fleet->inbox, &fleet->timers, on_pipe, node};
+    snprintf(node->id, sizeof(node->id), "%s", row->id);
+    node->fleet = fleet;
+    node->queue_tail = &node->queue;
+    node->deleted = row->deleted;
+    node->last_answer = clock_mono_ms(); /* the benefit of the doubt: Suspect for three beats */
+    node->live.status = NODE_SUSPECT;
+    node->live.last_seen = row->last_seen;
+    copy_text(node->live.agent_version, sizeof(node->live.agent_version), row->agent_version);
+    copy_text(node->live.docker_version, sizeof(node->live.docker_version), row->docker_version);
+    if (copy_place(node, row) < 0 || link_create(&owner, node->id, &node->link, err) < 0) {
+        if (!node->address)
+            err_nomem(err);
+        goto fail;
+    }
+    HASH_ADD_STR(fleet->nodes, id, node);
+    if (!node->hh.tbl) {
+        err_nomem(err);
+        goto fail;
+    }
+    publish(node);
+    update_status(node);
+    dial_queue(node);
+    return node;
+fail:
+    link_destroy(node->link);
+    free(node->address);
+    free(node->port);
+    free(node);
+    return NULL;
+}
+
+void node_update(struct fleet_node *node, const struct node *row)
+{
+    if (row->deleted && !node->deleted) {
+        node->deleted = true;
+        board_remove(node->fleet->board, node->id);
+    }
+    if (strcmp(node->address, row->address) == 0 && strcmp(node->port, row->port) == 0)
+        return;
+    if (copy_place(node, row) < 0)
+        return;
+    dial_abandon(node);
+    node->inventory_done = false;
+    dial_queue(node);
+    update_status(node);
+}
+
+void node_remove(struct fleet_node *node)
+{
+    struct fleet *fleet = node->fleet;
+    struct orphan *orphan;
+    struct orphan *next;
+    dial_abandon(node);
+    timers_cancel(&fleet->timers, &node->status_timer);
+    while (node->instances)
+        instance_free(node->instances);
+    link_destroy(node->link);
+    HASH_ITER(hh, node->orphans, orphan, next)
+    {
+        HASH_DEL(node->orphans, orphan);
+        free(orphan);
+    }
+    HASH_DEL(fleet->nodes, node);
+    board_remove(fleet->board, node->id);
+    free(node->address);
+    free(node->port);
+    free(node);
+}

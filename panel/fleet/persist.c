@@ -1,0 +1,284 @@
+/* What the fleet saw, on its way into the store: one change an instance or node at a time, the
+ * latest state only. Answers come back to the loop as tasks. A store that is too busy, or a disk
+ * that is full, is asked again a second later; what is in memory is not lost meanwhile. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "panel/fleet/state.h"
+
+struct instance_write {
+    struct store_change change; /* first */
+    struct task task;
+    struct fleet *fleet;
+    char id[ID_SIZE];
+    uint64_t generation;
+    enum instance_phase phase;
+    enum instance_observed observed;
+    char container_id[65];
+    char error_code[40];
+    char error_message[320];
+    uint32_t progress;
+    bool forget;
+    bool failed;
+};
+
+static struct instance_write *write_of(struct task *task)
+{
+    return (struct instance_write *)((char *)task - offsetof(struct instance_write, task));
+}
+
+static int write_apply(struct store_change *change, struct store_tx *tx, struct err *err)
+{
+    struct instance_write *write = (struct instance_write *)change;
+    if (write->forget)
+        return store_instance_forget(tx, write->id, err);
+    struct instance_facts facts = {
+        .id = write->id,
+        .generation = write->generation,
+        .phase = write->phase,
+        .observed = write->observed,
+        .container_id = write->container_id,
+        .error_code = write->error_code,
+        .error_message = write->error_message,
+        .progress_percent = write->progress,
+    };
+    return store_instance_observe(tx, &facts, err);
+}
+
+static void try_again(struct timer *timer)
+{
+    struct fleet_instance *inst =
+        (struct fleet_instance *)((char *)timer - offsetof(struct fleet_instance, timer));
+    if (inst->forgetting)
+        instance_forget(inst);
+    else
+        instance_drive(inst);
+}
+
+static void later(struct fleet_instance *inst)
+{
+    struct err err;
+    inst->dirty = true;
+    inst->timer.fire = try_again;
+    if (timers_set(&inst->fleet->timers, &inst->timer, clock_mono_ms() + 1000, &err) < 0)
+        log_warn("no timer", "instance=%s", inst->id);
+}
+
+static void forgotten(struct fleet_instance *inst)
+{
+    struct fleet_node *node = inst->node;
+    log_info("instance removed", "instance=%s node=%s", inst->id, node->id);
+    instance_free(inst);
+    node_remove_if_empty(node);
+}
+
+static void write_home(struct task *task)
+{
+    struct instance_write *write = write_of(task);
+    struct fleet_instance *inst;
+    HASH_FIND_STR(write->fleet->instances, write->id, inst);
+    write->fleet->writes--;
+    if (inst) {
+        inst->writing = false;
+        if (write->failed) {
+            later(inst);
+        } else if (write->forget) {
+            forgotten(inst);
+        } else {
+            if (write->generation == inst->generation) {
+                inst->committed_phase = write->phase;
+                inst->committed_observed = write->observed;
+                waits_check(inst);
+            }
+            if (inst->dirty)
+                instance_persist(inst);
+        }
+    }
+    free(write);
+}
+
+static void write_done(struct store_change *change, const struct err *err)
+{
+    struct instance_write *write = (struct instance_write *)change;
+    write->failed = err != NULL;
+    if (err)
+        log_warn("instance not written", "instance=%s reason=\"%s\"", write->id, err->msg);
+    task_post(&write->fleet->inbox, &write->task, write_home);
+}
+
+static int submit(struct fleet_instance *inst, bool forget, struct err *err)
+{
+    struct instance_write *write = calloc(1, sizeof(*write));
+    if (!write)
+        return err_nomem(err);
+    write->change.apply = write_apply;
+    write->change.done = write_done;
+    write->fleet = inst->fleet;
+    write->generation = inst->generation;
+    write->phase = inst->phase;
+    write->observed = inst->observed;
+    write->progress = inst->progress;
+    write->forget = forget;
+    memcpy(write->id, inst->id, sizeof(write->id));
+    memcpy(write->container_id, inst->container_id, sizeof(write->container_id));
+    memcpy(write->error_code, inst->error_code, sizeof(write->error_code));
+    snprintf(write->error_message, sizeof(write->error_message), "%s",
+             inst->error_message ? inst->error_message : "");
+    if (store_submit(inst->fleet->store, &write->change, err) < 0) {
+        free(write);
+        return -1;
+    }
+    inst->fleet->writes++;
+    inst->writing = true;
+    inst->dirty = false;
+    return 0;
+}
+
+/* One number for all that is written, so that equal facts are not written twice. */
+static uint64_t facts_digest(const struct fleet_instance *inst)
+{
+    uint64_t h = 1469598103934665603u;
+    const char *texts[] = {inst->container_id, inst->error_code,
+                           inst->error_message ? inst->error_message : ""};
+    for (size_t i = 0; i < 3; i++) {
+        for (const char *p = texts[i]; *p; p++)
+            h = (h ^ (unsigned char)*p) * 1099511628211u;
+        h = (h ^ 0x100) * 1099511628211u;
+    }
+    uint64_t numbers[] = {inst->generation, inst->phase, inst->observed, inst->progress};
+    for (size_t i = 0; i < 4; i++)
+        h = (h ^ numbers[i]) * 1099511628211u;
+    return h;
+}
+
+void instance_mark_written(struct fleet_instance *inst)
+{
+    inst->written_digest = facts_digest(inst);
+}
+
+void instance_persist(struct fleet_instance *inst)
+{
+    struct err err = {0};
+    uint64_t digest = facts_digest(inst);
+    if (digest == inst->written_digest && !inst->dirty) {
+        waits_check(inst);
+        return;
+    }
+    if (inst->writing) {
+        inst->dirty = true;
+        return;
+    }
+    if (submit(inst, false, &err) < 0) {
+        log_warn("instance not written", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        later(inst);
+        return;
+    }
+    inst->written_digest = digest;
+}
+
+void instance_forget(struct fleet_instance *inst)
+{
+    struct err err = {0};
+    inst->forgetting = true;
+    if (inst->writing) {
+        later(inst);
+        return;
+    }
+    if (submit(inst, true, &err) < 0) {
+        log_warn("instance not forgotten", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        later(inst);
+    }
+}
+
+/* --- nodes ---------------------------------------------------------------------------------------
+ */
+
+struct node_write {
+    struct store_change change; /* first */
+    struct task task;
+    struct fleet *fleet;
+    char id[ID_SIZE];
+    struct node_facts facts;
+    char agent_version[32];
+    char docker_version[32];
+    bool forget;
+    bool failed;
+};
+
+static int node_apply(struct store_change *change, struct store_tx *tx, struct err *err)
+{
+    struct node_write *write = (struct node_write *)change;
+    return write->forget ? store_node_forget(tx, write->id, err)
+                         : store_node_observe(tx, &write->facts, err);
+}
+
+static void node_home(struct task *task)
+{
+    struct node_write *write =
+        (struct node_write *)((char *)task - offsetof(struct node_write, task));
+    struct fleet_node *node;
+    write->fleet->writes--;
+    HASH_FIND_STR(write->fleet->nodes, write->id, node);
+    if (node && write->forget && !write->failed) {
+        node_remove(node);
+    } else if (node) {
+        node->facts_writing = false;
+        if (!write->failed && write->facts.capacity_memory_mib && !node->facts_written) {
+            node->facts_written = true;
+            node_facts_committed(node);
+        }
+    }
+    free(write);
+}
+
+static void node_done(struct store_change *change, const struct err *err)
+{
+    struct node_write *write = (struct node_write *)change;
+    write->failed = err != NULL;
+    task_post(&write->fleet->inbox, &write->task, node_home);
+}
+
+static void node_submit(struct fleet_node *node, bool forget)
+{
+    struct err err = {0};
+    struct node_write *write = calloc(1, sizeof(*write));
+    if (!write)
+        return; /* the next answer of the node brings it again */
+    write->change.apply = node_apply;
+    write->change.done = node_done;
+    write->fleet = node->fleet;
+    write->forget = forget;
+    memcpy(write->id, node->id, sizeof(write->id));
+    memcpy(write->agent_version, node->live.agent_version, sizeof(write->agent_version));
+    memcpy(write->docker_version, node->live.docker_version, sizeof(write->docker_version));
+    write->facts = (struct node_facts){
+        .id = write->id,
+        .last_seen = node->live.last_seen,
+        .agent_version = write->agent_version,
+        .docker_version = write->docker_version,
+        .capacity_memory_mib = node->memory_mib,
+        .capacity_cpus = node->cpus,
+        .capacity_disk_mib = node->disk_mib,
+    };
+    if (store_submit(node->fleet->store, &write->change, &err) < 0) {
+        log_warn("node not written", "node=%s reason=\"%s\"", node->id, err.msg);
+        free(write);
+        return;
+    }
+    node->fleet->writes++;
+    node->facts_writing = true;
+}
+
+void node_persist(struct fleet_node *node)
+{
+    if (!node->facts_writing && node->memory_mib)
+        node_submit(node, false);
+}
+
+void node_forget(struct fleet_node *node)
+{
+    node_submit(node, true);
+}

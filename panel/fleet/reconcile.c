@@ -1,0 +1,128 @@
+/* The rule by which an instance is driven. See reconcile.h. One function a wish. */
+#include "panel/fleet/reconcile.h"
+
+#include <string.h>
+
+#include "common/auto.h"
+
+#define CRASH_DELAY_MS     3000u
+#define CRASH_DELAY_MAX_MS 60000u
+#define RETRY_DELAY_MS     2000u
+
+/* Failures that the next second may mend. All others need a person (or another node). */
+static const struct {
+    const char *code;
+    unsigned attempts; /* of an INSTALLING instance before it is FAILED; 0: until its deadline */
+} passing_failures[] = {
+    {"docker_unavailable", 0}, {"out_of_memory", 3}, {"registry_unreachable", 3},
+    {"registry_timeout", 2},   {"stop_failed", 0},   {"remove_failed", 0},
+};
+
+static bool worth_another_try(const char *code, unsigned failures)
+{
+    for (size_t i = 0; i < ARRAY_LEN(passing_failures); i++) {
+        if (strcmp(passing_failures[i].code, code) == 0)
+            return !passing_failures[i].attempts || failures < passing_failures[i].attempts;
+    }
+    return false;
+}
+
+static uint32_t backoff(uint32_t first, unsigned failures)
+{
+    uint32_t delay = first;
+    for (unsigned i = 1; i < failures && delay < CRASH_DELAY_MAX_MS; i++)
+        delay *= 2;
+    return delay < CRASH_DELAY_MAX_MS ? delay : CRASH_DELAY_MAX_MS;
+}
+
+static struct reconcile_decision decide(enum reconcile_step step, enum instance_phase phase,
+                                        uint32_t delay_ms)
+{
+    return (struct reconcile_decision){step, phase, delay_ms};
+}
+
+static struct reconcile_decision want_gone(const struct reconcile_view *view)
+{
+    if (view->observed == OBSERVED_REMOVED)
+        return decide(STEP_FORGET, view->phase, 0);
+    if (!view->node_ready || view->observed == OBSERVED_REMOVING)
+        return decide(STEP_WAIT, view->phase, 0);
+    if (view->failed_now)
+        return decide(STEP_RETRY, view->phase, backoff(RETRY_DELAY_MS, view->failures));
+    return decide(STEP_REMOVE, view->phase, 0);
+}
+
+static struct reconcile_decision want_stopped(const struct reconcile_view *view)
+{
+    if (view->observed == OBSERVED_STOPPED || view->observed == OBSERVED_ABSENT) {
+        bool heals = strcmp(view->error_code, RECONCILE_STOP_TIMEOUT) == 0;
+        bool failed = view->phase == PHASE_FAILED && !heals;
+        return decide(STEP_REST, failed ? PHASE_FAILED : PHASE_READY, 0);
+    }
+    /* FAILED is said, and stopping it is still tried. */
+    if (view->phase != PHASE_FAILED && view->deadline_passed)
+        return decide(STEP_GIVE_UP, PHASE_FAILED, 0);
+    if (!view->node_ready || view->observed == OBSERVED_STOPPING)
+        return decide(STEP_WAIT, view->phase, 0);
+    if (view->failed_now)
+        return decide(STEP_RETRY, view->phase, backoff(RETRY_DELAY_MS, view->failures));
+    return decide(STEP_APPLY, view->phase, 0);
+}
+
+static struct reconcile_decision want_installed(const struct reconcile_view *view)
+{
+    if (view->failed_now && !worth_another_try(view->error_code, view->failures))
+        return decide(STEP_GIVE_UP, PHASE_FAILED, 0);
+    if (view->deadline_passed)
+        return decide(STEP_GIVE_UP, PHASE_FAILED, 0);
+    if (!view->node_ready)
+        return decide(STEP_WAIT, view->phase, 0);
+    switch (view->observed) {
+    case OBSERVED_PULLING:
+    case OBSERVED_CREATING:
+    case OBSERVED_STARTING:
+    case OBSERVED_STOPPING:
+        return decide(STEP_WAIT, view->phase, 0);
+    case OBSERVED_FAILED:
+        if (view->failed_now)
+            return decide(STEP_RETRY, view->phase, backoff(RETRY_DELAY_MS, view->failures));
+        return decide(STEP_APPLY, view->phase, 0);
+    default:
+        return decide(STEP_APPLY, view->phase, 0);
+    }
+}
+
+/* It ran before: bring it back, for ever, but not in a hurry. */
+static struct reconcile_decision want_running_again(const struct reconcile_view *view)
+{
+    if (!view->node_ready)
+        return decide(STEP_WAIT, view->phase, 0);
+    switch (view->observed) {
+    case OBSERVED_PULLING:
+    case OBSERVED_CREATING:
+    case OBSERVED_STARTING:
+    case OBSERVED_STOPPING:
+        return decide(STEP_WAIT, view->phase, 0);
+    case OBSERVED_STOPPED:
+    case OBSERVED_ABSENT:
+    case OBSERVED_FAILED:
+        return decide(STEP_RETRY, view->phase, backoff(CRASH_DELAY_MS, view->failures));
+    default:
+        return decide(STEP_APPLY, view->phase, 0);
+    }
+}
+
+struct reconcile_decision reconcile(const struct reconcile_view *view)
+{
+    if (view->phase == PHASE_DELETING)
+        return want_gone(view);
+    if (view->suspended)
+        return want_stopped(view);
+    if (view->observed == OBSERVED_RUNNING && view->same_spec)
+        return decide(STEP_REST, PHASE_READY, 0);
+    if (view->phase == PHASE_FAILED)
+        return decide(STEP_REST, PHASE_FAILED, 0);
+    if (view->phase == PHASE_INSTALLING)
+        return want_installed(view);
+    return want_running_again(view);
+}

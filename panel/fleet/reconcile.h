@@ -1,0 +1,46 @@
+/* The rule by which an instance is driven: from what is wanted and what is seen to what is to be
+ * done next. Pure: no clock, no I/O, no memory; docs/architecture.md draws it. */
+#ifndef PANEL_FLEET_RECONCILE_H
+#define PANEL_FLEET_RECONCILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "panel/store/store.h"
+
+struct reconcile_view {
+    /* wanted */
+    enum instance_phase phase;
+    bool suspended;
+    /* seen */
+    enum instance_observed observed;
+    bool same_spec;         /* the container there was made from the wanted spec */
+    bool failed_now;        /* observed is FAILED for the latest attempt */
+    const char *error_code; /* of that failure, or of the last one */
+    bool node_ready;        /* it answers, and its inventory is complete */
+    bool deadline_passed;   /* of INSTALLING, or, of a suspended one, of stopping */
+    unsigned failures;      /* attempts that failed one after another, or crashes */
+};
+
+/* The error code of a suspended instance that doesn't stop in time. */
+#define RECONCILE_STOP_TIMEOUT "stop_timeout"
+
+enum reconcile_step {
+    STEP_REST,    /* as wanted: nothing to do */
+    STEP_WAIT,    /* the node works on it, or can't be asked now */
+    STEP_APPLY,   /* tell the node what is wanted */
+    STEP_RETRY,   /* the same, after delay_ms, as a new attempt */
+    STEP_REMOVE,  /* tell the node to remove it */
+    STEP_GIVE_UP, /* installing or stopping has ended: FAILED */
+    STEP_FORGET,  /* nothing is left on the node */
+};
+
+struct reconcile_decision {
+    enum reconcile_step step;
+    enum instance_phase phase; /* what the phase now is */
+    uint32_t delay_ms;
+};
+
+struct reconcile_decision reconcile(const struct reconcile_view *view);
+
+#endif

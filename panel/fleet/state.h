@@ -1,0 +1,196 @@
+/* What the fleet's loop holds in memory, shared by this room's files only.
+ * Everything here belongs to the loop's thread, but for fleet.inbox and fleet.board. */
+#ifndef PANEL_FLEET_STATE_H
+#define PANEL_FLEET_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "common/timers.h"
+#include "panel/fleet/fleet.h"
+#include "panel/fleet/link.h"
+#include "panel/fleet/task.h"
+
+#define ID_SIZE 65
+
+struct fleet_node;
+
+/* A caller of fleet_wait_instance(). */
+struct wait {
+    struct task task;
+    struct timer deadline;
+    struct fleet *fleet;
+    struct wait *next;
+    char id[ID_SIZE];
+    enum fleet_goal goal;
+    uint32_t timeout_ms;
+    void (*fn)(void *arg, enum fleet_outcome outcome);
+    void *arg;
+};
+
+struct fleet_instance {
+    char id[ID_SIZE];
+    UT_hash_handle hh;
+    struct fleet *fleet;
+    struct fleet_node *node;
+    struct fleet_instance *prev, *next; /* among the node's */
+    /* wanted, as the row says */
+    uint64_t generation;
+    bool suspended;
+    enum instance_phase phase;
+    int64_t deadline;   /* mono ms, of installing or, when suspended, of stopping */
+    char want_hash[65]; /* "" until somebody asks */
+    /* seen */
+    enum instance_observed observed;
+    char spec_hash[65];
+    char container_id[65];
+    char error_code[40];
+    char *error_message; /* NULL: "" */
+    uint32_t progress;
+    bool failed_now;
+    bool listed; /* seen in the inventory under way */
+    /* being driven */
+    uint64_t attempt;
+    unsigned failures;
+    int64_t running_since; /* mono ms; 0: isn't */
+    bool calling;          /* an Apply or Remove is under way */
+    bool queued;           /* waits for a free call of its node */
+    struct fleet_instance *queue_next;
+    bool retry_set; /* timer is a retry's delay */
+    struct timer timer;
+    /* being written */
+    bool writing;
+    bool dirty;
+    bool forgetting;
+    uint64_t written_digest; /* of the facts last handed to the store */
+    enum instance_phase committed_phase;
+    enum instance_observed committed_observed;
+    struct wait *waits;
+};
+
+enum link_state { LINK_IDLE, LINK_QUEUED, LINK_DIALING, LINK_UP };
+
+struct orphan {
+    char id[ID_SIZE];
+    UT_hash_handle hh;
+};
+
+struct fleet_node {
+    char id[ID_SIZE];
+    UT_hash_handle hh;
+    struct fleet *fleet;
+    char *address;
+    char *port;
+    bool deleted; /* leaves when its last instance has */
+    struct link *link;
+    enum link_state link_state;
+    unsigned dial_failures;
+    struct fleet_node *dial_next;
+    struct timer dial_timer;
+    /* beats */
+    bool syncing;
+    bool sync_is_stale;  /* the one under way belongs to an earlier connection */
+    bool answered;       /* on the present connection */
+    bool inventory_done; /* likewise, and everything it has was compared */
+    char boot_id[ID_SIZE];
+    uint64_t cursor;
+    int64_t last_answer; /* mono ms */
+    unsigned missed;
+    struct timer status_timer;
+    struct node_live live;
+    /* facts in the store */
+    bool facts_written;
+    bool facts_writing;
+    uint64_t memory_mib, disk_mib;
+    uint32_t cpus;
+    /* work */
+    struct fleet_instance *instances;
+    struct fleet_instance *queue, **queue_tail;
+    unsigned calls;
+    bool renewing;
+    int64_t next_renewal; /* mono ms */
+    struct orphan *orphans;
+};
+
+struct fleet {
+    struct store *store;
+    struct ca *ca;
+    struct fleet_settings settings;
+    struct board *board;
+    struct mailbox inbox;
+    pthread_t thread;
+    atomic_bool stopping;
+    struct task stop_task;
+    struct task rescan_task;
+    atomic_bool rescan_posted;
+    bool closed; /* waits are refused */
+    struct timers timers;
+    struct fleet_node *nodes;
+    struct fleet_instance *instances;
+    unsigned writes; /* store changes under way */
+    uint64_t attempts;
+    /* dialling */
+    struct fleet_node *dial_queue, **dial_tail;
+    unsigned dialing;
+    char *panel_key, *panel_cert;
+    int64_t panel_cert_made; /* mono ms */
+};
+
+/* node.c */
+struct fleet_node *node_add(struct fleet *fleet, const struct node *row, struct err *err);
+void node_update(struct fleet_node *node, const struct node *row);
+void node_remove(struct fleet_node *node);
+/* May the node be asked to do things? */
+bool node_is_ready(const struct fleet_node *node);
+void node_facts_committed(struct fleet_node *node);
+/* A deleted node goes when nothing of it is left. */
+void node_remove_if_empty(struct fleet_node *node);
+void node_envelope(struct fleet_node *node, Wire__Envelope *envelope);
+uint32_t node_beat_ms(const struct fleet *fleet);
+
+/* dial.c */
+void dial_queue(struct fleet_node *node);
+void dial_after_rest(struct fleet_node *node);
+void dial_abandon(struct fleet_node *node); /* whatever state it is in */
+void dial_succeeded(struct fleet_node *node);
+void dial_fini(struct fleet *fleet);
+
+/* renewal.c */
+void renewal_consider(struct fleet_node *node, uint64_t cert_not_after);
+
+/* instance.c */
+struct fleet_instance *instance_add(struct fleet *fleet, const struct instance *row,
+                                    struct err *err);
+void instance_update(struct fleet_instance *inst, const struct instance *row);
+void instance_free(struct fleet_instance *inst);
+void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatus *status);
+/* The inventory is complete and it wasn't in it. */
+void instance_missing(struct fleet_instance *inst);
+/* Look at it and do what is to be done. */
+void instance_drive(struct fleet_instance *inst);
+/* Reload from the store; NULL when there is no such row. */
+struct fleet_instance *instance_reload(struct fleet *fleet, const char *id);
+
+/* persist.c */
+/* What it holds is what the store has. */
+void instance_mark_written(struct fleet_instance *inst);
+void instance_persist(struct fleet_instance *inst);
+void instance_forget(struct fleet_instance *inst);
+void node_persist(struct fleet_node *node);
+void node_forget(struct fleet_node *node);
+
+/* apply.c */
+void instance_send(struct fleet_instance *inst);
+/* Send what waits for a free call. */
+void apply_pump(struct fleet_node *node);
+
+/* waits.c */
+void wait_add(struct task *task);
+void waits_check(struct fleet_instance *inst);
+void waits_node_offline(struct fleet_node *node);
+void waits_end(struct fleet_instance *inst, enum fleet_outcome outcome);
+
+#endif

@@ -1,0 +1,203 @@
+/* One request: what was asked, and its answer. See http.h and internal.h.
+ *
+ * Invariant: answered exactly once, freed when both owners are done. The getters run on the pool
+ * thread or, after a defer, on the thread that has the request; http_req_answer() and
+ * request_expire() may race, and the loser only lets go. */
+#include "internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/clock.h"
+#include "common/crypto.h"
+
+struct http_req *request_create(struct http_server *server, const char *raw_uri)
+{
+    size_t len = raw_uri ? strlen(raw_uri) : 0;
+    struct http_req *req = malloc(sizeof(*req) + URI_SCRATCH_SIZE(len));
+    if (!req)
+        return NULL;
+    memset(req, 0, offsetof(struct http_req, headers));
+    atomic_init(&req->refs, 1);
+    atomic_init(&req->state, REQ_OPEN);
+    req->server = server;
+    req->raw_uri = raw_uri;
+    req->raw_uri_len = len;
+    req->uri = (struct uri){.path = "", .query = "", .params = ""};
+    req->bad_uri = uri_parse(raw_uri ? raw_uri : "", len, req->scratch, &req->uri);
+    return req;
+}
+
+void request_unref(struct http_req *req)
+{
+    if (atomic_fetch_sub(&req->refs, 1) != 1)
+        return;
+    if (req->kept_free)
+        req->kept_free(req->kept);
+    while (req->extras) {
+        struct http_extra *extra = req->extras;
+        req->extras = extra->next;
+        free(extra);
+    }
+    strbuf_fini(&req->body);
+    free(req->answer);
+    free(req);
+}
+
+static bool is_sane_id(const char *id)
+{
+    size_t len = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+    return len > 0 && len < HTTP_REQUEST_ID_SIZE && !id[len];
+}
+
+/* Unique per process by the counter, across processes by the random start. */
+static void make_id(char out[HTTP_REQUEST_ID_SIZE])
+{
+    static _Atomic uint64_t base;
+    static _Atomic uint64_t counter;
+    uint64_t start = atomic_load_explicit(&base, memory_order_relaxed);
+    if (!start) {
+        uint64_t fresh;
+        crypto_random(&fresh, sizeof(fresh));
+        fresh |= 1;
+        if (atomic_compare_exchange_strong(&base, &start, fresh))
+            start = fresh;
+    }
+    uint64_t n = atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed);
+    static const char hex[] = "0123456789abcdef";
+    for (int i = 0; i < 12; i++)
+        out[i] = hex[start >> (4 * i + 8) & 15];
+    for (int i = 0; i < 10; i++)
+        out[12 + i] = hex[n >> (4 * (9 - i)) & 15];
+    out[22] = '\0';
+}
+
+void request_name(struct http_req *req)
+{
+    const char *theirs = http_req_header(req, "X-Request-Id");
+    if (theirs && is_sane_id(theirs))
+        memcpy(req->id, theirs, strlen(theirs) + 1);
+    else
+        make_id(req->id);
+}
+
+enum http_method http_req_method(const struct http_req *req)
+{
+    return req->method;
+}
+
+const char *http_req_path(const struct http_req *req)
+{
+    return req->uri.path;
+}
+
+const char *http_req_query(const struct http_req *req, const char *name)
+{
+    return uri_param(&req->uri, name);
+}
+
+const char *http_req_query_text(const struct http_req *req)
+{
+    return req->uri.query;
+}
+
+const char *http_req_header(const struct http_req *req, const char *name)
+{
+    for (size_t i = 0; i < req->header_count; i++) {
+        if (strcasecmp(req->headers[i].name, name) == 0)
+            return req->headers[i].value;
+    }
+    return NULL;
+}
+
+const char *http_req_id(const struct http_req *req)
+{
+    return req->id;
+}
+
+const char *http_req_body(const struct http_req *req, size_t *ret_len)
+{
+    *ret_len = req->body.len;
+    return req->body.data ? req->body.data : "";
+}
+
+void *http_req_route(const struct http_req *req)
+{
+    return req->verdict.route;
+}
+
+int64_t http_req_age_ms(const struct http_req *req)
+{
+    return clock_mono_ms() - req->started;
+}
+
+bool http_req_is_tls(const struct http_req *req)
+{
+    return server_is_tls(req->server);
+}
+
+void http_req_keep(struct http_req *req, void *data, void (*free_fn)(void *data))
+{
+    req->kept = data;
+    req->kept_free = free_fn;
+}
+
+void *http_req_kept(const struct http_req *req)
+{
+    return req->kept;
+}
+
+void http_req_add_header(struct http_req *req, const char *name, const char *value)
+{
+    size_t name_len = strlen(name), value_len = strlen(value);
+    struct http_extra *extra = malloc(sizeof(*extra) + name_len + value_len + 2);
+    if (!extra) {
+        req->extras_failed = true;
+        return;
+    }
+    memcpy(extra->name, name, name_len + 1);
+    extra->value = extra->name + name_len + 1;
+    memcpy(extra->value, value, value_len + 1);
+    extra->next = req->extras;
+    req->extras = extra;
+}
+
+void http_req_defer(struct http_req *req)
+{
+    req->deferred = true;
+    atomic_fetch_add(&req->refs, 1);
+    /* Suspended before anybody else can learn of it, so that no resume comes too early. */
+    server_suspend(req);
+    sweeper_wait(server_sweeper(req->server), req->conn, req,
+                 clock_mono_ms() + req->verdict.deadline_ms);
+}
+
+void http_req_answer(struct http_req *req, int status, char *take_body, size_t len)
+{
+    if (!req->deferred) { /* the pool thread sends it when the handler returns */
+        free(req->answer);
+        req->status = status;
+        req->answer = take_body;
+        req->answer_len = len;
+        atomic_store(&req->state, REQ_ANSWERED);
+        return;
+    }
+    req->status = status;
+    req->answer = take_body;
+    req->answer_len = len;
+    int was = REQ_OPEN;
+    if (atomic_compare_exchange_strong(&req->state, &was, REQ_ANSWERED)) {
+        sweeper_unwait(server_sweeper(req->server), req->conn);
+        server_resume(req);
+    }
+    request_unref(req);
+}
+
+void request_expire(struct http_req *req)
+{
+    int was = REQ_OPEN;
+    if (atomic_compare_exchange_strong(&req->state, &was, REQ_EXPIRED))
+        server_resume(req);
+}

@@ -1,0 +1,520 @@
+/* libmicrohttpd behind the face of http.h; the only file that includes it.
+ *
+ * Invariant: nothing of a request is believed before its whole head has passed the guard, and every
+ * request that got that far is answered in JSON. All callbacks run on a pool thread and don't
+ * block.
+ *
+ * One request: on_uri() when its first line is there; on_request() once for the head (guard, admit;
+ * a refusal is answered here and the connection closed when a body is still to come), again for
+ * pieces of the body, and at last for the answer: the handler runs, and either has answered when it
+ * returns or has deferred; then the connection is suspended and on_request() comes again after
+ * server_resume(). on_completed() lets go of it.
+ *
+ * What libmicrohttpd answers by itself can't be changed here, is HTML, and closes the connection: a
+ * request line or head beyond HEAD_MEMORY, a version that isn't HTTP/1.x, a header line without a
+ * colon, a Content-Length that isn't a number, broken chunks. In chunk framing it takes a bare LF.
+ */
+#include "internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "common/auto.h"
+#include "common/clock.h"
+#include "panel/http/guard.h"
+
+#define HEAD_MEMORY   (32u * 1024u) /* a connection's buffer for its head */
+#define OVERFLOW_MAX  16u           /* times max_body that is read and thrown away */
+#define SEND_LIMIT_MS (5 * 60 * 1000)
+
+struct http_server {
+    struct http_app app;
+    struct http_settings settings;
+    struct MHD_Daemon *daemon;
+    struct sweeper sweeper;
+    struct linger_thread linger;
+    int listener;
+    uint16_t port;
+    bool tls;
+    bool lines_visible; /* see guard.c */
+    _Atomic bool stopping;
+    _Atomic bool closing;  /* no handler may begin */
+    _Atomic size_t active; /* requests whose head is complete */
+    _Atomic size_t held;   /* requests in a handler, or deferred and not yet resumed */
+};
+
+/* --- answering ----------------------------------------------------------------------------- */
+
+static bool add_headers(struct http_req *req, struct MHD_Response *response, int status, bool close)
+{
+    bool ok = true;
+    if (status != 204 && status != 304)
+        ok &= MHD_add_response_header(response, "Content-Type",
+                                      "application/json; charset=utf-8") == MHD_YES;
+    ok &= MHD_add_response_header(response, "X-Request-Id", req->id) == MHD_YES;
+    ok &= MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES;
+    ok &= MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES;
+    if (status == 503)
+        ok &= MHD_add_response_header(response, "Retry-After", "1") == MHD_YES;
+    if (close)
+        ok &= MHD_add_response_header(response, "Connection", "close") == MHD_YES;
+    return ok;
+}
+
+/* Send take_body (may be NULL with len 0). */
+static enum MHD_Result send_answer(struct http_req *req, int status, char *take_body, size_t len,
+                                   bool close)
+{
+    auto_free char *body = take_body;
+    struct MHD_Response *response =
+        len ? MHD_create_response_from_buffer(len, body, MHD_RESPMEM_MUST_FREE)
+            : MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+    if (!response)
+        return MHD_NO;
+    if (len)
+        (void)steal_ptr(body);
+    enum MHD_Result sent = MHD_NO;
+    bool ok = add_headers(req, response, status, close);
+    if (atomic_load(&req->state) != REQ_EXPIRED) {
+        for (struct http_extra *extra = req->extras; extra; extra = extra->next)
+            ok &= MHD_add_response_header(response, extra->name, extra->value) == MHD_YES;
+    }
+    if (ok)
+        sent = MHD_queue_response(req->connection, (unsigned)status, response);
+    MHD_destroy_response(response);
+    sweeper_set(&req->server->sweeper, req->conn, clock_mono_ms() + SEND_LIMIT_MS);
+    return sent;
+}
+
+/* An error that this room found. */
+static enum MHD_Result send_error(struct http_req *req, int status, const char *code,
+                                  const char *sentence, bool close)
+{
+    struct strbuf body = {0};
+    req->server->app.describe(req->server->app.arg, req, status, code, sentence, &body);
+    size_t len = body.len;
+    char *text = strbuf_steal(&body);
+    return send_answer(req, status, text, text ? len : 0, close);
+}
+
+static enum MHD_Result send_app_answer(struct http_req *req)
+{
+    if (atomic_load(&req->state) == REQ_EXPIRED)
+        return send_error(req, 503, "timeout",
+                          "The panel did not finish this in time; it may still happen.", false);
+    int status = req->status;
+    bool wants_body = status != 204 && status != 304;
+    if (req->extras_failed || (wants_body && !req->answer))
+        return send_error(req, 500, "internal_error", "The panel is out of memory.", false);
+    size_t len = wants_body ? req->answer_len : 0;
+    char *body = len ? steal_ptr(req->answer) : NULL;
+    return send_answer(req, status, body, len, atomic_load(&req->server->stopping));
+}
+
+/* --- the head ------------------------------------------------------------------------------ */
+
+static enum http_method method_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum http_method method;
+    } known[] = {
+        {"GET", HTTP_GET},   {"HEAD", HTTP_GET}, /* the body is left off when sending */
+        {"POST", HTTP_POST}, {"DELETE", HTTP_DELETE}, {"PATCH", HTTP_PATCH}, {"PUT", HTTP_PUT},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (strcmp(name, known[i].name) == 0)
+            return known[i].method;
+    }
+    return HTTP_OTHER;
+}
+
+struct head_walk {
+    struct http_req *req;
+    struct guard guard;
+};
+
+static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind, const char *name,
+                                 size_t name_len, const char *value, size_t value_len)
+{
+    (void)kind;
+    struct head_walk *walk = arg;
+    struct http_req *req = walk->req;
+    guard_header(&walk->guard, name, name_len, value ? value : "", value_len);
+    if (req->header_count == HTTP_HEADERS_MAX) {
+        walk->guard.wrong = "The request has too many headers.";
+        return MHD_NO;
+    }
+    req->headers[req->header_count++] = (struct http_header){name, value ? value : ""};
+    return MHD_YES;
+}
+
+/* NULL where what lies behind libmicrohttpd's strings can't be told; see guard.c. */
+static const char *request_line_end(const struct http_req *req, const char *method,
+                                    const char *version, struct guard *guard)
+{
+    if (!req->server->lines_visible || !req->raw_uri)
+        return NULL;
+    if (req->raw_uri != method + strlen(method) + 1 ||
+        version != req->raw_uri + req->raw_uri_len + 1)
+        guard->wrong = "The request line has to be method, URL and version, one space between.";
+    return version + strlen(version);
+}
+
+static enum MHD_Result refuse(struct http_req *req, int status, const char *code,
+                              const char *sentence)
+{
+    req->handled = true;
+    req->conn->linger = true;
+    return send_error(req, status, code, sentence, true);
+}
+
+static enum MHD_Result refuse_by_app(struct http_req *req, struct strbuf *body, bool more_to_come)
+{
+    size_t len = body->len;
+    char *text = strbuf_steal(body);
+    req->handled = true;
+    if (!more_to_come) { /* an answer this early would end the connection: send it at the end */
+        req->status = req->verdict.refuse_status;
+        req->answer = text;
+        req->answer_len = len;
+        atomic_store(&req->state, REQ_ANSWERED);
+        return MHD_YES;
+    }
+    req->conn->linger = true;
+    return send_answer(req, req->verdict.refuse_status, text, text ? len : 0, true);
+}
+
+static enum MHD_Result begin(struct http_req *req, const char *method, const char *version)
+{
+    struct http_server *server = req->server;
+    bool http_1_1 = strcmp(version, "HTTP/1.0") != 0;
+    struct head_walk walk = {.req = req};
+    const char *wrong_line = NULL;
+    struct guard line = {0};
+    guard_init(&walk.guard, request_line_end(req, method, version, &line));
+    wrong_line = line.wrong;
+    MHD_get_connection_values_n(req->connection, MHD_HEADER_KIND, on_header, &walk);
+    guard_end(&walk.guard, http_1_1);
+    request_name(req);
+    req->method = method_of(method);
+
+    if (wrong_line)
+        return refuse(req, 400, "bad_request", wrong_line);
+    if (walk.guard.wrong)
+        return refuse(req, 400, "bad_request", walk.guard.wrong);
+    if (req->bad_uri)
+        return refuse(req, 400, "bad_request", req->bad_uri);
+    if (atomic_load_explicit(&server->stopping, memory_order_relaxed))
+        return refuse(req, 503, "shutting_down", "The panel is shutting down; try again soon.");
+
+    struct strbuf body = {0};
+    bool more_to_come = walk.guard.chunked || walk.guard.length > 0;
+    server->app.admit(server->app.arg, req, &req->verdict, &body);
+    if (req->verdict.refuse_status)
+        return refuse_by_app(req, &body, more_to_come);
+    strbuf_fini(&body);
+    if (walk.guard.length > req->verdict.max_body)
+        return refuse(req, 413, "body_too_large", "The body is larger than this request may have.");
+    if (more_to_come)
+        sweeper_set(&server->sweeper, req->conn, req->started + server->settings.body_timeout_ms);
+    return MHD_YES;
+}
+
+/* --- the body and the end --------------------------------------------------------------------- */
+
+static enum MHD_Result take_piece(struct http_req *req, const char *data, size_t *len)
+{
+    req->received += *len;
+    if (req->received > req->verdict.max_body) {
+        req->overflow = true;
+        strbuf_fini(&req->body);
+        if (req->received / OVERFLOW_MAX > req->verdict.max_body)
+            return MHD_NO;
+    } else if (!req->handled) {
+        strbuf_add(&req->body, data, *len);
+    }
+    *len = 0;
+    return MHD_YES;
+}
+
+static enum MHD_Result finish(struct http_req *req)
+{
+    struct http_server *server = req->server;
+    if (!req->handled) {
+        req->handled = true;
+        if (req->overflow)
+            return send_error(req, 413, "body_too_large",
+                              "The body is larger than this request may have.", true);
+        if (req->body.failed)
+            return send_error(req, 503, "busy", "The panel is short of memory; try again.", true);
+        atomic_fetch_add(&server->held, 1);
+        if (atomic_load(&server->closing)) {
+            atomic_fetch_sub(&server->held, 1);
+            return send_error(req, 503, "shutting_down",
+                              "The panel is shutting down; try again soon.", true);
+        }
+        server->app.handle(server->app.arg, req);
+        if (req->deferred)
+            return MHD_YES; /* suspended, or on the way back already */
+        atomic_fetch_sub(&server->held, 1);
+    }
+    if (atomic_load(&req->state) == REQ_OPEN)
+        return send_error(req, 500, "internal_error", "The panel has no answer to this.", false);
+    return send_app_answer(req);
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_len, void **context)
+{
+    (void)arg;
+    (void)connection;
+    (void)url;
+    struct http_req *req = *context;
+    if (!req || !req->conn)
+        return MHD_NO;
+    if (!req->begun) {
+        req->begun = true;
+        atomic_fetch_add_explicit(&req->server->active, 1, memory_order_relaxed);
+        return begin(req, method, version);
+    }
+    return *data_len ? take_piece(req, data, data_len) : finish(req);
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+    struct http_server *server = arg;
+    struct http_req *req = request_create(server, uri);
+    if (!req)
+        return NULL;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    req->connection = connection;
+    req->conn = info ? info->socket_context : NULL;
+    req->started = clock_mono_ms();
+    if (req->conn)
+        sweeper_set(&server->sweeper, req->conn, req->started + server->settings.head_timeout_ms);
+    return req;
+}
+
+static void on_completed(void *arg, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode why)
+{
+    (void)connection;
+    (void)why;
+    struct http_server *server = arg;
+    struct http_req *req = *context;
+    if (!req)
+        return;
+    *context = NULL;
+    if (req->conn)
+        sweeper_set(&server->sweeper, req->conn,
+                    clock_mono_ms() + server->settings.idle_timeout_ms);
+    bool begun = req->begun;
+    request_unref(req);
+    if (begun)
+        atomic_fetch_sub(&server->active, 1);
+}
+
+static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http_server *server = arg;
+    struct http_conn *conn = *context;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        conn = info ? calloc(1, sizeof(*conn)) : NULL;
+        *context = conn; /* without one its requests are dropped */
+        if (!conn)
+            return;
+        conn->fd = info->connect_fd;
+        sweeper_add(&server->sweeper, conn, clock_mono_ms() + server->settings.head_timeout_ms);
+    } else if (conn) {
+        sweeper_remove(&server->sweeper, conn);
+        if (conn->linger)
+            linger_add(&server->linger, conn->fd);
+        free(conn);
+        *context = NULL;
+    }
+}
+
+void server_suspend(struct http_req *req)
+{
+    MHD_suspend_connection(req->connection);
+}
+
+void server_resume(struct http_req *req)
+{
+    struct http_server *server = req->server;
+    MHD_resume_connection(req->connection);
+    atomic_fetch_sub(&server->held, 1); /* the server may be gone from here on */
+}
+
+bool server_is_tls(const struct http_server *server)
+{
+    return server->tls;
+}
+
+struct sweeper *server_sweeper(struct http_server *server)
+{
+    return &server->sweeper;
+}
+
+/* We decode what we need from the raw URI; what libmicrohttpd makes of it is not looked at. */
+static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *s)
+{
+    (void)arg;
+    (void)connection;
+    return strlen(s);
+}
+
+/* --- start and stop -----------------------------------------------------------------------------
+ */
+
+static int open_listener(const struct http_settings *settings, uint16_t *ret_port, struct err *err)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } at = {0};
+    socklen_t len;
+    if (inet_pton(AF_INET, settings->address, &at.v4.sin_addr) == 1) {
+        at.v4.sin_family = AF_INET;
+        at.v4.sin_port = htons(settings->port);
+        len = sizeof(at.v4);
+    } else if (inet_pton(AF_INET6, settings->address, &at.v6.sin6_addr) == 1) {
+        at.v6.sin6_family = AF_INET6;
+        at.v6.sin6_port = htons(settings->port);
+        len = sizeof(at.v6);
+    } else {
+        return err_set(err, ERR_INVALID, "bad_address", "\"%s\" is no IP address to listen on",
+                       settings->address);
+    }
+    auto_fd int fd = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return err_io(err, errno, "can't make a socket");
+    int on = 1;
+    /* Accepted sockets inherit TCP_NODELAY. No SO_REUSEPORT: a second panel must not share ours. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) || bind(fd, &at.any, len) ||
+        listen(fd, SOMAXCONN) || getsockname(fd, &at.any, &len))
+        return err_io(err, errno, "can't listen on %s port %u", settings->address, settings->port);
+    *ret_port = ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port);
+    return steal_fd(&fd);
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server)
+{
+    const struct http_settings *settings = &server->settings;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned threads = settings->threads ? settings->threads : cores > 0 ? (unsigned)cores : 1;
+    unsigned limit = settings->max_connections ? settings->max_connections : 1024;
+    struct MHD_OptionItem options[8] = {
+        {MHD_OPTION_CONNECTION_LIMIT, limit < threads ? threads : limit, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_MEMORY, NULL},
+        {MHD_OPTION_LISTEN_SOCKET, server->listener, NULL},
+    };
+    size_t count = 3;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+    if (server->tls) {
+        flags |= MHD_USE_TLS;
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0,
+                                                   (void *)(uintptr_t)settings->tls_cert_pem};
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0,
+                                                   (void *)(uintptr_t)settings->tls_key_pem};
+        options[count++] = (struct MHD_OptionItem){
+            MHD_OPTION_HTTPS_PRIORITIES, 0,
+            (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"};
+    }
+    if (threads > 1) /* a pool of one is no pool */
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, threads, NULL};
+    options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_URI_LOG_CALLBACK,
+                            on_uri, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+                            MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_ARRAY,
+                            options, MHD_OPTION_END);
+}
+
+int http_server_start(const struct http_settings *settings, const struct http_app *app,
+                      struct http_server **ret_server, struct err *err)
+{
+    auto_free struct http_server *server = calloc(1, sizeof(*server));
+    if (!server)
+        return err_nomem(err);
+    server->app = *app;
+    server->settings = *settings;
+    server->tls = settings->tls_cert_pem && settings->tls_key_pem;
+    server->lines_visible = strncmp(MHD_get_version(), "0.9.75", 6) == 0;
+    auto_fd int listener = open_listener(settings, &server->port, err);
+    if (listener < 0)
+        return -1;
+    server->listener = listener;
+    if (sweeper_start(&server->sweeper, err) < 0)
+        return -1;
+    if (linger_start(&server->linger, err) < 0) {
+        sweeper_stop(&server->sweeper);
+        return -1;
+    }
+    server->daemon = start_daemon(server);
+    if (!server->daemon) {
+        linger_stop(&server->linger);
+        sweeper_stop(&server->sweeper);
+        return err_set(err, ERR_INTERNAL, "http_start_failed", "the HTTP server can't be started%s",
+                       server->tls ? " (are certificate and key a pair?)" : "");
+    }
+    /* libmicrohttpd has read the certificate; the caller's texts may go away. */
+    server->settings.address = server->settings.tls_cert_pem = server->settings.tls_key_pem = NULL;
+    (void)steal_fd(&listener);
+    *ret_server = steal_ptr(server);
+    return 0;
+}
+
+uint16_t http_server_port(const struct http_server *server)
+{
+    return server->port;
+}
+
+static void nap(void)
+{
+    struct timespec ts = {.tv_nsec = 5 * 1000000};
+    nanosleep(&ts, NULL);
+}
+
+void http_server_stop(struct http_server *server, uint32_t grace_ms)
+{
+    if (!server)
+        return;
+    int listener = MHD_quiesce_daemon(server->daemon);
+    atomic_store(&server->stopping, true);
+    int64_t until = clock_mono_ms() + grace_ms;
+    while (atomic_load(&server->active) && clock_mono_ms() < until)
+        nap();
+    /* What still waits is told so now. libmicrohttpd may not be stopped while any connection is
+     * suspended, so every handler is out and every deferred request resumed before that. */
+    atomic_store(&server->closing, true);
+    sweeper_expire_all(&server->sweeper);
+    until = clock_mono_ms() + 1000;
+    while (atomic_load(&server->held) || (atomic_load(&server->active) && clock_mono_ms() < until))
+        nap();
+    MHD_stop_daemon(server->daemon);
+    linger_stop(&server->linger);
+    sweeper_stop(&server->sweeper);
+    if (listener >= 0)
+        close(listener);
+    free(server);
+}

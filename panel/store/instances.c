@@ -1,0 +1,238 @@
+/* Instances in the store: what is wanted of each, and what was last seen of it.
+ * Placing a new one is instance_create.c's work. */
+#include "panel/store/internal.h"
+
+#define COLUMNS                                                                                    \
+    "SELECT i.id, i.name, i.user_id, i.node_id, i.image, i.alt_images, i.memory_mib, i.cpu_milli," \
+    " i.disk_mib, i.ports, i.primary_port, i.env, i.cmd, i.variables, i.stop_command,"             \
+    " i.mount_path, i.template, i.created_at, i.generation, i.suspended, i.phase, i.phase_since,"  \
+    " i.observed, i.container_id, i.error_code, i.error_message, i.progress_percent,"              \
+    " i.updated_at, n.name, n.address, n.port, i.seq"                                              \
+    " FROM instances i JOIN nodes n ON n.id = i.node_id "
+#define COLUMN_SEQ 31
+
+/* SQL's word for PHASE_DELETING, for literals. */
+#define LIVING "i.phase <> 3 "
+_Static_assert(PHASE_DELETING == 3, "LIVING says so");
+
+static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct err *err)
+{
+    struct instance row = {
+        .id = db_text(stmt, 0),
+        .name = db_text(stmt, 1),
+        .user_id = db_text(stmt, 2),
+        .node_id = db_text(stmt, 3),
+        .image = db_text(stmt, 4),
+        .alt_images = db_text(stmt, 5),
+        .memory_mib = (uint64_t)db_int(stmt, 6),
+        .cpu_milli = db_int(stmt, 7),
+        .disk_mib = (uint64_t)db_int(stmt, 8),
+        .ports = db_text(stmt, 9),
+        .primary_port = (uint16_t)db_int(stmt, 10),
+        .env = db_text(stmt, 11),
+        .cmd = db_text(stmt, 12),
+        .variables = db_text(stmt, 13),
+        .stop_command = db_text(stmt, 14),
+        .mount_path = db_text(stmt, 15),
+        .template = db_text(stmt, 16),
+        .created_at = db_int(stmt, 17),
+        .generation = (uint64_t)db_int(stmt, 18),
+        .suspended = db_int(stmt, 19) != 0,
+        .phase = (enum instance_phase)db_int(stmt, 20),
+        .phase_since = db_int(stmt, 21),
+        .observed = (enum instance_observed)db_int(stmt, 22),
+        .container_id = db_text(stmt, 23),
+        .error_code = db_text(stmt, 24),
+        .error_message = db_text(stmt, 25),
+        .progress_percent = (uint32_t)db_int(stmt, 26),
+        .updated_at = db_int(stmt, 27),
+        .node_name = db_text(stmt, 28),
+        .node_address = db_text(stmt, 29),
+        .node_port = db_text(stmt, 30),
+    };
+    return fn(&row, arg, err);
+}
+
+/* Walks a bound statement to its end. Rows given, or -1. */
+static int give_rows(struct stmt *stmt, struct store_page *page, store_instance_fn fn, void *arg,
+                     struct err *err)
+{
+    int64_t last = 0;
+    int count = 0;
+    int rc;
+    while ((rc = db_step(stmt, err)) > 0) {
+        if (page && page->limit && (uint32_t)count == page->limit) {
+            page->next = last;
+            break;
+        }
+        if (give_row(stmt, fn, arg, err) < 0) {
+            rc = -1;
+            break;
+        }
+        last = db_int(stmt, COLUMN_SEQ);
+        count++;
+    }
+    db_end(stmt);
+    return rc < 0 ? -1 : count;
+}
+
+int store_instance_get(struct store *store, const char *id, store_instance_fn fn, void *arg,
+                       struct err *err)
+{
+    struct db *db = store_reader(store, err);
+    struct stmt *stmt = db ? db_stmt(db, COLUMNS "WHERE i.id = ?1 AND " LIVING, err) : NULL;
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    return give_rows(stmt, NULL, fn, arg, err);
+}
+
+int store_instance_list(struct store *store, const char *user_id, struct store_page *page,
+                        store_instance_fn fn, void *arg, struct err *err)
+{
+    struct db *db = store_reader(store, err);
+    struct stmt *stmt = NULL;
+    if (db && user_id)
+        stmt = db_stmt(
+            db, COLUMNS "WHERE i.user_id = ?2 AND i.seq > ?1 AND " LIVING "ORDER BY i.seq", err);
+    else if (db)
+        stmt = db_stmt(db, COLUMNS "WHERE i.seq > ?1 AND " LIVING "ORDER BY i.seq", err);
+    if (!stmt)
+        return -1;
+    db_bind_int(stmt, 1, page->after);
+    if (user_id)
+        db_bind_text(stmt, 2, user_id);
+    page->next = 0;
+    return give_rows(stmt, page, fn, arg, err) < 0 ? -1 : 0;
+}
+
+int store_instance_scan(struct store *store, const char *node_id, const char *id,
+                        store_instance_fn fn, void *arg, struct err *err)
+{
+    struct db *db = store_reader(store, err);
+    struct stmt *stmt = NULL;
+    if (db && id)
+        stmt = db_stmt(db, COLUMNS "WHERE i.id = ?1", err);
+    else if (db && node_id)
+        stmt = db_stmt(db, COLUMNS "WHERE i.node_id = ?1 ORDER BY i.seq", err);
+    else if (db)
+        stmt = db_stmt(db, COLUMNS "ORDER BY i.seq", err);
+    if (!stmt)
+        return -1;
+    if (id || node_id)
+        db_bind_text(stmt, 1, id ? id : node_id);
+    return give_rows(stmt, NULL, fn, arg, err);
+}
+
+int store_instance_delete(struct store_tx *tx, const char *id, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "UPDATE instances SET phase = ?2, phase_since = ?3,"
+                                " updated_at = ?3, generation = generation + 1"
+                                " WHERE id = ?1 AND phase <> ?2",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, PHASE_DELETING);
+    db_bind_int(stmt, 3, tx->now);
+    int changed = db_run(stmt, err);
+    if (changed == 0)
+        return store_no_such("instance", "id", id, err);
+    tx_touch(tx, STORE_INSTANCES);
+    return changed < 0 ? -1 : 0;
+}
+
+/* 1 living, 0 with ERR_NOT_FOUND set never; -1. */
+static int check_living(struct store_tx *tx, const char *id, struct err *err)
+{
+    int rc = store_exists(tx->db, "SELECT 1 FROM instances i WHERE i.id = ?1 AND " LIVING, id, err);
+    return rc == 0 ? store_no_such("instance", "id", id, err) : rc;
+}
+
+int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, struct err *err)
+{
+    if (check_living(tx, id, err) < 0)
+        return -1;
+    /* Woken up again without a container, or after a failure, it is to be installed anew, so
+     * that this too has an end. */
+    struct stmt *stmt =
+        db_stmt(tx->db,
+                "UPDATE instances SET suspended = ?2, updated_at = ?3,"
+                " generation = generation + 1,"
+                " phase = CASE WHEN ?2 = 0 AND (phase = ?4 OR container_id = '') THEN ?5"
+                "  ELSE phase END, phase_since = ?3, error_code = '', error_message = ''"
+                " WHERE id = ?1 AND suspended <> ?2",
+                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, suspended);
+    db_bind_int(stmt, 3, tx->now);
+    db_bind_int(stmt, 4, PHASE_FAILED);
+    db_bind_int(stmt, 5, PHASE_INSTALLING);
+    int changed = db_run(stmt, err);
+    if (changed > 0)
+        tx_touch(tx, STORE_INSTANCES);
+    return changed < 0 ? -1 : 0;
+}
+
+int store_instance_retry(struct store_tx *tx, const char *id, struct err *err)
+{
+    if (check_living(tx, id, err) < 0)
+        return -1;
+    struct stmt *stmt = db_stmt(tx->db,
+                                "UPDATE instances SET phase = ?2, phase_since = ?3,"
+                                " updated_at = ?3, generation = generation + 1, error_code = '',"
+                                " error_message = '', progress_percent = 0"
+                                " WHERE id = ?1 AND phase = ?4",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, PHASE_INSTALLING);
+    db_bind_int(stmt, 3, tx->now);
+    db_bind_int(stmt, 4, PHASE_FAILED);
+    int changed = db_run(stmt, err);
+    if (changed == 0)
+        return err_field(err, ERR_CONFLICT, "not_failed", "id",
+                         "the instance has not FAILED, so there is nothing to retry");
+    tx_touch(tx, STORE_INSTANCES);
+    return changed < 0 ? -1 : 0;
+}
+
+int store_instance_observe(struct store_tx *tx, const struct instance_facts *facts, struct err *err)
+{
+    struct stmt *stmt =
+        db_stmt(tx->db,
+                "UPDATE instances SET observed = ?4, container_id = ?5, error_code = ?6,"
+                " error_message = ?7, progress_percent = ?8, updated_at = ?9,"
+                " phase_since = CASE WHEN phase = ?3 THEN phase_since ELSE ?9 END, phase = ?3"
+                " WHERE id = ?1 AND generation = ?2",
+                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, facts->id);
+    db_bind_int(stmt, 2, (int64_t)facts->generation);
+    db_bind_int(stmt, 3, facts->phase);
+    db_bind_int(stmt, 4, facts->observed);
+    db_bind_text(stmt, 5, facts->container_id);
+    db_bind_text(stmt, 6, facts->error_code);
+    db_bind_text(stmt, 7, facts->error_message);
+    db_bind_int(stmt, 8, facts->progress_percent);
+    db_bind_int(stmt, 9, tx->now);
+    tx_touch(tx, STORE_INSTANCES);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+int store_instance_forget(struct store_tx *tx, const char *id, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db, "DELETE FROM instances WHERE id = ?1 AND phase = ?2", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, PHASE_DELETING);
+    tx_touch(tx, STORE_INSTANCES);
+    tx_touch(tx, STORE_NODES);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}

@@ -1,0 +1,264 @@
+/* Nodes in the store, and the tokens by which agents join. */
+#include "panel/store/internal.h"
+
+#include <stdio.h>
+
+#define COLUMNS                                                                                    \
+    "SELECT id, name, tags, ram, disk, processor, address, port, joined, created_at, last_seen,"   \
+    " agent_version, docker_version, capacity_memory_mib, capacity_cpus, capacity_disk_mib,"       \
+    " allocated_memory_mib, allocated_cpu_milli, instances, deleted, seq FROM nodes "
+#define COLUMN_SEQ 20
+
+static int give_row(struct stmt *stmt, store_node_fn fn, void *arg, struct err *err)
+{
+    struct node node = {
+        .id = db_text(stmt, 0),
+        .name = db_text(stmt, 1),
+        .tags = db_text(stmt, 2),
+        .ram = db_text(stmt, 3),
+        .disk = db_text(stmt, 4),
+        .processor = db_text(stmt, 5),
+        .address = db_text(stmt, 6),
+        .port = db_text(stmt, 7),
+        .joined = db_int(stmt, 8) != 0,
+        .created_at = db_int(stmt, 9),
+        .last_seen = db_int(stmt, 10),
+        .agent_version = db_text(stmt, 11),
+        .docker_version = db_text(stmt, 12),
+        .capacity_memory_mib = (uint64_t)db_int(stmt, 13),
+        .capacity_cpus = (uint32_t)db_int(stmt, 14),
+        .capacity_disk_mib = (uint64_t)db_int(stmt, 15),
+        .allocated_memory_mib = (uint64_t)db_int(stmt, 16),
+        .allocated_cpu_milli = db_int(stmt, 17),
+        .instances = (uint32_t)db_int(stmt, 18),
+        .deleted = db_int(stmt, 19) != 0,
+    };
+    return fn(&node, arg, err);
+}
+
+int store_node_get(struct store *store, const char *id, store_node_fn fn, void *arg,
+                   struct err *err)
+{
+    struct db *db = store_reader(store, err);
+    struct stmt *stmt = db ? db_stmt(db, COLUMNS "WHERE id = ?1 AND deleted = 0", err) : NULL;
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    int rc = db_step(stmt, err);
+    if (rc > 0 && give_row(stmt, fn, arg, err) < 0)
+        rc = -1;
+    db_end(stmt);
+    return rc;
+}
+
+int store_node_list(struct store *store, struct store_page *page, store_node_fn fn, void *arg,
+                    struct err *err)
+{
+    struct db *db = store_reader(store, err);
+    struct stmt *stmt =
+        db ? db_stmt(db, COLUMNS "WHERE seq > ?1 AND deleted = 0 ORDER BY seq", err) : NULL;
+    if (!stmt)
+        return -1;
+    db_bind_int(stmt, 1, page->after);
+    page->next = 0;
+    int64_t last = 0;
+    uint32_t count = 0;
+    int rc;
+    while ((rc = db_step(stmt, err)) > 0) {
+        if (page->limit && count == page->limit) {
+            page->next = last;
+            break;
+        }
+        if (give_row(stmt, fn, arg, err) < 0) {
+            rc = -1;
+            break;
+        }
+        last = db_int(stmt, COLUMN_SEQ);
+        count++;
+    }
+    db_end(stmt);
+    return rc < 0 ? -1 : 0;
+}
+
+int store_node_scan(struct store *store, const char *id, store_node_fn fn, void *arg,
+                    struct err *err)
+{
+    struct db *db = store_reader(store, err);
+    struct stmt *stmt =
+        db ? db_stmt(db, COLUMNS "WHERE joined = 1 AND (?1 IS NULL OR id = ?1) ORDER BY seq", err)
+           : NULL;
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    int count = 0;
+    int rc;
+    while ((rc = db_step(stmt, err)) > 0) {
+        count++;
+        if (give_row(stmt, fn, arg, err) < 0) {
+            rc = -1;
+            break;
+        }
+    }
+    db_end(stmt);
+    return rc < 0 ? -1 : count;
+}
+
+int store_node_create(struct store_tx *tx, const struct node *node,
+                      const uint8_t join_key[CRYPTO_HASH_BYTES], int64_t join_expires_at,
+                      struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "INSERT INTO nodes(id, name, tags, ram, disk, processor, address,"
+                                " port, created_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                                err);
+    if (!stmt)
+        return -1;
+    const char *const texts[] = {node->id,   node->name,      node->tags,    node->ram,
+                                 node->disk, node->processor, node->address, node->port};
+    for (int i = 0; i < 8; i++)
+        db_bind_text(stmt, i + 1, texts[i]);
+    db_bind_int(stmt, 9, node->created_at ? node->created_at : tx->now);
+    if (db_run(stmt, err) < 0)
+        return -1;
+    stmt =
+        db_stmt(tx->db, "INSERT INTO node_joins(node_id, key, expires_at) VALUES(?1, ?2, ?3)", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, node->id);
+    db_bind_blob(stmt, 2, join_key, CRYPTO_HASH_BYTES);
+    db_bind_int(stmt, 3, join_expires_at);
+    tx_touch(tx, STORE_NODES);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+static int count_instances(struct store_tx *tx, const char *id, int64_t *ret, struct err *err)
+{
+    struct stmt *stmt =
+        db_stmt(tx->db, "SELECT instances FROM nodes WHERE id = ?1 AND deleted = 0", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    int rc = db_step(stmt, err);
+    if (rc > 0)
+        *ret = db_int(stmt, 0);
+    db_end(stmt);
+    return rc == 0 ? store_no_such("node", "nodeId", id, err) : rc;
+}
+
+static int run_on_node(struct store_tx *tx, const char *sql, const char *id, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db, sql, err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+static int delete_with_instances(struct store_tx *tx, const char *id, struct err *err)
+{
+    struct stmt *stmt =
+        db_stmt(tx->db,
+                "UPDATE instances SET phase = ?2, phase_since = ?3, updated_at = ?3,"
+                " generation = generation + 1 WHERE node_id = ?1 AND phase <> ?2",
+                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, PHASE_DELETING);
+    db_bind_int(stmt, 3, tx->now);
+    if (db_run(stmt, err) < 0)
+        return -1;
+    tx_touch(tx, STORE_INSTANCES);
+    return run_on_node(tx, "UPDATE nodes SET deleted = 1 WHERE id = ?1", id, err);
+}
+
+int store_node_delete(struct store_tx *tx, const char *id, bool force, struct err *err)
+{
+    int64_t instances;
+    if (count_instances(tx, id, &instances, err) < 0)
+        return -1;
+    if (instances && !force)
+        return err_field(err, ERR_CONFLICT, "node_has_instances", "nodeId",
+                         "the node still has %lld instance%s; delete them first, or send "
+                         "\"force\": true to delete them with it",
+                         (long long)instances, instances == 1 ? "" : "s");
+    tx_touch(tx, STORE_NODES);
+    return instances ? delete_with_instances(tx, id, err)
+                     : run_on_node(tx, "DELETE FROM nodes WHERE id = ?1", id, err);
+}
+
+int store_node_forget(struct store_tx *tx, const char *id, struct err *err)
+{
+    tx_touch(tx, STORE_NODES);
+    return run_on_node(tx, "DELETE FROM nodes WHERE id = ?1 AND deleted = 1 AND instances = 0", id,
+                       err);
+}
+
+int store_node_join_get(struct store *store, const char *node_id, struct node_join *ret_join,
+                        struct err *err)
+{
+    struct db *db = store_reader(store, err);
+    struct stmt *stmt = db ? db_stmt(db,
+                                     "SELECT j.key, j.expires_at, j.used_by, n.address, n.port"
+                                     " FROM node_joins j JOIN nodes n ON n.id = j.node_id"
+                                     " WHERE j.node_id = ?1 AND n.deleted = 0",
+                                     err)
+                           : NULL;
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, node_id);
+    int rc = db_step(stmt, err);
+    if (rc > 0) {
+        if (!db_blob(stmt, 0, ret_join->key, sizeof(ret_join->key)))
+            rc = err_set(err, ERR_INTERNAL, "store_failed", "a join key has a wrong length");
+        ret_join->expires_at = db_int(stmt, 1);
+        snprintf(ret_join->used_by, sizeof(ret_join->used_by), "%s", db_text(stmt, 2));
+        snprintf(ret_join->address, sizeof(ret_join->address), "%s", db_text(stmt, 3));
+        snprintf(ret_join->port, sizeof(ret_join->port), "%s", db_text(stmt, 4));
+    }
+    db_end(stmt);
+    return rc;
+}
+
+int store_node_join_use(struct store_tx *tx, const char *node_id, const char *request_digest,
+                        struct err *err)
+{
+    int rc = store_exists(tx->db, "SELECT 1 FROM node_joins WHERE node_id = ?1", node_id, err);
+    if (rc <= 0)
+        return rc < 0 ? -1 : store_no_such("node", "nodeId", node_id, err);
+    struct stmt *stmt = db_stmt(tx->db,
+                                "UPDATE node_joins SET used_by = ?2"
+                                " WHERE node_id = ?1 AND used_by IN ('', ?2)",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, node_id);
+    db_bind_text(stmt, 2, request_digest);
+    int changed = db_run(stmt, err);
+    if (changed == 0)
+        return err_set(err, ERR_CONFLICT, "token_used", "the join token was used already");
+    tx_touch(tx, STORE_NODES);
+    return changed < 0 ? -1
+                       : run_on_node(tx, "UPDATE nodes SET joined = 1 WHERE id = ?1", node_id, err);
+}
+
+int store_node_observe(struct store_tx *tx, const struct node_facts *facts, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "UPDATE nodes SET last_seen = max(last_seen, ?2),"
+                                " agent_version = ?3, docker_version = ?4,"
+                                " capacity_memory_mib = ?5, capacity_cpus = ?6,"
+                                " capacity_disk_mib = ?7 WHERE id = ?1",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, facts->id);
+    db_bind_int(stmt, 2, facts->last_seen);
+    db_bind_text(stmt, 3, facts->agent_version);
+    db_bind_text(stmt, 4, facts->docker_version);
+    db_bind_int(stmt, 5, (int64_t)facts->capacity_memory_mib);
+    db_bind_int(stmt, 6, facts->capacity_cpus);
+    db_bind_int(stmt, 7, (int64_t)facts->capacity_disk_mib);
+    tx_touch(tx, STORE_NODES);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}

@@ -1,0 +1,153 @@
+/* The database's shape. See schema.h.
+ *
+ * Every rule that must hold is a constraint here, whatever the code above checks before.
+ * Sums over a node's instances are kept by triggers, so that listing nodes stays a walk over
+ * nodes. Migrations are only ever added. */
+#include "panel/store/schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/auto.h"
+
+#define APPLICATION_ID 0x50414e4c /* "PANL" */
+
+static const char *const migrations[] = {
+    /* 1 */
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE api_keys("
+    " id TEXT PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL UNIQUE,"
+    " created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL DEFAULT 0,"
+    " revoked_at INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE users("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    " username TEXT NOT NULL COLLATE NOCASE UNIQUE, email TEXT NOT NULL COLLATE NOCASE UNIQUE,"
+    " password_hash TEXT NOT NULL, admin INTEGER NOT NULL CHECK(admin IN (0,1)),"
+    " created_at INTEGER NOT NULL) STRICT;"
+
+    "CREATE TABLE nodes("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
+    " tags TEXT NOT NULL, ram TEXT NOT NULL, disk TEXT NOT NULL, processor TEXT NOT NULL,"
+    " address TEXT NOT NULL, port TEXT NOT NULL, created_at INTEGER NOT NULL,"
+    " joined INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0,"
+    " last_seen INTEGER NOT NULL DEFAULT 0,"
+    " agent_version TEXT NOT NULL DEFAULT '', docker_version TEXT NOT NULL DEFAULT '',"
+    " capacity_memory_mib INTEGER NOT NULL DEFAULT 0, capacity_cpus INTEGER NOT NULL DEFAULT 0,"
+    " capacity_disk_mib INTEGER NOT NULL DEFAULT 0,"
+    " allocated_memory_mib INTEGER NOT NULL DEFAULT 0,"
+    " allocated_cpu_milli INTEGER NOT NULL DEFAULT 0,"
+    " instances INTEGER NOT NULL DEFAULT 0) STRICT;"
+
+    "CREATE TABLE node_joins("
+    " node_id TEXT PRIMARY KEY REFERENCES nodes(id) ON DELETE CASCADE, key BLOB NOT NULL,"
+    " expires_at INTEGER NOT NULL, used_by TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE images("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE,"
+    " body TEXT NOT NULL, created_at INTEGER NOT NULL) STRICT;"
+
+    "CREATE TABLE instances("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
+    " user_id TEXT NOT NULL REFERENCES users(id), node_id TEXT NOT NULL REFERENCES nodes(id),"
+    " image TEXT NOT NULL, alt_images TEXT NOT NULL, memory_mib INTEGER NOT NULL,"
+    " cpu_milli INTEGER NOT NULL, disk_mib INTEGER NOT NULL, ports TEXT NOT NULL,"
+    " primary_port INTEGER NOT NULL, env TEXT NOT NULL, cmd TEXT NOT NULL,"
+    " variables TEXT NOT NULL, stop_command TEXT NOT NULL, mount_path TEXT NOT NULL,"
+    " template TEXT, created_at INTEGER NOT NULL,"
+    " generation INTEGER NOT NULL DEFAULT 1, suspended INTEGER NOT NULL DEFAULT 0,"
+    " phase INTEGER NOT NULL DEFAULT 0, phase_since INTEGER NOT NULL,"
+    " observed INTEGER NOT NULL DEFAULT 0, container_id TEXT NOT NULL DEFAULT '',"
+    " error_code TEXT NOT NULL DEFAULT '', error_message TEXT NOT NULL DEFAULT '',"
+    " progress_percent INTEGER NOT NULL DEFAULT 0, updated_at INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX instances_by_user ON instances(user_id, seq);"
+    "CREATE INDEX instances_by_node ON instances(node_id, seq);"
+
+    "CREATE TABLE ports("
+    " node_id TEXT NOT NULL REFERENCES nodes(id), protocol TEXT NOT NULL,"
+    " host_port INTEGER NOT NULL CHECK(host_port BETWEEN 1 AND 65535),"
+    " instance_id TEXT NOT NULL REFERENCES instances(id) ON DELETE CASCADE,"
+    " PRIMARY KEY(node_id, protocol, host_port)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX ports_by_instance ON ports(instance_id);"
+
+    "CREATE TRIGGER instances_added AFTER INSERT ON instances BEGIN"
+    " UPDATE nodes SET instances = instances + 1,"
+    "  allocated_memory_mib = allocated_memory_mib + NEW.memory_mib,"
+    "  allocated_cpu_milli = allocated_cpu_milli + NEW.cpu_milli WHERE id = NEW.node_id; END;"
+    "CREATE TRIGGER instances_removed AFTER DELETE ON instances BEGIN"
+    " UPDATE nodes SET instances = instances - 1,"
+    "  allocated_memory_mib = allocated_memory_mib - OLD.memory_mib,"
+    "  allocated_cpu_milli = allocated_cpu_milli - OLD.cpu_milli WHERE id = OLD.node_id; END;"
+    "CREATE TRIGGER instances_resized AFTER UPDATE OF memory_mib, cpu_milli ON instances BEGIN"
+    " UPDATE nodes SET allocated_memory_mib = allocated_memory_mib + NEW.memory_mib - "
+    "OLD.memory_mib,"
+    "  allocated_cpu_milli = allocated_cpu_milli + NEW.cpu_milli - OLD.cpu_milli"
+    "  WHERE id = NEW.node_id; END;"
+
+    "CREATE TABLE answers("
+    " scope TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, status INTEGER NOT NULL,"
+    " body TEXT NOT NULL, waits_for TEXT NOT NULL, created_at INTEGER NOT NULL,"
+    " PRIMARY KEY(scope, key)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX answers_by_age ON answers(created_at);",
+};
+
+static int read_pragma(struct db *db, const char *pragma, int64_t *ret, struct err *err)
+{
+    struct stmt *stmt = db_stmt(db, pragma, err);
+    if (!stmt || db_step(stmt, err) < 0)
+        return -1;
+    *ret = db_int(stmt, 0);
+    db_end(stmt);
+    return 0;
+}
+
+static int back_up(struct db *db, const char *path, int64_t version, struct err *err)
+{
+    auto_free char *copy = NULL;
+    if (asprintf(&copy, "%s.before-%lld", path, (long long)version + 1) < 0) {
+        copy = NULL;
+        return err_nomem(err);
+    }
+    unlink(copy);
+    struct stmt *stmt = db_stmt(db, "VACUUM INTO ?1", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, copy);
+    return db_run(stmt, err) < 0 ? err_wrap(err, "can't copy the database before migrating it") : 0;
+}
+
+int schema_migrate(struct db *db, const char *path, struct err *err)
+{
+    const int64_t latest = (int64_t)ARRAY_LEN(migrations);
+    int64_t version;
+    int64_t application;
+    if (read_pragma(db, "PRAGMA user_version", &version, err) < 0 ||
+        read_pragma(db, "PRAGMA application_id", &application, err) < 0)
+        return -1;
+    if (application != APPLICATION_ID && (application != 0 || version != 0))
+        return err_set(err, ERR_INVALID, "not_our_database", "%s is not a panel's database", path);
+    if (version > latest)
+        return err_set(err, ERR_INVALID, "newer_database",
+                       "%s was written by a newer panel (schema %lld, this one knows %lld); "
+                       "install that version again",
+                       path, (long long)version, (long long)latest);
+    if (version == latest)
+        return 0;
+    if (version > 0 && back_up(db, path, version, err) < 0)
+        return -1;
+    char mark[96];
+    snprintf(mark, sizeof(mark), "PRAGMA application_id=%d; PRAGMA user_version=%lld; COMMIT",
+             APPLICATION_ID, (long long)latest);
+    if (db_exec(db, "BEGIN IMMEDIATE", err) < 0)
+        return -1;
+    for (; version < latest; version++) {
+        if (db_exec(db, migrations[version], err) < 0) {
+            (void)db_exec(db, "ROLLBACK", NULL);
+            return err_wrap(err, "can't migrate the database to schema %lld",
+                            (long long)version + 1);
+        }
+    }
+    return db_exec(db, mark, err);
+}

@@ -1,0 +1,182 @@
+/* Opening and closing the store, and the readers. See store.h and writer.c. */
+#include "panel/store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/auto.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "panel/store/internal.h"
+#include "panel/store/schema.h"
+
+static int read_meta(struct db *db, const char *key, char *out, size_t size, struct err *err)
+{
+    struct stmt *stmt = db_stmt(db, "SELECT value FROM meta WHERE key = ?1", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, key);
+    int rc = db_step(stmt, err);
+    if (rc > 0)
+        snprintf(out, size, "%s", db_text(stmt, 0));
+    db_end(stmt);
+    return rc;
+}
+
+static int write_meta(struct db *db, const char *key, const char *value, struct err *err)
+{
+    struct stmt *stmt = db_stmt(db,
+                                "INSERT INTO meta(key, value) VALUES(?1, ?2)"
+                                " ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, key);
+    db_bind_text(stmt, 2, value);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+/* The epoch follows the clock, so that a panel put back to an old copy of its database still
+ * outranks what it said after the copy was made. */
+static int take_identity(struct store *store, struct err *err)
+{
+    struct store_identity *id = &store->identity;
+    struct db *db = store->writer_db;
+    char text[32] = "";
+    int have = read_meta(db, "panel_id", id->panel_id, sizeof(id->panel_id), err);
+    if (have < 0 || read_meta(db, "epoch", text, sizeof(text), err) < 0)
+        return -1;
+    if (!have) {
+        crypto_uuid(id->panel_id);
+        if (write_meta(db, "panel_id", id->panel_id, err) < 0)
+            return -1;
+    }
+    uint64_t now = (uint64_t)clock_wall_ms();
+    uint64_t next = strtoull(text, NULL, 10) + 1;
+    id->epoch = next > now ? next : now;
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)id->epoch);
+    return write_meta(db, "epoch", text, err);
+}
+
+static void reader_close(void *p)
+{
+    struct reader *reader = p;
+    struct store *store = reader->store;
+    pthread_mutex_lock(&store->readers_lock);
+    for (struct reader **at = &store->readers; *at; at = &(*at)->next) {
+        if (*at == reader) {
+            *at = reader->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&store->readers_lock);
+    db_close(reader->db);
+    free(reader);
+}
+
+struct db *store_reader(struct store *store, struct err *err)
+{
+    struct reader *reader = pthread_getspecific(store->reader_key);
+    if (reader)
+        return reader->db;
+    reader = calloc(1, sizeof(*reader));
+    if (!reader) {
+        err_nomem(err);
+        return NULL;
+    }
+    if (db_open(store->path, DB_READER, &reader->db, err) < 0 ||
+        pthread_setspecific(store->reader_key, reader) != 0) {
+        if (reader->db)
+            err_nomem(err);
+        db_close(reader->db);
+        free(reader);
+        return NULL;
+    }
+    reader->store = store;
+    pthread_mutex_lock(&store->readers_lock);
+    reader->next = store->readers;
+    store->readers = reader;
+    pthread_mutex_unlock(&store->readers_lock);
+    return reader->db;
+}
+
+static void store_free(struct store *store)
+{
+    while (store->readers)
+        reader_close(store->readers);
+    pthread_key_delete(store->reader_key);
+    pthread_mutex_destroy(&store->readers_lock);
+    db_close(store->writer_db);
+    free(store->path);
+    free(store);
+}
+
+int store_open(const char *dir, void (*on_fatal)(const struct err *err), struct store **ret_store,
+               struct err *err)
+{
+    if (fs_make_dir(dir, 0700, err) < 0)
+        return -1;
+    struct store *store = calloc(1, sizeof(*store));
+    if (!store)
+        return err_nomem(err);
+    store->on_fatal = on_fatal;
+    pthread_mutex_init(&store->readers_lock, NULL);
+    if (pthread_key_create(&store->reader_key, reader_close) != 0) {
+        pthread_mutex_destroy(&store->readers_lock);
+        free(store);
+        return err_nomem(err);
+    }
+    for (size_t i = 0; i < STORE_TABLES; i++)
+        atomic_init(&store->versions[i], 1);
+    store->path = fs_join(dir, "panel.db");
+    if (!store->path) {
+        err_nomem(err);
+        goto fail;
+    }
+    if (db_open(store->path, DB_WRITER, &store->writer_db, err) < 0 ||
+        schema_migrate(store->writer_db, store->path, err) < 0 || take_identity(store, err) < 0 ||
+        writer_start(store, err) < 0)
+        goto fail;
+    *ret_store = store;
+    return 0;
+fail:
+    store_free(store);
+    return -1;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    writer_stop(store);
+    store_free(store);
+}
+
+const struct store_identity *store_identity(const struct store *store)
+{
+    return &store->identity;
+}
+
+uint64_t store_version(const struct store *store, enum store_table table)
+{
+    return atomic_load_explicit(&store->versions[table], memory_order_acquire);
+}
+
+int store_no_such(const char *what, const char *field, const char *id, struct err *err)
+{
+    char reason[40];
+    snprintf(reason, sizeof(reason), "%s_not_found", what);
+    return err_field(err, ERR_NOT_FOUND, reason, field, "there is no %s \"%.64s\"", what, id);
+}
+
+int store_exists(struct db *db, const char *sql_literal, const char *value, struct err *err)
+{
+    struct stmt *stmt = db_stmt(db, sql_literal, err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, value);
+    int rc = db_step(stmt, err);
+    db_end(stmt);
+    return rc;
+}

@@ -1,0 +1,136 @@
+"""Every route of the API, with what a good request to it looks like.
+
+The matrix of bad input is made from this table, and a route of the panel that has no row here
+fails a test."""
+import itertools
+import uuid
+
+# What a field holds, and so how it can be wrong.
+TEXT = "text"  # no control characters, bounded length
+ID = "id"  # names something that exists
+SECRET = "secret"  # any bytes, bounded length
+BOOL = "bool"
+SIZE = "size"  # a number, or a text that says one
+PORTS = "ports"
+OBJECT = "object"
+
+_numbers = itertools.count(1)
+
+
+class Endpoint:
+    def __init__(self, name, method, path, ok, make=None, required=None, optional=None):
+        """make(world) → (path, body) of a request that succeeds; required, optional: {field: kind}."""
+        self.name = name
+        self.method = method
+        self.path = path
+        self.ok = ok
+        self.make = make or (lambda world: (path, None))
+        self.required = required or {}
+        self.optional = optional or {}
+
+    @property
+    def fields(self):
+        return {**self.required, **self.optional}
+
+    @property
+    def reads_body(self):
+        return self.method != "GET"
+
+
+def _get_user(world):
+    return "/api/getUser", {"type": "id", "value": world.user_id}
+
+
+def _create_user(world):
+    name = f"user-{next(_numbers)}"
+    return "/api/auth/create-user", {"username": name, "email": f"{name}@example.test",
+                                     "password": "long enough", "userId": f"id.{name}",
+                                     "admin": False}
+
+
+def _create_node(world):
+    return "/api/nodes/create", {"name": "n", "tags": "a,b", "ram": "64 GB", "disk": "1 TB",
+                                 "processor": "any", "address": "127.0.0.1", "port": "40000"}
+
+
+def _delete_node(world):
+    return "/api/nodes/delete", {"nodeId": world.create_node()["id"], "force": False}
+
+
+def _create_image(world):
+    return "/api/images/create", {"Name": f"image {next(_numbers)}", "Image": "test:httpd",
+                                  "Env": ["A=b"]}
+
+
+def _delete_image(world):
+    path, body = _create_image(world)
+    return "/api/images/delete", {"id": world.api.post(path, body).expect(201).json["Id"]}
+
+
+def _deploy(world):
+    return "/api/instances/deploy", world.spec(variables={"A": "b"})
+
+
+def _kept_instance(world):
+    """One that tests look at and don't harm."""
+    if getattr(world, "kept", None) is None:
+        world.kept = world.deploy(name="kept")["Id"]
+    return world.kept
+
+
+def _new_instance(world):
+    return world.deploy()["Id"]
+
+
+def _failed_instance(world):
+    world.engine.start_error = "scripted failure"
+    try:
+        answer = world.api.post("/api/instances/deploy", world.spec(), query={"wait": 30})
+        answer.expect(500)
+    finally:
+        world.engine.start_error = None
+    return [row["Id"] for row in world.api.instances() if row["InternalState"] == "FAILED"][-1]
+
+
+def unknown_id():
+    return uuid.uuid4().hex[:20]
+
+
+ENDPOINTS = [
+    Endpoint("list users", "GET", "/api/users", 200),
+    Endpoint("get user", "POST", "/api/getUser", 201, _get_user, {"type": TEXT, "value": ID}),
+    Endpoint("create user", "POST", "/api/auth/create-user", 201, _create_user,
+             {"username": TEXT, "email": TEXT, "password": SECRET}, {"userId": TEXT, "admin": BOOL}),
+    Endpoint("list instances", "GET", "/api/instances", 200),
+    Endpoint("deploy", "POST", "/api/instances/deploy", 201, _deploy,
+             {"image": TEXT, "memory": SIZE, "cpu": SIZE, "ports": PORTS, "nodeId": ID, "name": TEXT,
+              "user": ID, "primary": SIZE}, {"variables": OBJECT, "disk": SIZE, "imagename": TEXT}),
+    Endpoint("delete instance", "DELETE", "/api/instance/delete", 201,
+             lambda world: ("/api/instance/delete", {"id": _new_instance(world)}), {"id": ID}),
+    Endpoint("get user instances", "POST", "/api/getUserInstance", 200,
+             lambda world: ("/api/getUserInstance", {"userId": world.user_id}), {"userId": ID}),
+    Endpoint("get instance", "POST", "/api/getInstance", 200,
+             lambda world: ("/api/getInstance", {"id": _kept_instance(world)}), {"id": ID}),
+    Endpoint("suspend", "POST", "/api/instances/suspend/{id}", 200,
+             lambda world: (f"/api/instances/suspend/{_new_instance(world)}", {}), {}, {"id": ID}),
+    Endpoint("unsuspend", "POST", "/api/instances/unsuspend/{id}", 200,
+             lambda world: (f"/api/instances/unsuspend/{_kept_instance(world)}", {}), {}, {"id": ID}),
+    Endpoint("retry", "POST", "/api/instances/{id}/retry", 200,
+             lambda world: (f"/api/instances/{_failed_instance(world)}/retry", {}), {}, {"id": ID}),
+    Endpoint("list images", "GET", "/api/images", 200),
+    Endpoint("create image", "POST", "/api/images/create", 201, _create_image, {"Name": TEXT}),
+    Endpoint("delete image", "DELETE", "/api/images/delete", 201, _delete_image, {"id": ID}),
+    Endpoint("list nodes", "GET", "/api/nodes", 200),
+    Endpoint("create node", "POST", "/api/nodes/create", 201, _create_node,
+             {"name": TEXT, "tags": TEXT, "ram": TEXT, "disk": TEXT, "processor": TEXT,
+              "address": TEXT, "port": SIZE}),
+    Endpoint("delete node", "DELETE", "/api/nodes/delete", 201, _delete_node, {"nodeId": ID},
+             {"force": BOOL}),
+]
+
+LISTS = [e for e in ENDPOINTS if e.method == "GET"]
+
+
+def fixed_path(endpoint):
+    """A path of the right form, naming nothing that exists."""
+    return endpoint.path.replace("{id}", "0123456789abcdef")

@@ -1,0 +1,220 @@
+"""GET /api/users, POST /api/getUser, POST /api/auth/create-user."""
+import concurrent.futures
+import re
+import unittest
+
+from lib import shapes
+from lib.world import World
+
+WORLD = None
+UUID4 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+
+
+def setUpModule():
+    global WORLD
+    WORLD = World().start()
+
+
+def tearDownModule():
+    WORLD.stop()
+
+
+def create(**fields):
+    body = {"username": "nobody", "email": "nobody@example.test", "password": "long enough", **fields}
+    return WORLD.api.post("/api/auth/create-user", {k: v for k, v in body.items() if v is not None})
+
+
+def make(name, **fields):
+    return create(username=name, email=f"{name}@example.test", **fields).expect(201).json
+
+
+def find(kind, value):
+    return WORLD.api.post("/api/getUser", {"type": kind, "value": value})
+
+
+class CreateUser(unittest.TestCase):
+    def test_answers_the_user_and_nothing_more(self):
+        user = make("ann", userId="u-1", admin=True)
+        self.assertEqual(user, {"userId": "u-1", "username": "ann", "email": "ann@example.test",
+                                "admin": True})
+
+    def test_makes_an_id_when_there_is_none(self):
+        self.assertRegex(make("noid")["userId"], UUID4)
+
+    def test_takes_a_number_for_the_id(self):
+        self.assertEqual(make("numbered", userId=4711)["userId"], "4711")
+        find("id", "4711").expect(201)
+        find("id", 4711).expect(201)
+
+    def test_takes_a_number_for_the_name(self):
+        self.assertEqual(create(username=12345, email="n12345@example.test").expect(201)
+                         .json["username"], "12345")
+
+    def test_is_no_admin_unless_told(self):
+        self.assertIs(make("plain")["admin"], False)
+
+    def test_takes_texts_for_admin(self):
+        for value, admin in ((True, True), ("true", True), (False, False), ("false", False)):
+            with self.subTest(value=value):
+                self.assertIs(make(f"admin-{value}-{type(value).__name__}", admin=value)["admin"], admin)
+
+    def test_refuses_other_texts_for_admin(self):
+        for value in ("yes please", "2", "tru", 2, [], {}):
+            with self.subTest(value=value):
+                create(username="badadmin", email="badadmin@example.test", admin=value) \
+                    .refused(400, field="admin")
+
+    def test_ignores_fields_it_does_not_know(self):
+        user = make("extra", accessTo=["x"], createdAt="then", rank=7, nested={"a": [1, {}]})
+        self.assertNotIn("rank", user)
+
+    def test_says_which_field_is_missing(self):
+        for field in ("username", "email", "password"):
+            create(**{field: None}).refused(400, field=field, says=field)
+            create(**{field: ""}).refused(400, field=field)
+
+    def test_ids_have_an_alphabet(self):
+        for value in ("a", "A-Z_a.z-0", "x" * 64):
+            make(f"id-{value[:10]}", userId=value)
+        for value in ("", "x" * 65, "a b", "a/b", "a'b", "ä", "a\nb", "😀", ".", ".."):
+            with self.subTest(value=value):
+                create(userId=value).refused(400, field="userId")
+
+    def test_usernames_may_be_anything_printable(self):
+        for name in ("Ünïcödé", "日本語", "emoji 😀🎉", "a'b\"c\\d", "<b>bold</b>", "%s%n", "x" * 64,
+                     "null", "DROP TABLE users;"):
+            with self.subTest(name=name):
+                user = create(username=name, email=f"{abs(hash(name))}@example.test").expect(201).json
+                self.assertEqual(user["username"], name)
+                self.assertEqual(find("username", name).expect(201).json["username"], name)
+
+    def test_sixty_four_characters_are_counted_as_characters(self):
+        create(username="é" * 64, email="e64@example.test").expect(201)
+        create(username="é" * 65, email="e65@example.test").refused(400, field="username")
+
+    def test_usernames_hold_no_control_characters(self):
+        for name in ("a\nb", "a\tb", "\x1b[31m", "a\x7f", "\u0085", "", "x" * 65):
+            with self.subTest(name=name):
+                create(username=name).refused(400, field="username")
+
+    def test_emails_are_checked_sanely(self):
+        for email in ("a@b.example", "a.b+c@sub.example.test", "UPPER@Example.Test", "a@localhost",
+                      "o'neil@example.test", "x" * 64 + "@example.test"):
+            with self.subTest(email=email):
+                create(username=f"mail-{email[:40]}", email=email).expect(201)
+        for email in ("", "a", "@", "a@", "@b.example", "a b@c.example", "a@b\n.example", "a@b@c",
+                      "a@b.example\x00"[:-1] + " ", "x" * 1000 + "@example.test"):
+            with self.subTest(email=email[:40]):
+                create(email=email).refused(400, field="email")
+
+    def test_passwords_have_8_to_1024_bytes(self):
+        for number, password in enumerate(("8" * 8, "x" * 1024, "ééßß", "tab\tand\nline")):
+            with self.subTest(length=len(password)):
+                make(f"pw{number}", password=password)
+        for password in ("", "7" * 7, "x" * 1025, "é" * 513):
+            with self.subTest(length=len(password)):
+                create(password=password).refused(400, field="password")
+
+    def test_a_taken_username_is_409(self):
+        make("taken")
+        create(username="taken", email="other1@example.test").refused(409, field="username")
+
+    def test_a_taken_username_is_409_in_any_case(self):
+        make("CamelCase")
+        create(username="camelcase", email="other2@example.test").refused(409, field="username")
+
+    def test_a_taken_email_is_409_in_any_case(self):
+        make("mailer")
+        create(username="other3", email="MAILER@Example.TEST").refused(409, field="email")
+
+    def test_a_taken_id_is_409(self):
+        make("first", userId="same")
+        create(username="other4", email="other4@example.test", userId="same") \
+            .refused(409, field="userId")
+
+    def test_a_refused_user_is_not_there(self):
+        before = WORLD.api.users()
+        make_again = before[0]
+        create(username=make_again["username"], email="fresh@example.test").refused(409)
+        self.assertEqual(WORLD.api.users(), before)
+
+
+class GetUser(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.made = make("wanted", userId="wanted-id", admin=True)
+
+    def test_by_each_type(self):
+        for kind, value in (("id", "wanted-id"), ("username", "wanted"),
+                            ("email", "wanted@example.test")):
+            with self.subTest(kind=kind):
+                user = find(kind, value).expect(201).json
+                shapes.check_user(user)
+                self.assertEqual(user["userId"], "wanted-id")
+
+    def test_in_any_case(self):
+        find("email", "WANTED@example.TEST").expect(201)
+        find("username", "WANTED").expect(201)
+
+    def test_unknown_ones_are_400(self):
+        for kind in ("id", "username", "email"):
+            find(kind, "nobody at all").refused(400, code="user_not_found")
+
+    def test_other_types_are_400(self):
+        for kind in ("phone", "ID ", "userId", "Email"):
+            with self.subTest(kind=kind):
+                find(kind, "wanted").refused(400, field="type", says="username")
+        find("", "wanted").refused(400, field="type")
+
+    def test_missing_fields_are_named(self):
+        WORLD.api.post("/api/getUser", {"value": "x"}).refused(400, field="type")
+        WORLD.api.post("/api/getUser", {"type": "id"}).refused(400, field="value")
+
+    def test_values_are_no_patterns(self):
+        for value in ("want%", "*", "' OR '1'='1", "wante_"):
+            find("username", value).refused(400, code="user_not_found")
+
+
+class ListUsers(unittest.TestCase):
+    def test_shows_each_user_in_order_of_creation(self):
+        names = [f"list-{n}" for n in range(5)]
+        for name in names:
+            make(name)
+        users = WORLD.api.users()
+        self.assertIsInstance(users, list)
+        for user in users:
+            shapes.check_user(user)
+        self.assertEqual([u["username"] for u in users if u["username"] in names], names)
+
+    def test_shows_no_password_in_any_form(self):
+        text = WORLD.api.get("/api/users").body.decode().lower()
+        for word in ("password", "hash", "argon", "$"):
+            self.assertNotIn(word, text.replace("drop table users;", ""))
+
+
+class Crowd(unittest.TestCase):
+    """32 clients at once: what was answered with 201 is stored, all of it."""
+
+    def crowd(self, count, body):
+        def one(number):
+            client = WORLD.panel.client()
+            while True:
+                answer = client.post("/api/auth/create-user", body(number), timeout=60)
+                if answer.status != 503:
+                    return answer
+        with concurrent.futures.ThreadPoolExecutor(32) as pool:
+            return list(pool.map(one, range(count)))
+
+    def test_200_users_by_32_clients_are_all_stored(self):
+        answers = self.crowd(200, lambda n: {"username": f"crowd-{n}", "password": "long enough",
+                                             "email": f"crowd-{n}@example.test"})
+        self.assertEqual([a.status for a in answers], [201] * 200)
+        names = {u["username"] for u in WORLD.api.users()}
+        self.assertEqual([n for n in range(200) if f"crowd-{n}" not in names], [])
+
+    def test_of_many_who_want_one_name_one_gets_it(self):
+        answers = self.crowd(32, lambda n: {"username": "popular", "password": "long enough",
+                                            "email": f"popular-{n}@example.test"})
+        statuses = sorted(a.status for a in answers)
+        self.assertEqual(statuses, [201] + [409] * 31)
+        self.assertEqual(sum(u["username"] == "popular" for u in WORLD.api.users()), 1)

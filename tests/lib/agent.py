@@ -1,0 +1,45 @@
+"""The node agent under test, with a state folder of its own."""
+import os
+
+from lib import places
+from lib.daemon import Daemon, run_tool
+
+
+class Agent:
+    def __init__(self, directory, docker_socket, name="agent"):
+        self.dir = directory
+        self.state = os.path.join(directory, name + ".state")
+        self.docker_socket = docker_socket
+        self.name = name
+        self.daemon = Daemon(name, [places.AGENT, "--state", self.state, "--docker",
+                                    f"unix://{docker_socket}"], directory)
+
+    def try_join(self, panel_url, token, listen=None):
+        argv = [places.AGENT, "join", "--panel", panel_url, "--token", token, "--state", self.state]
+        if listen:
+            argv += ["--listen", listen]
+        return run_tool(argv, self.dir)
+
+    def join(self, panel_url, token, listen=None):
+        done = self.try_join(panel_url, token, listen)
+        if done.code != 0:
+            raise AssertionError(f"panel-agent join exited with {done.code}: {done.out}{done.err}")
+        return self
+
+    def start(self):
+        self.daemon.start()
+        return self
+
+    def stop(self):
+        self.daemon.stop()
+
+    def kill(self):
+        self.daemon.kill()
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def crash(self):
+        self.kill()
+        return self.start()

@@ -1,0 +1,29 @@
+"""Counts the test cases of cmocka programs that ctest ran: count_unit.py JUNIT_XML COUNTS_FILE.
+
+A program that died before it could sum up counts as one failure."""
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+
+
+def sum_of(pattern, text):
+    return sum(int(number) for number in re.findall(pattern, text))
+
+
+def main():
+    passed = failed = 0
+    for case in ElementTree.parse(sys.argv[1]).getroot().iter("testcase"):
+        text = case.findtext("system-out") or ""
+        good = sum_of(r"\[  PASSED  \] (\d+) test", text)
+        bad = sum_of(r"\[  FAILED  \] (\d+) test", text)
+        if case.get("status") == "fail" and bad == 0:
+            bad = 1
+        passed += good
+        failed += bad
+        print(f"{'FAILED' if bad else 'ok':6} {float(case.get('time')):6.2f}s  {case.get('name')}: "
+              f"{good} passed, {bad} failed")
+    with open(sys.argv[2], "w") as counts:
+        counts.write(f"{passed} {failed}\n")
+
+
+main()

@@ -1,0 +1,140 @@
+"""Runs the tests of one suite, a line for each; tests/run starts it inside the sandbox.
+
+    python3 -m lib.runner SUITE [--only TEXT] [--counts FILE]      (in the folder tests)
+
+A test that hangs is failed by an alarm. FILE gets "PASSED FAILED" for the sum."""
+import argparse
+import os
+import re
+import signal
+import sys
+import time
+import traceback
+import unittest
+
+from lib import daemon
+
+TEST_SECONDS = 240
+
+
+def readable(test):
+    """tests/api/test_users.py, class CreateUser, test_is_refused → "api/users: create user: is refused"."""
+    parts = test.id().split(".")
+    if len(parts) < 4:
+        return test.id()
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", parts[-2]).lower()
+    return f"{parts[0]}/{parts[1].removeprefix('test_')}: {words}: " + \
+        parts[-1].removeprefix("test_").replace("_", " ")
+
+
+class LineResult(unittest.TestResult):
+    def __init__(self):
+        super().__init__()
+        self.passed = 0
+        self.failed = 0
+        self.subtest_failed = False
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.subtest_failed = False
+        self.began = time.monotonic()
+        signal.alarm(TEST_SECONDS)
+
+    def stopTest(self, test):
+        signal.alarm(0)
+        if self.subtest_failed:
+            self.show_logs()
+        super().stopTest(test)
+
+    def line(self, word, test):
+        seconds = time.monotonic() - self.began if hasattr(self, "began") else 0
+        print(f"{word:6} {seconds:6.2f}s  {readable(test)}", flush=True)
+
+    def addSuccess(self, test):
+        if self.subtest_failed:
+            return
+        self.passed += 1
+        self.line("ok", test)
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        print(f"skip            {readable(test)}: {reason}", flush=True)
+
+    def addFailure(self, test, err):
+        self.bad(test, err)
+
+    def addError(self, test, err):
+        self.bad(test, err)
+
+    def addSubTest(self, test, subtest, err):
+        if err is not None:
+            if not self.subtest_failed:
+                self.failed += 1
+                self.line("FAILED", test)
+            self.subtest_failed = True
+            self.explain(f"{subtest._subDescription()}", err)
+
+    def bad(self, test, err):
+        self.failed += 1
+        self.line("FAILED", test)
+        self.explain(test.id(), err)
+        self.show_logs()
+
+    def explain(self, name, err):
+        """What went wrong and where, without the frames of the test machinery."""
+        kind, value, trace = err
+        frames = [f for f in traceback.extract_tb(trace) if "/unittest/" not in f.filename]
+        print("    | " + name)
+        for frame in frames:
+            print(f"    |   {os.path.relpath(frame.filename)}:{frame.lineno}: {frame.line}")
+        for line in "".join(traceback.format_exception_only(kind, value)).splitlines():
+            print("    | " + line[:2000])
+        sys.stdout.flush()
+
+    def show_logs(self):
+        for name, text in daemon.live_logs():
+            print(f"    | --- last lines of {name}")
+            for line in text.splitlines():
+                print("    |   " + line[:300])
+        sys.stdout.flush()
+
+
+def alarm(_signal, _frame):
+    raise AssertionError(f"the test has run for {TEST_SECONDS} s")
+
+
+def pick(suite, only):
+    """Flatten; keep the tests whose readable name or id holds the text."""
+    tests = []
+    for item in suite:
+        if isinstance(item, unittest.TestSuite):
+            tests += pick(item, only)
+        elif not only or only in readable(item) or only in item.id():
+            tests.append(item)
+    return tests
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("suite")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--counts")
+    args = parser.parse_args()
+    signal.signal(signal.SIGALRM, alarm)
+
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    loader = unittest.TestLoader()
+    found = loader.discover(os.path.join(here, args.suite), top_level_dir=here)
+    result = LineResult()
+    unittest.TestSuite(pick(found, args.only)).run(result)
+    daemon.kill_leftovers()
+    for error in loader.errors:
+        print(error)
+    if args.counts:
+        with open(args.counts, "w") as counts:
+            counts.write(f"{result.passed} {result.failed}\n")
+    sys.exit(0 if result.failed == 0 and result.passed > 0 else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+/* The rule by which instances are driven (panel/fleet/reconcile.c): rows of what is seen and what
+ * must follow, and properties that hold for every combination. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/auto.h"
+#include "panel/fleet/reconcile.h"
+
+static struct reconcile_view view_of(enum instance_phase phase, enum instance_observed observed)
+{
+    return (struct reconcile_view){
+        .phase = phase, .observed = observed, .error_code = "", .node_ready = true};
+}
+
+static void expect(struct reconcile_view view, enum reconcile_step step, enum instance_phase phase)
+{
+    struct reconcile_decision decision = reconcile(&view);
+    assert_int_equal(decision.step, step);
+    assert_int_equal(decision.phase, phase);
+}
+
+static void test_new_instance_is_applied(void **state)
+{
+    (void)state;
+    expect(view_of(PHASE_INSTALLING, OBSERVED_NOTHING), STEP_APPLY, PHASE_INSTALLING);
+    expect(view_of(PHASE_INSTALLING, OBSERVED_ABSENT), STEP_APPLY, PHASE_INSTALLING);
+    expect(view_of(PHASE_INSTALLING, OBSERVED_PULLING), STEP_WAIT, PHASE_INSTALLING);
+}
+
+static void test_running_with_the_wanted_spec_is_ready(void **state)
+{
+    (void)state;
+    struct reconcile_view view = view_of(PHASE_INSTALLING, OBSERVED_RUNNING);
+    expect(view, STEP_APPLY, PHASE_INSTALLING); /* another spec runs */
+    view.same_spec = true;
+    expect(view, STEP_REST, PHASE_READY);
+    view.phase = PHASE_FAILED; /* it came up after all */
+    expect(view, STEP_REST, PHASE_READY);
+}
+
+static void test_a_failure_for_a_person_fails_at_once(void **state)
+{
+    (void)state;
+    struct reconcile_view view = view_of(PHASE_INSTALLING, OBSERVED_FAILED);
+    view.failed_now = true;
+    view.failures = 1;
+    view.error_code = "port_in_use";
+    expect(view, STEP_GIVE_UP, PHASE_FAILED);
+    view.error_code = "image_not_found";
+    expect(view, STEP_GIVE_UP, PHASE_FAILED);
+}
+
+static void test_a_passing_failure_is_tried_again_and_ends(void **state)
+{
+    (void)state;
+    struct reconcile_view view = view_of(PHASE_INSTALLING, OBSERVED_FAILED);
+    view.failed_now = true;
+    view.error_code = "registry_unreachable";
+    for (view.failures = 1; view.failures < 3; view.failures++)
+        expect(view, STEP_RETRY, PHASE_INSTALLING);
+    expect(view, STEP_GIVE_UP, PHASE_FAILED);
+}
+
+static void test_a_crash_is_brought_back_slower_and_slower(void **state)
+{
+    (void)state;
+    uint32_t last = 0;
+    struct reconcile_view view = view_of(PHASE_READY, OBSERVED_STOPPED);
+    for (view.failures = 1; view.failures < 40; view.failures++) {
+        struct reconcile_decision decision = reconcile(&view);
+        assert_int_equal(decision.step, STEP_RETRY);
+        assert_true(decision.delay_ms >= last);
+        assert_true(decision.delay_ms <= 60000);
+        last = decision.delay_ms;
+    }
+    assert_int_equal(last, 60000);
+}
+
+static void test_suspended_rests_only_when_stopped(void **state)
+{
+    (void)state;
+    struct reconcile_view view = view_of(PHASE_READY, OBSERVED_RUNNING);
+    view.suspended = true;
+    view.same_spec = true;
+    expect(view, STEP_APPLY, PHASE_READY);
+    view.observed = OBSERVED_STOPPING;
+    expect(view, STEP_WAIT, PHASE_READY);
+    view.observed = OBSERVED_STOPPED;
+    expect(view, STEP_REST, PHASE_READY);
+}
+
+static void test_stopping_ends_by_its_deadline_and_heals(void **state)
+{
+    (void)state;
+    struct reconcile_view view = view_of(PHASE_READY, OBSERVED_STOPPING);
+    view.suspended = true;
+    view.deadline_passed = true;
+    expect(view, STEP_GIVE_UP, PHASE_FAILED);
+    view.phase = PHASE_FAILED;
+    view.error_code = RECONCILE_STOP_TIMEOUT;
+    view.observed = OBSERVED_RUNNING;
+    expect(view, STEP_APPLY, PHASE_FAILED);
+    view.observed = OBSERVED_STOPPED;
+    expect(view, STEP_REST, PHASE_READY);
+    view.error_code = "image_not_found";
+    expect(view, STEP_REST, PHASE_FAILED);
+}
+
+static void test_delete_asks_until_removed(void **state)
+{
+    (void)state;
+    expect(view_of(PHASE_DELETING, OBSERVED_RUNNING), STEP_REMOVE, PHASE_DELETING);
+    expect(view_of(PHASE_DELETING, OBSERVED_ABSENT), STEP_REMOVE, PHASE_DELETING);
+    expect(view_of(PHASE_DELETING, OBSERVED_REMOVING), STEP_WAIT, PHASE_DELETING);
+    expect(view_of(PHASE_DELETING, OBSERVED_REMOVED), STEP_FORGET, PHASE_DELETING);
+}
+
+/* Every combination: INSTALLING past its deadline ends; nothing is sent to a node that isn't
+ * ready; only DELETING is ever removed or forgotten, and a FAILED one is left in peace. */
+static void test_properties(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"", "port_in_use", "registry_unreachable",
+                                        "docker_unavailable"};
+    for (unsigned bits = 0; bits < 32; bits++)
+        for (int phase = PHASE_INSTALLING; phase <= PHASE_DELETING; phase++)
+            for (int seen = OBSERVED_NOTHING; seen <= OBSERVED_REMOVED; seen++)
+                for (size_t code = 0; code < ARRAY_LEN(codes); code++) {
+                    struct reconcile_view view =
+                        view_of((enum instance_phase)phase, (enum instance_observed)seen);
+                    view.suspended = bits & 1;
+                    view.same_spec = bits & 2;
+                    view.failed_now = seen == OBSERVED_FAILED && (bits & 4);
+                    view.node_ready = bits & 8;
+                    view.deadline_passed = bits & 16;
+                    view.error_code = codes[code];
+                    view.failures = 1;
+                    struct reconcile_decision d = reconcile(&view);
+                    if (phase == PHASE_INSTALLING && view.deadline_passed)
+                        assert_int_not_equal(d.phase, PHASE_INSTALLING);
+                    if (!view.node_ready)
+                        assert_true(d.step != STEP_APPLY && d.step != STEP_REMOVE &&
+                                    d.step != STEP_RETRY);
+                    if (phase != PHASE_DELETING)
+                        assert_true(d.step != STEP_REMOVE && d.step != STEP_FORGET);
+                    else
+                        assert_int_equal(d.phase, PHASE_DELETING);
+                    if (phase == PHASE_FAILED && !view.suspended)
+                        assert_int_equal(d.step, STEP_REST);
+                }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_new_instance_is_applied),
+        cmocka_unit_test(test_running_with_the_wanted_spec_is_ready),
+        cmocka_unit_test(test_a_failure_for_a_person_fails_at_once),
+        cmocka_unit_test(test_a_passing_failure_is_tried_again_and_ends),
+        cmocka_unit_test(test_a_crash_is_brought_back_slower_and_slower),
+        cmocka_unit_test(test_suspended_rests_only_when_stopped),
+        cmocka_unit_test(test_stopping_ends_by_its_deadline_and_heals),
+        cmocka_unit_test(test_delete_asks_until_removed),
+        cmocka_unit_test(test_properties),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
