@@ -20,7 +20,7 @@ struct instance *instance_find(const struct instance_table *table, const char *i
     return inst;
 }
 
-struct instance *instance_add(struct instance_table *table, const char *id)
+struct instance *instance_insert(struct instance_table *table, const char *id)
 {
     struct instance *inst = calloc(1, sizeof(*inst));
     if (!inst)

@@ -102,7 +102,7 @@ void instance_table_init(struct instance_table *table, void (*changed)(void *arg
 
 struct instance *instance_find(const struct instance_table *table, const char *id);
 /* A new entry that has nothing yet; NULL when memory is out. id must be a checked one. */
-struct instance *instance_add(struct instance_table *table, const char *id);
+struct instance *instance_insert(struct instance_table *table, const char *id);
 /* Nothing may be in flight for it. */
 void instance_drop(struct instance_table *table, struct instance *inst);
 

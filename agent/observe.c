@@ -96,7 +96,7 @@ static void take_list_begin(void *arg)
 static struct instance *find_listed(struct reconcile *reconcile, const char *id)
 {
     struct instance *inst = instance_find(&reconcile->table, id);
-    if (!inst && (inst = instance_add(&reconcile->table, id)) != NULL)
+    if (!inst && (inst = instance_insert(&reconcile->table, id)) != NULL)
         inst->reconcile = reconcile;
     return inst;
 }

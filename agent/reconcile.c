@@ -334,7 +334,7 @@ static struct instance *find_or_add(struct reconcile *reconcile, const char *id,
     struct instance *inst = instance_find(&reconcile->table, id);
     if (inst)
         return inst;
-    inst = instance_add(&reconcile->table, id);
+    inst = instance_insert(&reconcile->table, id);
     if (!inst) {
         err_set(err, ERR_NO_MEMORY, "out_of_memory", "the node's agent has no memory left");
         return NULL;
