@@ -103,7 +103,7 @@ void failure_of_start(struct failure *failure, const Wire__InstanceSpec *spec,
 {
     static const char *const port[] = {"port is already allocated", "address already in use",
                                        "ports are not available"};
-    static const char *const command[] = {"executable file not found", "no such file or directory",
+    static const char *const command[] = {"executable file not found", "no such file",
                                           "exec format error", "permission denied: unknown"};
     if (is_common(failure, "start_failed", "start the container", err))
         return;

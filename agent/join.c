@@ -341,8 +341,6 @@ static int join_in(const struct options *options, const struct ticket *ticket, c
         bool usual = strcmp(options->state_dir, OPTIONS_STATE_DEFAULT) == 0;
         printf("Joined: this machine is node %s and will listen on %s.\n"
                "Now start the agent:\n"
-               "  systemctl enable --now panel-agent\n"
-               "or, without systemd:\n"
                "  panel-agent%s%s\n",
                identity.node_id, identity.listen, usual ? "" : " --state ",
                usual ? "" : options->state_dir);

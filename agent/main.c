@@ -5,6 +5,7 @@
  * one sentence; from then on the agent stays up whatever is away. */
 #include <malloc.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,9 +29,10 @@
 #include "common/log.h"
 #include "common/notify.h"
 
-#define FLUSH_MS  500
-#define LINGER_MS 50 /* "sent" means handed to the link; this is for its leaving */
-#define TRIM_MS   5000
+#define FLUSH_MS      500
+#define LINGER_MS     50 /* "sent" means handed to the link; this is for its leaving */
+#define TRIM_FIRST_MS 5000
+#define TRIM_EVERY_MS 60000
 
 struct agent {
     struct loop loop;
@@ -75,8 +77,9 @@ static void on_listening(void *arg)
 
 static void fire_trim(struct timer *timer)
 {
-    (void)timer;
+    struct agent *agent = (struct agent *)((char *)timer - offsetof(struct agent, trim));
     trim_memory();
+    timers_set(&agent->loop.timers, timer, clock_mono_ms() + TRIM_EVERY_MS, NULL);
 }
 
 static int build(struct agent *agent, const struct options *options, struct err *err)
@@ -102,7 +105,7 @@ static int build(struct agent *agent, const struct options *options, struct err 
     agent->loop.settle = on_settle;
     agent->loop.settle_arg = agent;
     agent->trim.fire = fire_trim;
-    if (timers_set(&agent->loop.timers, &agent->trim, clock_mono_ms() + TRIM_MS, err) < 0)
+    if (timers_set(&agent->loop.timers, &agent->trim, clock_mono_ms() + TRIM_FIRST_MS, err) < 0)
         return -1;
     return rpc_listen(agent->rpc, id->key, id->cert, id->ca, err);
 }

@@ -237,6 +237,28 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
     atomic_fetch_add(&rpc->pipes, event == NNG_PIPE_EV_ADD_POST ? 1 : -1);
 }
 
+static bool is_tcp_socket(int fd)
+{
+    int domain = 0;
+    socklen_t size = sizeof(domain);
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+           (domain == AF_INET || domain == AF_INET6);
+}
+
+/* The number that a name of /proc/self/fd is; -1 for "." and "..". */
+static int parse_fd(const char *name)
+{
+    int fd = 0;
+    if (!*name)
+        return -1;
+    for (; *name; name++) {
+        if (*name < '0' || *name > '9' || __builtin_mul_overflow(fd, 10, &fd) ||
+            __builtin_add_overflow(fd, *name - '0', &fd))
+            return -1;
+    }
+    return fd;
+}
+
 static int count_tcp_sockets(void)
 {
     int count = 0;
@@ -245,11 +267,7 @@ static int count_tcp_sockets(void)
         return 0;
     struct dirent *entry;
     while ((entry = readdir(dir)) != NULL) {
-        int domain = 0;
-        socklen_t size = sizeof(domain);
-        int fd = atoi(entry->d_name);
-        if (fd > 2 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
-            (domain == AF_INET || domain == AF_INET6))
+        if (is_tcp_socket(parse_fd(entry->d_name)))
             count++;
     }
     closedir(dir);

@@ -1,4 +1,4 @@
-/* Giving memory back that was needed only to start. Any thread. */
+/* Giving memory back that was needed only to start, or for a burst. Any thread. */
 #ifndef AGENT_TRIM_H
 #define AGENT_TRIM_H
 

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/tree.h"
 #include "common/auto.h"
 #include "common/crypto.h"
 #include "common/fs.h"
@@ -80,13 +81,13 @@ static void bury(struct volume_job *job)
         return;
     }
     if (sync_dir(job->volumes->dir, &job->err) == 0)
-        fs_remove_tree(job->grave, &job->err);
+        tree_remove(job->grave, &job->err);
 }
 
 static void empty_trash(struct volumes *volumes)
 {
     struct err err;
-    if (fs_remove_tree(volumes->trash, &err) < 0)
+    if (tree_remove(volumes->trash, &err) < 0)
         log_warn("trash not emptied", "error=\"%s\"", err.msg);
     if (fs_make_dir(volumes->trash, 0700, &err) < 0)
         log_error("no trash folder", "error=\"%s\"", err.msg);

@@ -1,0 +1,206 @@
+/* The agent's pure parts: what an image reference and a spec may be, what the Engine's words mean,
+ * the progress of a pull, the journal of changes, and the removal of trees that strangers made. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/container_spec.h"
+#include "agent/docker.h"
+#include "agent/docker_json.h"
+#include "agent/failure.h"
+#include "agent/instance.h"
+#include "agent/tree.h"
+
+static void test_image_references(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"busybox", "a/b:1", "localhost:5000/a_b/c-d:v1.2",
+                                       "repo@sha256:0123456789abcdef"};
+    static const char *const bad[] = {"",   "../etc", "a/../b", "a//b",  "/a",   "a/",
+                                      "a:", "a b",    "a?b",    "a%2fb", "a/.b", "-x"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(docker_image_is_sane(good[i]));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(docker_image_is_sane(bad[i]));
+}
+
+static Wire__InstanceSpec good_spec(void)
+{
+    Wire__InstanceSpec spec = WIRE__INSTANCE_SPEC__INIT;
+    spec.image = "busybox";
+    spec.memory_bytes = 64 << 20;
+    spec.nano_cpus = 500000000;
+    spec.volume_id = "v1";
+    spec.mount_path = "/app/data";
+    return spec;
+}
+
+static void test_specs_out_of_bounds_are_refused(void **state)
+{
+    (void)state;
+    struct err err;
+    Wire__InstanceSpec spec = good_spec();
+    assert_int_equal(container_spec_check(&spec, &err), 0);
+    static char *const bad_paths[] = {"", "/", "data", "/a/../b", "/..", "/a/..", "/a\nb"};
+    for (size_t i = 0; i < sizeof(bad_paths) / sizeof(bad_paths[0]); i++) {
+        spec.mount_path = bad_paths[i];
+        assert_int_equal(container_spec_check(&spec, &err), -1);
+        assert_string_equal(err.reason, "bad_spec");
+    }
+    spec = good_spec();
+    spec.mount_path = "/a/..b";
+    assert_int_equal(container_spec_check(&spec, &err), 0);
+    spec.memory_bytes = 1 << 20;
+    assert_int_equal(container_spec_check(&spec, &err), -1);
+    spec = good_spec();
+    spec.volume_id = "../v";
+    assert_int_equal(container_spec_check(&spec, &err), -1);
+    char *env[] = {"=x"};
+    spec = good_spec();
+    spec.env = env;
+    spec.n_env = 1;
+    assert_int_equal(container_spec_check(&spec, &err), -1);
+}
+
+static void test_one_container_port_on_two_host_ports(void **state)
+{
+    (void)state;
+    Wire__PortMapping a = WIRE__PORT_MAPPING__INIT;
+    Wire__PortMapping b = WIRE__PORT_MAPPING__INIT;
+    a.container_port = b.container_port = 80;
+    a.protocol = b.protocol = WIRE__PROTOCOL__PROTOCOL_TCP;
+    a.host_port = 8001;
+    b.host_port = 8002;
+    Wire__PortMapping *ports[] = {&a, &b};
+    Wire__InstanceSpec spec = good_spec();
+    spec.ports = ports;
+    spec.n_ports = 2;
+    struct container_labels labels = {"p", "i", 3, "h"};
+    char *body = container_spec_body(&spec, &labels, "/v", "127.0.0.1");
+    json_t *root = json_loads(body, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(root);
+    json_t *host = json_object_get(root, "HostConfig");
+    json_t *list = json_object_get(json_object_get(host, "PortBindings"), "80/tcp");
+    assert_int_equal(json_array_size(list), 2);
+    assert_int_equal(json_integer_value(json_object_get(host, "MemorySwap")), 64 << 20);
+    assert_null(json_object_get(root, "Cmd"));
+    json_decref(root);
+    free(body);
+}
+
+static void test_refusals_get_their_codes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words;
+        const char *code;
+    } rows[] = {
+        {"listen tcp4 0.0.0.0:8001: bind: address already in use", "port_in_use"},
+        {"Bind for 127.0.0.1:8001 failed: port is already allocated", "port_in_use"},
+        {"exec: \"/x\": stat /x: no such file or directory: unknown", "bad_command"},
+        {"exec: \"x\": executable file not found in $PATH: unknown", "bad_command"},
+        {"something else", "start_failed"},
+    };
+    Wire__PortMapping port = WIRE__PORT_MAPPING__INIT;
+    port.host_port = 8001;
+    Wire__PortMapping *ports[] = {&port};
+    Wire__InstanceSpec spec = good_spec();
+    spec.ports = ports;
+    spec.n_ports = 1;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct err err;
+        struct failure failure;
+        err_set(&err, ERR_INTERNAL, "refused", "%s", rows[i].words);
+        failure_of_start(&failure, &spec, &err);
+        assert_string_equal(failure.code, rows[i].code);
+        if (strcmp(failure.code, "port_in_use") == 0)
+            assert_non_null(strstr(failure.message, "8001"));
+    }
+}
+
+static void add_progress(struct docker_progress *progress, const char *text)
+{
+    json_t *item = json_loads(text, 0, NULL);
+    docker_progress_add(progress, item);
+    json_decref(item);
+}
+
+static void test_progress_never_falls(void **state)
+{
+    (void)state;
+    struct docker_progress p = {0};
+    add_progress(&p, "{\"status\":\"Pulling from x\",\"id\":\"1\"}");
+    add_progress(&p, "{\"status\":\"Downloading\",\"id\":\"a\",\"progressDetail\":"
+                     "{\"current\":50,\"total\":100}}");
+    assert_int_equal(p.percent, 49);
+    add_progress(&p, "{\"status\":\"Downloading\",\"id\":\"b\",\"progressDetail\":"
+                     "{\"current\":0,\"total\":900}}");
+    assert_int_equal(p.percent, 49);
+    add_progress(&p, "{\"status\":\"Download complete\",\"id\":\"a\"}");
+    add_progress(&p, "{\"status\":\"Pull complete\",\"id\":\"b\"}");
+    assert_int_equal(p.percent, 99);
+    add_progress(&p, "{\"status\":7,\"id\":{}}");
+    docker_progress_fini(&p);
+}
+
+static void test_journal_keeps_the_order_of_changes(void **state)
+{
+    (void)state;
+    struct instance_table table;
+    instance_table_init(&table, NULL, NULL);
+    struct instance *a = instance_insert(&table, "a");
+    struct instance *b = instance_insert(&table, "b");
+    uint64_t cursor = table.seq;
+    assert_null(instance_changed_since(&table, cursor));
+    instance_touch(&table, a);
+    assert_ptr_equal(instance_changed_since(&table, cursor), a);
+    assert_ptr_equal(instance_changed_since(&table, 0), b);
+    assert_ptr_equal(b->next, a);
+    assert_true(a->change_seq > b->change_seq);
+    instance_drop(&table, a);
+    assert_null(instance_changed_since(&table, cursor));
+    instance_drop(&table, b);
+}
+
+static void test_trees_deeper_than_any_path_are_removed(void **state)
+{
+    (void)state;
+    char root[] = "/tmp/test-tree-XXXXXX";
+    char home[4096];
+    struct err err;
+    assert_non_null(mkdtemp(root));
+    assert_non_null(getcwd(home, sizeof(home)));
+    assert_int_equal(chdir(root), 0);
+    assert_int_equal(symlink("/etc", "link"), 0);
+    for (int i = 0; i < 1500; i++) {
+        assert_int_equal(mkdir("a-name-of-some-length", 0700), 0);
+        assert_int_equal(mkdir(".moved.0", 0700), 0);
+        assert_int_equal(chdir("a-name-of-some-length"), 0);
+    }
+    assert_int_equal(chdir(home), 0);
+    assert_int_equal(tree_remove(root, &err), 0);
+    assert_int_equal(access(root, F_OK), -1);
+    assert_int_equal(tree_remove(root, &err), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_image_references),
+        cmocka_unit_test(test_specs_out_of_bounds_are_refused),
+        cmocka_unit_test(test_one_container_port_on_two_host_ports),
+        cmocka_unit_test(test_refusals_get_their_codes),
+        cmocka_unit_test(test_progress_never_falls),
+        cmocka_unit_test(test_journal_keeps_the_order_of_changes),
+        cmocka_unit_test(test_trees_deeper_than_any_path_are_removed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

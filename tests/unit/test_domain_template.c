@@ -1,0 +1,201 @@
+/* Templates and the environment that is made from them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "panel/domain/environment.h"
+#include "panel/domain/template.h"
+
+static json_t *parse(const char *text)
+{
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(root);
+    return root;
+}
+
+static json_t *normalize(const char *text)
+{
+    json_t *document = parse(text);
+    json_t *tmpl = NULL;
+    assert_int_equal(template_normalize(document, "made-id", &tmpl, NULL), 0);
+    json_decref(document);
+    return tmpl;
+}
+
+static void the_shape_is_made_whole(void **state)
+{
+    (void)state;
+    json_t *tmpl =
+        normalize("{\"zz\":{\"q\":[1,null]},\"Image\":\"nginx\",\"Name\":\"n\",\"Cmd\":null}");
+    char *text = json_dumps(tmpl, JSON_COMPACT);
+    assert_string_equal(
+        text,
+        "{\"Id\":\"made-id\",\"Name\":\"n\",\"Image\":\"nginx\",\"AltImages\":[],\"Cmd\":null,"
+        "\"Env\":[],\"Variables\":{},\"Scripts\":{\"Install\":[]},\"StopCommand\":\"\","
+        "\"Description\":\"\",\"Author\":\"\",\"AuthorName\":\"\",\"Meta\":{},"
+        "\"zz\":{\"q\":[1,null]}}");
+    free(text);
+    json_decref(tmpl);
+}
+
+static void what_cant_be_used_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *field;
+    } bad[] = {
+        {"{}", "Name"},
+        {"{\"Name\":\"n\"}", "Image"},
+        {"{\"Name\":1,\"Image\":\"x\"}", "Name"},
+        {"{\"Name\":\"a\\nb\",\"Image\":\"x\"}", "Name"},
+        {"{\"Name\":\"n\",\"Image\":\"X Y\"}", "Image"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Id\":\"a/b\"}", "Id"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Id\":5}", "Id"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"AltImages\":\"y\"}", "AltImages"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"AltImages\":[\"B AD\"]}", "AltImages"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Cmd\":5}", "Cmd"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Cmd\":[1]}", "Cmd"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Env\":[\"novalue\"]}", "Env"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Env\":{\"a\":1}}", "Env"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Variables\":[]}", "Variables"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Variables\":{\"a b\":{}}}", "Variables"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Variables\":{\"A\":5}}", "Variables"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Variables\":{\"A\":{\"default\":[]}}}", "Variables"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Variables\":{\"A\":{\"required\":\"x\"}}}",
+         "Variables"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Scripts\":[]}", "Scripts"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Scripts\":{\"Install\":[{\"Uri\":\"u\"}]}}", "Scripts"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"StopCommand\":5}", "StopCommand"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"Meta\":[]}", "Meta"},
+        {"{\"Name\":\"n\",\"Image\":\"x\",\"MountPath\":\"/a/../b\"}", "MountPath"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        json_t *document = parse(bad[i].text);
+        json_t *tmpl = NULL;
+        struct err err = {0};
+        assert_int_equal(template_normalize(document, "id", &tmpl, &err), -1);
+        assert_string_equal(err.field, bad[i].field);
+        assert_null(tmpl);
+        json_decref(document);
+    }
+}
+
+static void commands_become_arrays(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cmd, *want;
+    } rows[] = {
+        {"null", "[]"},
+        {"\"\"", "[]"},
+        {"\"echo hi\"", "[\"/bin/sh\",\"-c\",\"echo hi\"]"},
+        {"[\"a\",\"b c\"]", "[\"a\",\"b c\"]"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[128] = "{\"Name\":\"n\",\"Image\":\"x\",\"Cmd\":";
+        strcat(strcat(text, rows[i].cmd), "}");
+        json_t *tmpl = normalize(text);
+        json_t *command = template_command(tmpl);
+        char *got = json_dumps(command, JSON_COMPACT);
+        assert_string_equal(got, rows[i].want);
+        free(got);
+        json_decref(command);
+        json_decref(tmpl);
+    }
+}
+
+static void install_scripts_are_seen(void **state)
+{
+    (void)state;
+    json_t *tmpl = normalize("{\"Name\":\"n\",\"Image\":\"x\",\"Scripts\":{\"Install\":"
+                             "[{\"Uri\":\"http://x\",\"Path\":\"a\"}]}}");
+    assert_true(template_has_install(tmpl));
+    json_decref(tmpl);
+    tmpl = normalize("{\"Name\":\"n\",\"Image\":\"x\",\"Scripts\":{}}");
+    assert_false(template_has_install(tmpl));
+    json_decref(tmpl);
+}
+
+static void defaults_fill_what_is_not_given(void **state)
+{
+    (void)state;
+    json_t *tmpl = normalize(
+        "{\"Name\":\"n\",\"Image\":\"x\",\"Variables\":{\"A\":{\"default\":5,\"required\":"
+        "true},\"B\":{\"default\":\"b\"},\"C\":{},\"D\":{\"required\":true}}}");
+    json_t *variables = parse("{\"B\":\"mine\",\"D\":\"d\"}");
+    assert_int_equal(template_fill_variables(tmpl, variables, NULL), 0);
+    char *text = json_dumps(variables, JSON_COMPACT | JSON_SORT_KEYS);
+    assert_string_equal(text, "{\"A\":\"5\",\"B\":\"mine\",\"D\":\"d\"}");
+    free(text);
+    json_decref(variables);
+    variables = parse("{\"D\":\"\"}");
+    struct err err = {0};
+    assert_int_equal(template_fill_variables(tmpl, variables, &err), -1);
+    assert_string_equal(err.reason, "missing_variable");
+    assert_non_null(strstr(err.msg, "\"D\""));
+    json_decref(variables);
+    json_decref(tmpl);
+}
+
+static void scalars_become_texts(void **state)
+{
+    (void)state;
+    json_t *given = parse("{\"A\":1024,\"B\":0.5,\"C\":1.0,\"D\":true,\"E\":\"x=y\",\"F\":null,"
+                          "\"G\":-3,\"H\":0.1,\"I\":1e300}");
+    json_t *variables = NULL;
+    assert_int_equal(environment_variables(given, &variables, NULL), 0);
+    char *text = json_dumps(variables, JSON_COMPACT);
+    assert_string_equal(text,
+                        "{\"A\":\"1024\",\"B\":\"0.5\",\"C\":\"1\",\"D\":\"true\",\"E\":\"x=y\","
+                        "\"G\":\"-3\",\"H\":\"0.1\",\"I\":\"1e+300\"}");
+    free(text);
+    json_decref(variables);
+    json_decref(given);
+    static const char *const bad[] = {"{\"A\":[]}", "{\"A\":{}}", "{\"a b\":1}",
+                                      "{\"\":1}",   "{\"9\":1}",  "{\"A=B\":1}"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct err err = {0};
+        given = parse(bad[i]);
+        assert_int_equal(environment_variables(given, &variables, &err), -1);
+        assert_string_equal(err.field, "variables");
+        json_decref(given);
+    }
+}
+
+static void later_sources_win_and_keys_come_once(void **state)
+{
+    (void)state;
+    json_t *env = parse("[\"A=1\",\"B=2\",\"A=3\",\"PRIMARY_PORT=evil\",\"E=a=b\"]");
+    json_t *variables = parse("{\"B\":\"mine\",\"MEMORY_MIB\":\"9\",\"Q\":\"say \\\"hi\\\"\"}");
+    struct environment_facts facts = {18080, "id1", "web", 512};
+    char *text = NULL;
+    assert_int_equal(environment_compose(env, variables, &facts, &text, NULL), 0);
+    assert_string_equal(text,
+                        "[\"A=3\",\"B=mine\",\"PRIMARY_PORT=18080\",\"E=a=b\",\"MEMORY_MIB=512\","
+                        "\"Q=say \\\"hi\\\"\",\"INSTANCE_ID=id1\",\"INSTANCE_NAME=web\"]");
+    free(text);
+    assert_int_equal(environment_compose(NULL, variables, &facts, &text, NULL), 0);
+    free(text);
+    json_decref(env);
+    json_decref(variables);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_shape_is_made_whole),
+        cmocka_unit_test(what_cant_be_used_is_refused),
+        cmocka_unit_test(commands_become_arrays),
+        cmocka_unit_test(install_scripts_are_seen),
+        cmocka_unit_test(defaults_fill_what_is_not_given),
+        cmocka_unit_test(scalars_become_texts),
+        cmocka_unit_test(later_sources_win_and_keys_come_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,186 @@
+/* Request targets, and the checks of a request's head. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "panel/http/guard.h"
+#include "panel/http/uri.h"
+
+static const char *parse(const char *target, struct uri *uri)
+{
+    static char scratch[URI_SCRATCH_SIZE(256)];
+    return uri_parse(target, strlen(target), scratch, uri);
+}
+
+static void paths_are_decoded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *target, *path, *query;
+    } rows[] = {
+        {"/", "/", ""},
+        {"/api/users", "/api/users", ""},
+        {"/a%20b%C3%A9", "/a b\xc3\xa9", ""},
+        {"/a+b", "/a+b", ""},
+        {"/a?b=c?d", "/a", "b=c?d"},
+        {"/a?", "/a", ""},
+        {"http://host:80/a?x", "/a", "x"},
+        {"HTTPS://host/a", "/a", ""},
+        {"/%2e%2E/a", "/../a", ""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct uri uri;
+        assert_null(parse(rows[i].target, &uri));
+        assert_string_equal(uri.path, rows[i].path);
+        assert_string_equal(uri.query, rows[i].query);
+    }
+}
+
+static void parameters_are_decoded(void **state)
+{
+    (void)state;
+    struct uri uri;
+    assert_null(parse("/a?x=1&y=a+b%26c&x=2&&z&=q&w=", &uri));
+    assert_string_equal(uri_param(&uri, "x"), "1");
+    assert_string_equal(uri_param(&uri, "y"), "a b&c");
+    assert_string_equal(uri_param(&uri, "z"), "");
+    assert_string_equal(uri_param(&uri, "w"), "");
+    assert_string_equal(uri_param(&uri, ""), "q");
+    assert_null(uri_param(&uri, "v"));
+    assert_null(parse("/a", &uri));
+    assert_null(uri_param(&uri, "x"));
+}
+
+static void what_cant_be_decoded_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",           "*",          "a",           "/%",           "/%2",      "/%zz",
+        "/%00",       "/a%00/../b", "/a?b=%00",    "/a?%",         "/a b",     "/a\tb",
+        "/a#b",       "/a%2fb",     "/a%0ab",      "/%ff",         "/a?b=%c3", "/\xff",
+        "/%ed%a0%80", "/%c0%80",    "http://host", "ftp://host/a",
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct uri uri;
+        if (!parse(bad[i], &uri))
+            fail_msg("taken: %s", bad[i]);
+    }
+}
+
+static void utf8_is_checked_strictly(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"",
+                                       "a",
+                                       "\xc3\xa9",
+                                       "\xe2\x82\xac",
+                                       "\xf0\x9f\x98\x80",
+                                       "\xf4\x8f\xbf\xbf",
+                                       "\xed\x9f\xbf"};
+    static const char *const bad[] = {"\x80",
+                                      "\xc3",
+                                      "\xc1\x81",
+                                      "\xe0\x80\x80",
+                                      "\xed\xa0\x80",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xf0\x80\x80\x80",
+                                      "\xe2\x82",
+                                      "a\xff"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(uri_is_utf8(good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(uri_is_utf8(bad[i], strlen(bad[i])));
+}
+
+/* --- the guard ------------------------------------------------------------------------------- */
+
+/* A head of "Name: value" lines, fed without looking at line ends. */
+static const char *guard_lines(const char *const *lines, bool http_1_1)
+{
+    struct guard guard;
+    guard_init(&guard, NULL);
+    for (; *lines; lines++) {
+        const char *colon = strchr(*lines, ':');
+        const char *value = colon + 1 + strspn(colon + 1, " ");
+        guard_header(&guard, *lines, (size_t)(colon - *lines), value, strlen(value));
+    }
+    guard_end(&guard, http_1_1);
+    return guard.wrong;
+}
+#define HEAD(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void sound_heads_pass(void **state)
+{
+    (void)state;
+    assert_null(guard_lines(HEAD("Host: x"), true));
+    assert_null(guard_lines(HEAD("Host: [::1]:80", "Content-Length: 5"), true));
+    assert_null(guard_lines(HEAD("host: x ", "TRANSFER-ENCODING: Chunked"), true));
+    assert_null(guard_lines(HEAD("X: "), false));
+}
+
+static void heads_read_in_two_ways_are_refused(void **state)
+{
+    (void)state;
+    assert_non_null(guard_lines(HEAD("X: y"), true));
+    assert_non_null(guard_lines(HEAD("Host: x", "Host: x"), true));
+    assert_non_null(guard_lines(HEAD("Host: a b"), true));
+    assert_non_null(guard_lines(HEAD("Host: x", "Content-Length: 5", "Content-Length: 5"), true));
+    assert_non_null(guard_lines(HEAD("Host: x", "Content-Length : 5"), true));
+    assert_non_null(guard_lines(HEAD("Host: x", "Content-Length: +5"), true));
+    assert_non_null(guard_lines(HEAD("Host: x", "Content-Length: "), true));
+    assert_non_null(guard_lines(HEAD("Host: x", "Content-Length: 99999999999999999999"), true));
+    assert_non_null(
+        guard_lines(HEAD("Host: x", "Content-Length: 5", "Transfer-Encoding: chunked"), true));
+    assert_non_null(guard_lines(HEAD("Host: x", "Transfer-Encoding: gzip, chunked"), true));
+    assert_non_null(guard_lines(HEAD("Host: x", "Transfer-Encoding: chunked "), true));
+    assert_non_null(guard_lines(
+        HEAD("Host: x", "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"), true));
+    assert_non_null(guard_lines(HEAD("Transfer-Encoding: chunked"), false));
+    assert_non_null(guard_lines(HEAD("Host: x", "X: a\rb"), true));
+    assert_non_null(guard_lines(HEAD("Host: x", " X: b"), true));
+}
+
+/* The buffer as libmicrohttpd leaves it: line ends become NULs. */
+static const char *guard_buffer(char *buffer, size_t x_at, size_t x_value_at)
+{
+    struct guard guard;
+    guard_init(&guard, buffer);
+    guard_header(&guard, buffer + 2, 4, buffer + 8, 1); /* Host: h */
+    if (x_at)
+        guard_header(&guard, buffer + x_at, 1, buffer + x_value_at, 1);
+    guard_end(&guard, true);
+    return guard.wrong;
+}
+
+static void line_ends_are_seen(void **state)
+{
+    (void)state;
+    assert_null(guard_buffer((char[]){"\0\0Host\0 h\0\0\0\0"}, 0, 0));
+    assert_null(guard_buffer((char[]){"\0\0Host\0 h\0\0X\0 v\0\0\0\0"}, 11, 14));
+    /* bare LF between, bare LF at the end, a fold, a NUL inside */
+    assert_non_null(guard_buffer((char[]){"\0\0Host\0 h\0X\0 v\0\0\0\0"}, 10, 13));
+    assert_non_null(guard_buffer((char[]){"\0\0Host\0 h\0\0\0{"}, 0, 0));
+    assert_non_null(guard_buffer((char[]){"\0\0Host\0 h\0\0 f\0\0X\0 v\0\0\0\0"}, 15, 18));
+    assert_non_null(guard_buffer((char[]){"\0\0Host\0 h\0\0X\0 q\0\0\0\0   v"}, 11, 21));
+    assert_non_null(guard_buffer((char[]){"\0\0Host\0 h\0zz\0\0\0\0"}, 0, 0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(paths_are_decoded),
+        cmocka_unit_test(parameters_are_decoded),
+        cmocka_unit_test(what_cant_be_decoded_is_refused),
+        cmocka_unit_test(utf8_is_checked_strictly),
+        cmocka_unit_test(sound_heads_pass),
+        cmocka_unit_test(heads_read_in_two_ways_are_refused),
+        cmocka_unit_test(line_ends_are_seen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
