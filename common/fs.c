@@ -43,6 +43,26 @@ static int sync_parent(const char *path, struct err *err)
     return 0;
 }
 
+int fs_commit(const char *temporary, const char *path, struct err *err)
+{
+    auto_fd int fd = open(temporary, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return err_io(err, errno, "can't write %s", temporary);
+    if (rename(temporary, path) < 0)
+        return err_io(err, errno, "can't put %s in place", path);
+    return sync_parent(path, err);
+}
+
+static int write_new(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
+{
+    auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (fd < 0)
+        return err_io(err, errno, "can't create %s", path);
+    if (fchmod(fd, mode) < 0 || write_all(fd, data, len) < 0)
+        return err_io(err, errno, "can't write %s", path);
+    return 0;
+}
+
 int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
 {
     auto_free char *tmp = NULL;
@@ -50,20 +70,10 @@ int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
         tmp = NULL;
         return err_nomem(err);
     }
-    auto_fd int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (fd < 0)
-        return err_io(err, errno, "can't create %s", tmp);
-    if (fchmod(fd, mode) < 0 || write_all(fd, data, len) < 0 || fsync(fd) < 0) {
-        err_io(err, errno, "can't write %s", tmp);
-        unlink(tmp);
-        return -1;
-    }
-    if (rename(tmp, path) < 0) {
-        err_io(err, errno, "can't put %s in place", path);
-        unlink(tmp);
-        return -1;
-    }
-    return sync_parent(path, err);
+    if (write_new(tmp, data, len, mode, err) == 0 && fs_commit(tmp, path, err) == 0)
+        return 0;
+    unlink(tmp);
+    return -1;
 }
 
 int fs_read(const char *path, size_t max, char **ret_data, size_t *ret_len, struct err *err)

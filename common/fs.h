@@ -10,6 +10,9 @@
 /* Write to a temporary name, fsync, rename, fsync the folder. */
 int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
 
+/* Put a finished file in its place: fsync it, rename it, fsync the folder. */
+int fs_commit(const char *temporary, const char *path, struct err *err);
+
 /* The whole file with a NUL after it, for the caller to free. ERR_NOT_FOUND when absent,
  * ERR_TOO_LARGE past max bytes. ret_len may be NULL. */
 int fs_read(const char *path, size_t max, char **ret_data, size_t *ret_len, struct err *err);

@@ -1,26 +1,18 @@
-/* paneld: the panel daemon. Reads its settings, opens the rooms from the store outward, serves
- * until a signal, and closes them from the outside in, so that no room is used after its end. */
-#include <errno.h>
+/* paneld: its command line. What the daemon does is in serve.c, what each command does in its own
+ * file. */
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/auto.h"
 #include "common/crypto.h"
 #include "common/fs.h"
-#include "common/log.h"
-#include "common/notify.h"
-#include "panel/api/api.h"
-#include "panel/config.h"
-#include "panel/control.h"
 #include "panel/key_command.h"
-
-#define STOP_GRACE_MS 5000
+#include "panel/serve.h"
+#include "panel/store/backup.h"
 
 static const char usage_text[] =
     "paneld - the panel daemon: a REST API that places containers on nodes\n"
@@ -28,6 +20,9 @@ static const char usage_text[] =
     "Usage:\n"
     "  paneld [options]                               serve until SIGTERM\n"
     "  paneld key create [--data DIR] --name NAME     print a new API key; the daemon may run\n"
+    "  paneld backup [--data DIR] FILE                all into one file; the daemon may run\n"
+    "  paneld restore [--data DIR] [--replace] FILE   and back, while no daemon runs;\n"
+    "                                                 --replace moves what is there aside\n"
     "\n"
     "Options:\n"
     "  --data DIR          where everything is kept (default /var/lib/panel)\n"
@@ -44,134 +39,10 @@ static const char usage_text[] =
     "Settings in FILE: listen, tlsCert, tlsKey, logLevel, publicUrl, heartbeatMs,\n"
     "installTimeoutMs, stopTimeoutMs, autoPortFirst, autoPortLast, memoryOvercommit.\n";
 
-static atomic_bool store_is_lost;
-
-/* The store's outcome is unknown: nothing more may be acknowledged. */
-static void on_store_fatal(const struct err *err)
-{
-    log_error("the store failed; stopping", "reason=\"%s\"", err->msg);
-    atomic_store(&store_is_lost, true);
-    kill(getpid(), SIGTERM);
-}
-
 static int fail_usage(const char *program, const struct err *err)
 {
     fprintf(stderr, "%s: %s\nTry '%s --help'.\n", program, err->msg, program);
     return 2;
-}
-
-/* --- the rooms ------------------------------------------------------------------------------ */
-
-struct rooms {
-    int lock_fd;
-    struct store *store;
-    struct ca *ca;
-    struct fleet *fleet;
-    struct password_pool *passwords;
-    struct api *api;
-    struct control *control;
-    struct http_server *server;
-};
-
-static void rooms_close(struct rooms *rooms)
-{
-    if (rooms->fleet)
-        fleet_end_waits(rooms->fleet);
-    if (rooms->server)
-        http_server_stop(rooms->server, STOP_GRACE_MS);
-    control_stop(rooms->control);
-    password_pool_destroy(rooms->passwords);
-    fleet_destroy(rooms->fleet);
-    store_close(rooms->store);
-    api_destroy(rooms->api);
-    ca_close(rooms->ca);
-    if (rooms->lock_fd >= 0)
-        close(rooms->lock_fd);
-}
-
-static int serve_http(struct rooms *rooms, const struct config *config, struct err *err)
-{
-    auto_free char *cert = NULL;
-    auto_free char *key = NULL;
-    if (config->tls_cert && (fs_read(config->tls_cert, 1 << 20, &cert, NULL, err) < 0 ||
-                             fs_read(config->tls_key, 1 << 20, &key, NULL, err) < 0))
-        return -1;
-    struct http_settings settings = {
-        .address = config->address,
-        .port = config->port,
-        .tls_cert_pem = cert,
-        .tls_key_pem = key,
-        .max_connections = 8192,
-        .head_timeout_ms = 15000,
-        .body_timeout_ms = 30000,
-        .idle_timeout_ms = 60000,
-    };
-    struct http_app app = api_http_app(rooms->api);
-    int rc = http_server_start(&settings, &app, &rooms->server, err);
-    if (key)
-        crypto_wipe(key, strlen(key));
-    return rc;
-}
-
-static int rooms_open(struct rooms *rooms, const struct config *config, struct err *err)
-{
-    struct fleet_settings fleet = {
-        .beat_ms = (uint32_t)config->heartbeat_ms,
-        .install_timeout_ms = (uint32_t)config->install_timeout_ms,
-        .stop_timeout_ms = (uint32_t)config->stop_timeout_ms,
-    };
-    struct api_settings api = {
-        .memory_overcommit = config->memory_overcommit,
-        .auto_port_first = (uint16_t)config->auto_port_first,
-        .auto_port_last = (uint16_t)config->auto_port_last,
-        .public_url = config->public_url,
-    };
-    if (fs_make_dir(config->data_dir, 0700, err) < 0)
-        return -1;
-    if (fs_lock(config->data_dir, "panel.lock", &rooms->lock_fd, err) < 0)
-        return err->code == ERR_CONFLICT
-                   ? err_set(err, ERR_CONFLICT, "already_running",
-                             "another paneld already runs on %s", config->data_dir)
-                   : -1;
-    if (store_open(config->data_dir, on_store_fatal, &rooms->store, err) < 0 ||
-        ca_open(config->data_dir, store_identity(rooms->store)->panel_id, &rooms->ca, err) < 0 ||
-        fleet_create(rooms->store, rooms->ca, &fleet, &rooms->fleet, err) < 0 ||
-        password_pool_create(1, 16, &rooms->passwords, err) < 0)
-        return -1;
-    struct api_rooms api_rooms = {rooms->store, rooms->fleet, rooms->ca, rooms->passwords};
-    if (api_create(&api_rooms, &api, &rooms->api, err) < 0 ||
-        control_start(config->data_dir, rooms->store, &rooms->control, err) < 0)
-        return -1;
-    return serve_http(rooms, config, err);
-}
-
-static int serve(const struct config *config)
-{
-    struct rooms rooms = {.lock_fd = -1};
-    struct err err = {0};
-    sigset_t stops;
-    int caught = 0;
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGTERM);
-    sigaddset(&stops, SIGINT);
-    sigaddset(&stops, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &stops, NULL); /* inherited by every thread */
-    if (rooms_open(&rooms, config, &err) < 0) {
-        fprintf(stderr, "paneld: %s\n", err.msg);
-        rooms_close(&rooms);
-        return 1;
-    }
-    bool v6 = strchr(config->address, ':') != NULL;
-    printf("listening on %s://%s%s%s:%u\n", config->tls_cert ? "https" : "http", v6 ? "[" : "",
-           config->address, v6 ? "]" : "", http_server_port(rooms.server));
-    fflush(stdout);
-    notify_supervisor("READY=1");
-    while (sigwait(&stops, &caught) != 0 || caught == SIGHUP)
-        ;
-    log_info("stopping", "signal=%d", caught);
-    notify_supervisor("STOPPING=1");
-    rooms_close(&rooms);
-    return atomic_load(&store_is_lost) ? 1 : 0;
 }
 
 /* --- the command line ------------------------------------------------------------------------- */
@@ -185,6 +56,7 @@ enum {
     OPT_CHECK,
     OPT_LEVEL,
     OPT_NAME,
+    OPT_REPLACE,
     OPT_VERSION,
     OPT_HELP
 };
@@ -198,6 +70,7 @@ static const struct option options[] = {
     {"check-config", no_argument, NULL, OPT_CHECK},
     {"log-level", required_argument, NULL, OPT_LEVEL},
     {"name", required_argument, NULL, OPT_NAME},
+    {"replace", no_argument, NULL, OPT_REPLACE},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, OPT_HELP},
     {0},
@@ -207,6 +80,7 @@ struct arguments {
     const char *config_file;
     const char *key_name;
     bool check_only;
+    bool replace;
     bool done; /* --help or --version was answered */
 };
 
@@ -239,9 +113,13 @@ static int read_option(int c, struct config *config, struct arguments *args, str
     case OPT_LEVEL:
         return config_set_text(&config->log_level, optarg, err);
     case OPT_CONFIG:
+        args->config_file = optarg; /* read before */
         return 0;
     case OPT_NAME:
         args->key_name = optarg;
+        return 0;
+    case OPT_REPLACE:
+        args->replace = true;
         return 0;
     case OPT_CHECK:
         args->check_only = true;
@@ -259,27 +137,93 @@ static int read_option(int c, struct config *config, struct arguments *args, str
     }
 }
 
-static int create_key(const struct config *config, const struct arguments *args)
+/* --- commands -------------------------------------------------------------------------------- */
+
+static int fail_command(const char *what, const struct err *err)
 {
+    fprintf(stderr, "paneld: can't %s: %s\n", what, err->msg);
+    return 1;
+}
+
+static int create_key(const struct config *config, const struct arguments *args, const char *unused)
+{
+    (void)unused;
     struct err err = {0};
     char key[API_KEY_LEN + 1];
     if (!args->key_name) {
         err_set(&err, ERR_INVALID, "no_name", "key create needs --name NAME");
         return fail_usage("paneld", &err);
     }
-    if (key_command_create(config->data_dir, args->key_name, key, &err) < 0) {
-        fprintf(stderr, "paneld: can't create a key: %s\n", err.msg);
-        return 1;
-    }
+    if (key_command_create(config->data_dir, args->key_name, key, &err) < 0)
+        return fail_command("create a key", &err);
     puts(key);
     crypto_wipe(key, sizeof(key));
     return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int back_up(const struct config *config, const struct arguments *args, const char *file)
+{
+    (void)args;
+    struct err err = {0};
+    if (backup_write(config->data_dir, file, &err) < 0)
+        return fail_command("back up", &err);
+    printf("backed up to %s; it holds keys, so keep it as you keep those\n", file);
+    return 0;
+}
+
+static int restore(const struct config *config, const struct arguments *args, const char *file)
+{
+    struct err err = {0};
+    auto_fd int lock = -1;
+    if (fs_make_dir(config->data_dir, 0700, &err) < 0)
+        return fail_command("restore", &err);
+    if (fs_lock(config->data_dir, "panel.lock", &lock, &err) < 0) {
+        if (err.code == ERR_CONFLICT)
+            err_set(&err, ERR_CONFLICT, "running", "stop the paneld that runs on %s first",
+                    config->data_dir);
+        return fail_command("restore", &err);
+    }
+    if (backup_restore(config->data_dir, file, args->replace, &err) < 0)
+        return fail_command("restore", &err);
+    printf("restored to %s; instances made after the backup show as orphans on their nodes\n",
+           config->data_dir);
+    return 0;
+}
+
+static const struct command {
+    const char *words[2];
+    int operands; /* after the words */
+    int (*run)(const struct config *config, const struct arguments *args, const char *operand);
+} commands[] = {
+    {{"key", "create"}, 0, create_key},
+    {{"backup", NULL}, 1, back_up},
+    {{"restore", NULL}, 1, restore},
+};
+
+/* The command that the operands name; NULL with err set when they name none. */
+static const struct command *find_command(int count, char **words, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        const struct command *command = &commands[i];
+        int length = command->words[1] ? 2 : 1;
+        if (count < length || strcmp(words[0], command->words[0]) != 0 ||
+            (length == 2 && strcmp(words[1], command->words[1]) != 0))
+            continue;
+        if (count == length + command->operands)
+            return command;
+        err_set(err, ERR_INVALID, "bad_command", "%s takes %s", words[0],
+                command->operands ? "one FILE" : "nothing more");
+        return NULL;
+    }
+    err_set(err, ERR_INVALID, "bad_command", "there is no command \"%.64s\"", words[0]);
+    return NULL;
 }
 
 static int run(int argc, char **argv, struct config *config)
 {
     struct err err = {0};
     struct arguments args = {0};
+    const struct command *command = NULL;
     int c;
     if (read_config_option(argc, argv, config, &err) < 0) {
         fprintf(stderr, "paneld: %s\n", err.msg);
@@ -291,14 +235,12 @@ static int run(int argc, char **argv, struct config *config)
     }
     if (args.done)
         return 0;
-    bool is_key = argc - optind == 2 && strcmp(argv[optind], "key") == 0 &&
-                  strcmp(argv[optind + 1], "create") == 0;
-    if (optind < argc && !is_key) {
-        err_set(&err, ERR_INVALID, "bad_command", "there is no command \"%.64s\"", argv[optind]);
+    if (optind < argc && !(command = find_command(argc - optind, argv + optind, &err)))
         return fail_usage(argv[0], &err);
-    }
-    if (args.key_name && !is_key) {
-        err_set(&err, ERR_INVALID, "bad_option", "--name belongs to \"key create\"");
+    if ((args.key_name && (!command || command->run != create_key)) ||
+        (args.replace && (!command || command->run != restore))) {
+        err_set(&err, ERR_INVALID, "bad_option",
+                "--name belongs to \"key create\", --replace to \"restore\"");
         return fail_usage(argv[0], &err);
     }
     if (config_check(config, &err) < 0) {
@@ -306,8 +248,8 @@ static int run(int argc, char **argv, struct config *config)
         return args.check_only || args.config_file ? 1 : 2;
     }
     log_level_set(config->level);
-    if (is_key)
-        return create_key(config, &args);
+    if (command)
+        return command->run(config, &args, argv[argc - 1]);
     if (args.check_only) {
         puts("the settings are right");
         return 0;

@@ -118,21 +118,39 @@ static int back_up(struct db *db, const char *path, int64_t version, struct err 
     return db_run(stmt, err) < 0 ? err_wrap(err, "can't copy the database before migrating it") : 0;
 }
 
+static int read_version(struct db *db, const char *path, int64_t *ret_version, struct err *err)
+{
+    const int64_t latest = (int64_t)ARRAY_LEN(migrations);
+    int64_t application;
+    if (read_pragma(db, "PRAGMA user_version", ret_version, err) < 0 ||
+        read_pragma(db, "PRAGMA application_id", &application, err) < 0)
+        return -1;
+    if (application != APPLICATION_ID && (application != 0 || *ret_version != 0))
+        return err_set(err, ERR_INVALID, "not_our_database", "%s is not a panel's database", path);
+    if (*ret_version > latest)
+        return err_set(err, ERR_INVALID, "newer_database",
+                       "%s was written by a newer panel (schema %lld, this one knows %lld); "
+                       "install that version again",
+                       path, (long long)*ret_version, (long long)latest);
+    return 0;
+}
+
+int schema_check(struct db *db, const char *path, struct err *err)
+{
+    int64_t version;
+    if (read_version(db, path, &version, err) < 0)
+        return -1;
+    return version > 0 ? 0
+                       : err_set(err, ERR_INVALID, "not_our_database",
+                                 "%s is not a panel's database", path);
+}
+
 int schema_migrate(struct db *db, const char *path, struct err *err)
 {
     const int64_t latest = (int64_t)ARRAY_LEN(migrations);
     int64_t version;
-    int64_t application;
-    if (read_pragma(db, "PRAGMA user_version", &version, err) < 0 ||
-        read_pragma(db, "PRAGMA application_id", &application, err) < 0)
+    if (read_version(db, path, &version, err) < 0)
         return -1;
-    if (application != APPLICATION_ID && (application != 0 || version != 0))
-        return err_set(err, ERR_INVALID, "not_our_database", "%s is not a panel's database", path);
-    if (version > latest)
-        return err_set(err, ERR_INVALID, "newer_database",
-                       "%s was written by a newer panel (schema %lld, this one knows %lld); "
-                       "install that version again",
-                       path, (long long)version, (long long)latest);
     if (version == latest)
         return 0;
     if (version > 0 && back_up(db, path, version, err) < 0)

@@ -9,4 +9,7 @@
  * <path>.before-<version> first. ERR_INVALID "newer_database" or "not_our_database". */
 int schema_migrate(struct db *db, const char *path, struct err *err);
 
+/* Is it a panel's database, and none newer than this program? The same errors. */
+int schema_check(struct db *db, const char *path, struct err *err);
+
 #endif

@@ -1,0 +1,140 @@
+/* The daemon's life. See serve.h. The rooms are opened from the store outward and closed from the
+ * outside in, so that none is used after its end. */
+#include "panel/serve.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/auto.h"
+#include "common/fs.h"
+#include "common/log.h"
+#include "common/notify.h"
+#include "panel/api/api.h"
+#include "panel/control.h"
+
+#define STOP_GRACE_MS 5000
+
+static atomic_bool store_is_lost;
+
+/* The store's outcome is unknown: nothing more may be acknowledged. */
+static void on_store_fatal(const struct err *err)
+{
+    log_error("the store failed; stopping", "reason=\"%s\"", err->msg);
+    atomic_store(&store_is_lost, true);
+    kill(getpid(), SIGTERM);
+}
+
+struct rooms {
+    int lock_fd;
+    struct store *store;
+    struct ca *ca;
+    struct fleet *fleet;
+    struct password_pool *passwords;
+    struct api *api;
+    struct control *control;
+    struct http_server *server;
+};
+
+static void rooms_close(struct rooms *rooms)
+{
+    if (rooms->fleet)
+        fleet_end_waits(rooms->fleet);
+    if (rooms->server)
+        http_server_stop(rooms->server, STOP_GRACE_MS);
+    control_stop(rooms->control);
+    password_pool_destroy(rooms->passwords);
+    fleet_destroy(rooms->fleet);
+    store_close(rooms->store);
+    api_destroy(rooms->api);
+    ca_close(rooms->ca);
+    if (rooms->lock_fd >= 0)
+        close(rooms->lock_fd);
+}
+
+static int serve_http(struct rooms *rooms, const struct config *config, struct err *err)
+{
+    auto_free char *cert = NULL;
+    auto_free char *key = NULL;
+    if (config->tls_cert && (fs_read(config->tls_cert, 1 << 20, &cert, NULL, err) < 0 ||
+                             fs_read(config->tls_key, 1 << 20, &key, NULL, err) < 0))
+        return -1;
+    struct http_settings settings = {
+        .address = config->address,
+        .port = config->port,
+        .tls_cert_pem = cert,
+        .tls_key_pem = key,
+        .max_connections = 8192,
+        .head_timeout_ms = 15000,
+        .body_timeout_ms = 30000,
+        .idle_timeout_ms = 60000,
+    };
+    struct http_app app = api_http_app(rooms->api);
+    int rc = http_server_start(&settings, &app, &rooms->server, err);
+    if (key)
+        crypto_wipe(key, strlen(key));
+    return rc;
+}
+
+static int rooms_open(struct rooms *rooms, const struct config *config, struct err *err)
+{
+    struct fleet_settings fleet = {
+        .beat_ms = (uint32_t)config->heartbeat_ms,
+        .install_timeout_ms = (uint32_t)config->install_timeout_ms,
+        .stop_timeout_ms = (uint32_t)config->stop_timeout_ms,
+    };
+    struct api_settings api = {
+        .memory_overcommit = config->memory_overcommit,
+        .auto_port_first = (uint16_t)config->auto_port_first,
+        .auto_port_last = (uint16_t)config->auto_port_last,
+        .public_url = config->public_url,
+    };
+    if (fs_make_dir(config->data_dir, 0700, err) < 0)
+        return -1;
+    if (fs_lock(config->data_dir, "panel.lock", &rooms->lock_fd, err) < 0)
+        return err->code == ERR_CONFLICT
+                   ? err_set(err, ERR_CONFLICT, "already_running",
+                             "another paneld already runs on %s", config->data_dir)
+                   : -1;
+    if (store_open(config->data_dir, on_store_fatal, &rooms->store, err) < 0 ||
+        ca_open(config->data_dir, store_identity(rooms->store)->panel_id, &rooms->ca, err) < 0 ||
+        fleet_create(rooms->store, rooms->ca, &fleet, &rooms->fleet, err) < 0 ||
+        password_pool_create(1, 16, &rooms->passwords, err) < 0)
+        return -1;
+    struct api_rooms api_rooms = {rooms->store, rooms->fleet, rooms->ca, rooms->passwords};
+    if (api_create(&api_rooms, &api, &rooms->api, err) < 0 ||
+        control_start(config->data_dir, rooms->store, &rooms->control, err) < 0)
+        return -1;
+    return serve_http(rooms, config, err);
+}
+
+int serve(const struct config *config)
+{
+    struct rooms rooms = {.lock_fd = -1};
+    struct err err = {0};
+    sigset_t stops;
+    int caught = 0;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &stops, NULL); /* inherited by every thread */
+    if (rooms_open(&rooms, config, &err) < 0) {
+        fprintf(stderr, "paneld: %s\n", err.msg);
+        rooms_close(&rooms);
+        return 1;
+    }
+    bool v6 = strchr(config->address, ':') != NULL;
+    printf("listening on %s://%s%s%s:%u\n", config->tls_cert ? "https" : "http", v6 ? "[" : "",
+           config->address, v6 ? "]" : "", http_server_port(rooms.server));
+    fflush(stdout);
+    notify_supervisor("READY=1");
+    while (sigwait(&stops, &caught) != 0 || caught == SIGHUP)
+        ;
+    log_info("stopping", "signal=%d", caught);
+    notify_supervisor("STOPPING=1");
+    rooms_close(&rooms);
+    return atomic_load(&store_is_lost) ? 1 : 0;
+}

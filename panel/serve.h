@@ -1,0 +1,11 @@
+/* The daemon's life: everything opened, served until a signal, and closed. */
+#ifndef PANEL_SERVE_H
+#define PANEL_SERVE_H
+
+#include "panel/config.h"
+
+/* Blocks until SIGTERM or SIGINT; returns the program's exit status. Says on stdout where it
+ * listens, once it does; why it can't, on stderr. */
+int serve(const struct config *config);
+
+#endif

@@ -1,0 +1,229 @@
+/* Backup and restore. See backup.h.
+ *
+ * A backup reads through a connection of its own, one snapshot from the first row to the last,
+ * while the daemon goes on writing. What a restore puts together it puts together under temporary
+ * names; the database's own name comes last, so a restore that was cut off has not happened. */
+#include "panel/store/backup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/auto.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "panel/store/db.h"
+#include "panel/store/schema.h"
+
+#define PEM_MAX 65536
+
+/* Beside the database, what a panel is made of. */
+static const char *const kept_files[] = {"pki/ca.key", "pki/ca.crt"};
+
+static int check_integrity(struct db *db, const char *path, struct err *err)
+{
+    struct stmt *stmt = db_stmt(db, "PRAGMA integrity_check(1)", err);
+    int rc = stmt ? db_step(stmt, err) : -1;
+    bool sound = rc > 0 && strcmp(db_text(stmt, 0), "ok") == 0;
+    if (rc >= 0)
+        db_end(stmt);
+    if (rc < 0)
+        return -1;
+    return sound ? 0 : err_set(err, ERR_IO, "damaged", "%s is damaged", path);
+}
+
+/* --- backup ---------------------------------------------------------------------------------- */
+
+/* One snapshot of source into the new file target. */
+static int copy_database(const char *source, const char *target, struct err *err)
+{
+    struct db *db;
+    unlink(target);
+    if (db_open(source, DB_READER, &db, err) < 0)
+        return err_wrap(err, "can't read %s", source);
+    /* VACUUM INTO writes only the copy, but query_only forbids it all the same. */
+    int rc = db_exec(db, "PRAGMA query_only=OFF", err);
+    struct stmt *stmt = rc < 0 ? NULL : db_stmt(db, "VACUUM INTO ?1", err);
+    if (stmt) {
+        db_bind_text(stmt, 1, target);
+        rc = db_run(stmt, err) < 0 ? -1 : 0;
+    } else {
+        rc = -1;
+    }
+    db_close(db);
+    return rc;
+}
+
+static int add_file(struct db *db, const char *dir, const char *name, struct err *err)
+{
+    auto_free char *path = fs_join(dir, name);
+    auto_free char *text = NULL;
+    size_t len;
+    if (!path)
+        return err_nomem(err);
+    if (fs_read(path, PEM_MAX, &text, &len, err) < 0)
+        return -1;
+    struct stmt *stmt = db_stmt(db, "INSERT INTO backup_files(name, content) VALUES(?1, ?2)", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, name);
+    db_bind_text(stmt, 2, text);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+static int add_files(const char *dir, const char *copy, struct err *err)
+{
+    struct db *db;
+    if (db_open(copy, DB_WRITER, &db, err) < 0)
+        return -1;
+    int rc = db_exec(db,
+                     "PRAGMA journal_mode=DELETE;"
+                     "CREATE TABLE backup_files(name TEXT PRIMARY KEY, content TEXT NOT NULL)"
+                     " STRICT",
+                     err);
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(kept_files); i++)
+        rc = add_file(db, dir, kept_files[i], err);
+    if (rc == 0)
+        rc = check_integrity(db, copy, err);
+    db_close(db);
+    return rc;
+}
+
+int backup_write(const char *dir, const char *file, struct err *err)
+{
+    auto_free char *source = fs_join(dir, "panel.db");
+    auto_free char *copy = NULL;
+    if (!source || asprintf(&copy, "%s.part", file) < 0) {
+        copy = NULL;
+        return err_nomem(err);
+    }
+    int rc = copy_database(source, copy, err);
+    if (rc == 0)
+        rc = add_files(dir, copy, err);
+    if (rc == 0 && chmod(copy, 0600) < 0)
+        rc = err_io(err, errno, "can't set the mode of %s", copy);
+    if (rc == 0)
+        rc = fs_commit(copy, file, err);
+    if (rc < 0)
+        unlink(copy);
+    return rc;
+}
+
+/* --- restore ---------------------------------------------------------------------------------- */
+
+static int set_aside(const char *dir, bool replace, struct err *err)
+{
+    static const char *const names[] = {"panel.db", "panel.db-wal", "panel.db-shm", "pki"};
+    auto_free char *database = fs_join(dir, "panel.db");
+    char when[32];
+    snprintf(when, sizeof(when), "replaced-%lld", (long long)clock_wall_ms());
+    auto_free char *aside = fs_join(dir, when);
+    if (!database || !aside)
+        return err_nomem(err);
+    bool there = access(database, F_OK) == 0;
+    if (there && !replace)
+        return err_set(err, ERR_CONFLICT, "not_empty",
+                       "%s holds a panel already; --replace moves it aside and takes its place",
+                       dir);
+    if (fs_make_dir(aside, 0700, err) < 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        auto_free char *from = fs_join(dir, names[i]);
+        auto_free char *to = fs_join(aside, names[i]);
+        if (!from || !to)
+            return err_nomem(err);
+        if (rename(from, to) < 0 && errno != ENOENT)
+            return err_io(err, errno, "can't move %s aside", from);
+    }
+    rmdir(aside); /* only when nothing was there */
+    return 0;
+}
+
+static int write_files(struct db *db, const char *dir, struct err *err)
+{
+    struct stmt *stmt = db_stmt(db, "SELECT name, content FROM backup_files", err);
+    if (!stmt)
+        return -1;
+    int rc;
+    size_t found = 0;
+    while ((rc = db_step(stmt, err)) > 0) {
+        const char *name = db_text(stmt, 0);
+        for (size_t i = 0; i < ARRAY_LEN(kept_files); i++) {
+            if (strcmp(name, kept_files[i]) != 0)
+                continue; /* never a path that we didn't choose */
+            auto_free char *path = fs_join(dir, name);
+            const char *text = db_text(stmt, 1);
+            if (!path)
+                rc = err_nomem(err);
+            else
+                rc = fs_write_atomic(path, text, strlen(text), 0600, err);
+            found++;
+        }
+        if (rc < 0)
+            break;
+    }
+    db_end(stmt);
+    if (rc == 0 && found != ARRAY_LEN(kept_files))
+        rc = err_set(err, ERR_INVALID, "not_a_backup", "the backup lacks the panel's keys");
+    return rc;
+}
+
+static int unpack(const char *dir, const char *copy, struct err *err)
+{
+    struct db *db;
+    auto_free char *pki = fs_join(dir, "pki");
+    if (!pki)
+        return err_nomem(err);
+    if (fs_make_dir(pki, 0700, err) < 0 || db_open(copy, DB_WRITER, &db, err) < 0)
+        return -1;
+    int rc = write_files(db, dir, err);
+    if (rc == 0)
+        rc = db_exec(db, "PRAGMA journal_mode=DELETE; DROP TABLE backup_files; VACUUM", err);
+    db_close(db);
+    return rc;
+}
+
+/* Is it a backup of a panel that this version can read? Looks only. */
+static int check_backup(const char *file, struct err *err)
+{
+    struct db *db;
+    if (db_open(file, DB_READER, &db, err) < 0)
+        return err_wrap(err, "%s can't be opened", file);
+    int rc = schema_check(db, file, err);
+    struct stmt *stmt = rc < 0 ? NULL
+                               : db_stmt(db,
+                                         "SELECT count(*) FROM sqlite_schema"
+                                         " WHERE name = 'backup_files'",
+                                         err);
+    rc = stmt ? db_step(stmt, err) : -1;
+    bool has_files = rc > 0 && db_int(stmt, 0) == 1;
+    if (rc >= 0)
+        db_end(stmt);
+    if (rc > 0 && !has_files)
+        rc = err_set(err, ERR_INVALID, "not_a_backup", "%s was not made by paneld backup", file);
+    if (rc >= 0)
+        rc = check_integrity(db, file, err);
+    db_close(db);
+    return rc < 0 ? -1 : 0;
+}
+
+int backup_restore(const char *dir, const char *file, bool replace, struct err *err)
+{
+    auto_free char *copy = fs_join(dir, "restoring.db");
+    auto_free char *database = fs_join(dir, "panel.db");
+    if (!copy || !database)
+        return err_nomem(err);
+    if (check_backup(file, err) < 0 || copy_database(file, copy, err) < 0)
+        return -1;
+    int rc = set_aside(dir, replace, err);
+    if (rc == 0)
+        rc = unpack(dir, copy, err);
+    if (rc == 0)
+        rc = fs_commit(copy, database, err);
+    if (rc < 0)
+        unlink(copy);
+    return rc;
+}
