@@ -52,14 +52,12 @@ struct rpc {
     char *cert;
     char *ca;
     nng_socket socket;
-    bool socket_open;
     nng_listener listener;
     bool listening;
     struct timer retry;
     struct timer watchdog;
     atomic_bool stopping;
     atomic_int sending;
-    atomic_int pipes;
     struct rpc_call slots[SLOTS];
 };
 
@@ -230,11 +228,14 @@ int rpc_listen(struct rpc *rpc, const char *key, const char *cert, const char *c
 
 /* ---- Watchdog ---- */
 
+/* Of the process's one socket; outlives the rpc, as the socket does. */
+static atomic_int pipes;
+
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
-    struct rpc *rpc = arg;
     (void)pipe;
-    atomic_fetch_add(&rpc->pipes, event == NNG_PIPE_EV_ADD_POST ? 1 : -1);
+    (void)arg;
+    atomic_fetch_add(&pipes, event == NNG_PIPE_EV_ADD_POST ? 1 : -1);
 }
 
 static bool is_tcp_socket(int fd)
@@ -277,7 +278,7 @@ static int count_tcp_sockets(void)
 static void fire_watchdog(struct timer *timer)
 {
     struct rpc *rpc = RPC_OF(timer, watchdog);
-    int strays = count_tcp_sockets() - atomic_load(&rpc->pipes);
+    int strays = count_tcp_sockets() - atomic_load(&pipes);
     if (rpc->listening && strays > STRAYS_MAX) {
         log_warn("silent peers dropped", "count=%d", strays);
         reopen_listener(rpc);
@@ -310,10 +311,9 @@ static int open_socket(struct rpc *rpc, struct err *err)
     int rv = nng_rep0_open(&rpc->socket);
     if (rv)
         return nng_failed(err, "can't open the link", rv);
-    rpc->socket_open = true;
-    rv = nng_pipe_notify(rpc->socket, NNG_PIPE_EV_ADD_POST, on_pipe, rpc);
+    rv = nng_pipe_notify(rpc->socket, NNG_PIPE_EV_ADD_POST, on_pipe, NULL);
     if (rv == 0)
-        rv = nng_pipe_notify(rpc->socket, NNG_PIPE_EV_REM_POST, on_pipe, rpc);
+        rv = nng_pipe_notify(rpc->socket, NNG_PIPE_EV_REM_POST, on_pipe, NULL);
     if (rv)
         return nng_failed(err, "can't watch the link", rv);
     return open_slots(rpc, err);
@@ -360,8 +360,8 @@ void rpc_destroy(struct rpc *rpc)
             nng_msg_free(rpc->slots[i].msg);
         nng_aio_free(rpc->slots[i].aio);
     }
-    if (rpc->socket_open)
-        nng_close(rpc->socket);
+    /* The socket, left without listener and contexts, goes with the process: nng_close() of 1.5.2
+     * now and then waits for ever for an endpoint that is being reaped already. */
     if (rpc->key)
         explicit_bzero(rpc->key, strlen(rpc->key));
     free(rpc->key);

@@ -232,6 +232,19 @@ static int subject_cn(const mbedtls_x509_crt *crt, char *out, size_t size)
     return MBEDTLS_ERR_X509_INVALID_NAME;
 }
 
+/* The request must prove that its maker has the key. */
+static int check_request(mbedtls_x509_csr *csr)
+{
+    unsigned char hash[MBEDTLS_MD_MAX_SIZE];
+    const mbedtls_md_info_t *md = mbedtls_md_info_from_type(csr->sig_md);
+    if (!md)
+        return MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG;
+    int rc = mbedtls_md(md, csr->cri.p, csr->cri.len, hash);
+    return rc ? rc
+              : mbedtls_pk_verify_ext(csr->sig_pk, csr->sig_opts, &csr->pk, csr->sig_md, hash,
+                                      mbedtls_md_get_size(md), csr->sig.p, csr->sig.len);
+}
+
 int pki_sign(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pem, const char *name,
              enum pki_role role, uint32_t days, char **ret_cert_pem, struct err *err)
 {
@@ -250,6 +263,11 @@ int pki_sign(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pe
     }
     if (!mbedtls_pk_can_do(&csr.pk, MBEDTLS_PK_ECKEY) || mbedtls_pk_get_bitlen(&csr.pk) != 256) {
         err_set(err, ERR_INVALID, "bad_csr", "the request's key must be EC P-256");
+        goto out;
+    }
+    rc = check_request(&csr);
+    if (rc) {
+        fail(err, ERR_INVALID, "bad_csr", "the certificate request's signature is wrong", rc);
         goto out;
     }
     rc = parse_key(&ca_key, ca_key_pem);

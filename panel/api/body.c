@@ -181,6 +181,10 @@ const char *body_text(struct body *body, const char *name, enum body_need need, 
 {
     if (body->failed)
         return NULL;
+    if (json_is_boolean(json_object_get(body->root, name))) {
+        refuse_field(body, name, "a string");
+        return NULL;
+    }
     const json_t *value = find_text(body, name);
     if (body->failed)
         return NULL;

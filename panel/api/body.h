@@ -28,7 +28,7 @@ bool body_is_json_type(const char *media_type);
 
 void body_open(struct body *body, json_t *root, const struct http_req *query);
 
-/* A string, or a number or boolean as its text. NULL: absent (or null), or failed. An empty one is
+/* A string, or a number as its text. NULL: absent (or null), or failed. An empty one is
  * missing where it is required. max: bytes. */
 const char *body_text(struct body *body, const char *name, enum body_need need, size_t max);
 /* true, false, 1, 0, or one of these as a string. */

@@ -267,7 +267,7 @@ static int read_amounts(struct deploy *deploy, const struct deploy_texts *texts,
                             &create->primary_asked, err) < 0)
         return -1;
     create->ports = deploy->ports;
-    if (texts->disk && *texts->disk)
+    if (texts->disk)
         return quantity_parse_mib("disk", texts->disk, 0, &create->row.disk_mib, err);
     return 0;
 }

@@ -27,6 +27,7 @@ static const struct mapping {
     {ERR_CONFLICT, "image_exists", 409, true},
     {ERR_CONFLICT, "idempotency_key_reused", 409, true},
     {ERR_CONFLICT, "token_used", 409, true},
+    {ERR_CONFLICT, "not_failed", 409, true},
     {ERR_CONFLICT, NULL, 400, true}, /* port_taken, insufficient_memory, … */
     {ERR_UNAUTHORIZED, NULL, 401, true},
     {ERR_TOO_LARGE, NULL, 413, true},
@@ -61,6 +62,10 @@ static void write_sentence(struct strbuf *out, const char *msg)
     /* A message cut off by its size may end inside a character. */
     while (len && !uri_is_utf8(text, len))
         text[--len] = '\0';
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            text[i] = '?'; /* part of a name that the client gave */
+    }
     text[0] = (char)toupper((unsigned char)text[0]);
     if (len && !strchr(".!?", text[len - 1])) {
         text[len] = '.';

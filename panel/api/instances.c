@@ -84,37 +84,31 @@ static int see_user(const struct user *user, void *arg, struct err *err)
     return 0;
 }
 
-static int list_of_user(const struct call *call, const char *user_id, struct strbuf *out,
-                        struct err *err)
+static int check_user(const struct call *call, const char *user_id, struct err *err)
 {
-    struct store *store = call->api->rooms.store;
-    struct instance_out to = {out, fleet_board(call->api->rooms.fleet)};
-    struct store_page all = {0};
-    int rc = store_user_get(store, USER_BY_ID, user_id, see_user, NULL, err);
+    int rc = store_user_get(call->api->rooms.store, USER_BY_ID, user_id, see_user, NULL, err);
     if (rc == 0)
         return err_field(err, ERR_NOT_FOUND, "user_not_found", "userId",
                          "There is no user with this id.");
-    if (rc < 0)
-        return -1;
-    jw_array_begin(out, NULL);
-    if (store_instance_list(store, user_id, &all, put_instance, &to, err) < 0)
-        return -1;
-    jw_array_end(out);
-    return 0;
+    return rc;
 }
 
 void instances_get_of_user(struct call *call)
 {
     struct body body;
-    struct strbuf out = {0};
+    struct list list;
     body_open(&body, call->body, NULL);
     const char *user_id = body_text(&body, "userId", BODY_REQUIRED, TEXT_MAX);
-    if (body.failed || list_of_user(call, user_id, &out, &body.err) < 0) {
-        strbuf_fini(&out);
+    if (body.failed || check_user(call, user_id, &body.err) < 0) {
         call_answer_err(call, &body.err);
         return;
     }
-    call_answer(call, 200, &out);
+    if (!list_begin(call, NULL, 0, &list))
+        return;
+    struct instance_out to = {&list.out, fleet_board(call->api->rooms.fleet)};
+    int rc = store_instance_list(call->api->rooms.store, user_id, &list.page, put_instance, &to,
+                                 &body.err);
+    list_end(call, &list, rc, &body.err);
 }
 
 /* --- changes of one instance ---------------------------------------------------------------------
@@ -185,11 +179,21 @@ static int apply_delete(struct mutation *mutation, struct store_tx *tx, struct e
     return 0;
 }
 
+static int see_instance(const struct instance *instance, void *arg, struct err *err)
+{
+    (void)instance;
+    (void)arg;
+    (void)err;
+    return 0;
+}
+
+/* Only what the store has forgotten is said to be gone. */
 static int render_deleted(struct call *call, const char *id, enum fleet_outcome outcome,
                           struct strbuf *out)
 {
-    (void)call;
-    bool gone = outcome == FLEET_REACHED;
+    struct err err = {0};
+    bool gone = outcome == FLEET_REACHED && store_instance_scan(call->api->rooms.store, NULL, id,
+                                                                see_instance, NULL, &err) == 0;
     jw_object_begin(out, NULL);
     jw_string(out, "message", gone ? "Instance deleted" : "Instance is being deleted");
     jw_string(out, "Id", id);

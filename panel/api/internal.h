@@ -95,7 +95,7 @@ struct list {
 };
 
 /* Reads If-None-Match, limit and cursor. versions: all that the answer depends on, read before the
- * rows are. False: the call has been answered. */
+ * rows are; count 0: no ETag. False: the call has been answered. */
 bool list_begin(struct call *call, const uint64_t *versions, size_t count, struct list *ret_list);
 /* rc and err are the store's. Answers. */
 void list_end(struct call *call, struct list *list, int rc, const struct err *err);

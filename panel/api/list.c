@@ -89,6 +89,16 @@ static int read_page(const struct call *call, struct list *list, struct err *err
     return 0;
 }
 
+/* Puts the ETag on the answer; does the client have that already? */
+static bool is_known(const struct call *call, const uint64_t *versions, size_t count)
+{
+    char etag[ETAG_SIZE];
+    make_etag(call, versions, count, etag);
+    http_req_add_header(call->req, "ETag", etag);
+    const char *known = http_req_header(call->req, "If-None-Match");
+    return known && etag_matches(known, etag);
+}
+
 bool list_begin(struct call *call, const uint64_t *versions, size_t count, struct list *ret_list)
 {
     struct err err = {0};
@@ -97,11 +107,7 @@ bool list_begin(struct call *call, const uint64_t *versions, size_t count, struc
         call_answer_err(call, &err);
         return false;
     }
-    char etag[ETAG_SIZE];
-    make_etag(call, versions, count, etag);
-    http_req_add_header(call->req, "ETag", etag);
-    const char *known = http_req_header(call->req, "If-None-Match");
-    if (known && etag_matches(known, etag)) {
+    if (count && is_known(call, versions, count)) {
         struct strbuf nothing = {0};
         call_answer(call, 304, &nothing);
         return false;

@@ -173,7 +173,7 @@ void users_create(struct call *call)
         call_answer_err(call, &body.err);
         return;
     }
-    if (!id || !*id) {
+    if (!id) {
         crypto_uuid(create->made_id);
         id = create->made_id;
     }

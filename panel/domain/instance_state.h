@@ -4,8 +4,7 @@
 
 #include <stdbool.h>
 
-#include "panel/fleet/board.h"
-#include "panel/store/store.h"
+#include "panel/domain/words.h"
 
 /* The wire's InternalState. */
 const char *instance_phase_name(enum instance_phase phase);

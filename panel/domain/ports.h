@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
-#include "panel/store/store.h"
+#include "panel/domain/words.h"
 
 #define PORTS_MAX 100
 

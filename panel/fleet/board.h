@@ -8,8 +8,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
-
-enum node_status { NODE_UNCONFIGURED, NODE_ONLINE, NODE_SUSPECT, NODE_OFFLINE, NODE_MAINTENANCE };
+#include "panel/domain/words.h"
 
 struct node_live {
     enum node_status status;

@@ -212,6 +212,8 @@ static void *fleet_main(void *arg)
     node_remove(node);
     while (link_lingering() || fleet->writes)
         run_tasks(fleet, clock_mono_ms() + 100);
+    link_silence();
+    run_tasks(fleet, 0); /* pipe events posted just before */
     return NULL;
 }
 

@@ -142,53 +142,70 @@ struct fleet_instance *instance_reload(struct fleet *fleet, const char *id)
 /* --- what is seen
  * ---------------------------------------------------------------------------------- */
 
-static void note_crash(struct fleet_instance *inst, const Wire__InstanceStatus *status)
+static void set_exit_error(struct fleet_instance *inst, const Wire__InstanceStatus *status)
 {
     char text[160];
-    if (status->observed == WIRE__OBSERVED__OBSERVED_ABSENT) {
-        set_error(inst, "container_gone", "the container was removed behind the panel's back");
-        return;
-    }
     snprintf(text, sizeof(text), "the container exited with code %d%s", status->exit_code,
              status->oom_killed ? " (out of its memory limit)" : "");
-    set_error(inst, status->oom_killed ? "out_of_memory" : "container_exited", text);
+    set_error(inst, RECONCILE_EXITED, text);
+}
+
+static void note_crash(struct fleet_instance *inst, const Wire__InstanceStatus *status)
+{
+    if (inst->running_since && clock_mono_ms() - inst->running_since > STABLE_MS)
+        inst->failures = 0;
+    inst->failures++;
+    if (status->observed == WIRE__OBSERVED__OBSERVED_ABSENT)
+        set_error(inst, "container_gone", "the container was removed behind the panel's back");
+    else
+        set_exit_error(inst, status);
+}
+
+/* The latest attempt came to nothing. A failure of an attempt that is over says nothing of it. */
+static void note_failure(struct fleet_instance *inst, const Wire__InstanceStatus *status)
+{
+    if (status->attempt != inst->attempt || inst->failed_now)
+        return;
+    inst->failed_now = true;
+    inst->failures++;
+    if (status->observed == WIRE__OBSERVED__OBSERVED_STOPPED)
+        set_exit_error(inst, status);
+    else
+        set_error(inst, status->error_code[0] ? status->error_code : "failed",
+                  status->error_message);
+}
+
+static bool is_down(enum instance_observed observed)
+{
+    return observed == OBSERVED_STOPPED || observed == OBSERVED_ABSENT;
 }
 
 void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatus *status)
 {
-    bool was_running = inst->observed == OBSERVED_RUNNING;
+    enum instance_observed before = inst->observed;
     enum instance_observed now = (enum instance_observed)status->observed;
-    bool is_down = now == OBSERVED_STOPPED || now == OBSERVED_ABSENT;
     if (now > OBSERVED_REMOVED)
         return;
-    bool news = now != inst->observed || strcmp(inst->container_id, status->container_id) != 0;
+    bool news = now != before || strcmp(inst->container_id, status->container_id) != 0;
     inst->observed = now;
     inst->progress = status->progress_percent <= 100 ? status->progress_percent : 100;
     snprintf(inst->container_id, sizeof(inst->container_id), "%s", status->container_id);
     snprintf(inst->spec_hash, sizeof(inst->spec_hash), "%s", status->spec_hash);
-    if (now == OBSERVED_FAILED) {
-        /* A failure of an attempt that is over says nothing of the present one. */
-        if (status->attempt == inst->attempt && !inst->failed_now) {
-            inst->failed_now = true;
-            inst->failures++;
-            set_error(inst, status->error_code[0] ? status->error_code : "failed",
-                      status->error_message);
-        }
-    } else {
+    bool wanted_up = !inst->suspended && inst->phase != PHASE_DELETING;
+    if (now == OBSERVED_FAILED ||
+        (now == OBSERVED_STOPPED && wanted_up && inst->phase == PHASE_INSTALLING))
+        note_failure(inst, status);
+    else
         inst->failed_now = false;
-    }
     if (now == OBSERVED_RUNNING) {
-        if (!was_running || !inst->running_since)
+        if (before != OBSERVED_RUNNING || !inst->running_since)
             inst->running_since = clock_mono_ms();
         set_error(inst, "", "");
-    } else if (is_down && news && inst->phase == PHASE_READY && !inst->suspended) {
-        if (inst->running_since && clock_mono_ms() - inst->running_since > STABLE_MS)
-            inst->failures = 0;
-        inst->failures++;
-        note_crash(inst, status);
-    }
-    if (now != OBSERVED_RUNNING)
+    } else {
+        if (is_down(now) && news && wanted_up && inst->phase == PHASE_READY)
+            note_crash(inst, status);
         inst->running_since = 0;
+    }
     instance_drive(inst);
 }
 

@@ -3,12 +3,17 @@
  * A call is one nng context with one aio: send, then receive (never submitted together: nanomsg
  * nng #1702). The aio's callback runs on nng's threads; it moves the call on or posts it to the
  * loop. A call is cancelled by nng_aio_cancel() and still comes home through its callback, so
- * calls and links are freed only by the loop, never inside a callback. */
+ * calls are freed only by the loop, never inside a callback.
+ *
+ * Links are never freed and their sockets never closed, but kept for the next node: nng_close() of
+ * 1.5.2 now and then waits for ever for an endpoint that is being reaped already, and the loop must
+ * not wait. There are at most as many as there were nodes at once. */
 #include "panel/fleet/link.h"
 
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <nng/supplemental/tls/tls.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,8 +44,9 @@ struct link {
     char node_id[65];
     nng_socket socket;
     nng_dialer dialer;
+    struct link *next; /* among the spare ones */
     bool dialing;
-    bool destroyed;
+    bool owned; /* else: spare, or waiting for its last calls to come home */
     struct call *active;
     struct call *spare;
     unsigned spares;
@@ -54,7 +60,12 @@ struct link {
     bool told_up;
 };
 
-static unsigned lingering;
+static struct link *spare_links; /* the loop's */
+static unsigned lingering;       /* likewise */
+
+/* Held while a pipe event is posted: after link_silence() there is no inbox to post to. */
+static pthread_mutex_t posting = PTHREAD_MUTEX_INITIALIZER;
+static bool silenced;
 
 unsigned link_lingering(void)
 {
@@ -76,11 +87,11 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
     (void)pipe;
     struct link *link = arg;
     atomic_fetch_add(event == NNG_PIPE_EV_ADD_POST ? &link->ups : &link->downs, 1);
-    if (!atomic_exchange(&link->pipe_posted, true))
+    pthread_mutex_lock(&posting);
+    if (!silenced && !atomic_exchange(&link->pipe_posted, true))
         task_post(link->owner.loop, &link->pipe_task, pipes_changed);
+    pthread_mutex_unlock(&posting);
 }
-
-static void link_free_if_done(struct link *link);
 
 static void pipes_changed(struct task *task)
 {
@@ -89,17 +100,15 @@ static void pipes_changed(struct task *task)
     unsigned downs = atomic_load(&link->downs);
     unsigned ups = atomic_load(&link->ups);
     bool up = ups > downs;
-    if (link->destroyed) {
-        link_free_if_done(link);
+    if (!link->owned)
         return;
-    }
     bool fresh = ups != link->seen_ups;
     link->seen_ups = ups;
     if (link->told_up && (!up || fresh)) {
         link->told_up = false;
         link->owner.on_pipe(link->owner.arg, false);
     }
-    if (!link->destroyed && up && !link->told_up) {
+    if (link->owned && up && !link->told_up) {
         link->told_up = true;
         link->owner.on_pipe(link->owner.arg, true);
     }
@@ -107,29 +116,44 @@ static void pipes_changed(struct task *task)
 
 /* --- life --------------------------------------------------------------------------------- */
 
-int link_create(const struct link_owner *owner, const char *node_id, struct link **ret_link,
-                struct err *err)
+static int link_open(struct link *link, struct err *err)
 {
-    struct link *link = calloc(1, sizeof(*link));
-    if (!link)
-        return err_nomem(err);
-    link->owner = *owner;
-    snprintf(link->node_id, sizeof(link->node_id), "%s", node_id);
     int rc = nng_req0_open(&link->socket);
-    if (rc) {
-        free(link);
+    if (rc)
         return nng_fail(err, rc, "can't open a socket");
-    }
     rc = nng_socket_set_ms(link->socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
     if (!rc)
         rc = nng_pipe_notify(link->socket, NNG_PIPE_EV_ADD_POST, on_pipe, link);
     if (!rc)
         rc = nng_pipe_notify(link->socket, NNG_PIPE_EV_REM_POST, on_pipe, link);
     if (rc) {
-        nng_close(link->socket);
-        free(link);
+        nng_close(link->socket); /* it never had an endpoint */
         return nng_fail(err, rc, "can't set a socket up");
     }
+    return 0;
+}
+
+int link_create(const struct link_owner *owner, const char *node_id, struct link **ret_link,
+                struct err *err)
+{
+    struct link *link = spare_links;
+    if (link) {
+        spare_links = link->next;
+    } else {
+        link = calloc(1, sizeof(*link));
+        if (!link)
+            return err_nomem(err);
+        link->owner = *owner;
+        if (link_open(link, err) < 0) {
+            free(link);
+            return -1;
+        }
+    }
+    link->owner = *owner;
+    link->owned = true;
+    link->told_up = false;
+    link->seen_ups = atomic_load(&link->ups);
+    snprintf(link->node_id, sizeof(link->node_id), "%s", node_id);
     *ret_link = link;
     return 0;
 }
@@ -141,37 +165,43 @@ static void call_free(struct call *call)
     free(call);
 }
 
-static void link_free_if_done(struct link *link)
+static void link_retire_if_done(struct link *link)
 {
-    if (link->active || atomic_load(&link->pipe_posted))
+    if (link->active)
         return;
     while (link->spare) {
         struct call *call = link->spare;
         link->spare = call->next;
         call_free(call);
     }
+    link->spares = 0;
+    link->next = spare_links;
+    spare_links = link;
     lingering--;
-    free(link);
 }
 
 void link_destroy(struct link *link)
 {
     if (!link)
         return;
-    link_hang_up(link);
-    link->destroyed = true;
-    lingering++;
     struct err closed;
     err_set(&closed, ERR_OFFLINE, "link_closed", "the link was closed");
+    link->owned = false;
+    lingering++;
     for (struct call *call = link->active; call; call = call->next) {
         Wire__Envelope *none = NULL;
         timers_cancel(link->owner.timers, &call->deadline);
         call->done(call->arg, &none, &closed);
     }
-    /* Waits for pipe callbacks under way, cancels the contexts' work. After it no pipe event can
-     * come; a task may still be in the mailbox, and is waited for. */
-    nng_close(link->socket);
-    link_free_if_done(link);
+    link_hang_up(link);
+    link_retire_if_done(link);
+}
+
+void link_silence(void)
+{
+    pthread_mutex_lock(&posting);
+    silenced = true;
+    pthread_mutex_unlock(&posting);
 }
 
 /* --- dialling ------------------------------------------------------------------------------- */
@@ -287,7 +317,7 @@ static void call_retire(struct call *call)
             break;
         }
     }
-    if (link->spares < SPARE_CALLS && !link->destroyed && !call->timed_out) {
+    if (link->spares < SPARE_CALLS && link->owned && !call->timed_out) {
         link->spares++;
         call->next = link->spare;
         link->spare = call;
@@ -304,12 +334,12 @@ static void call_home(struct task *task)
     struct err err = {0};
     void (*done)(void *, Wire__Envelope **, const struct err *) = call->done;
     void *arg = call->arg;
-    if (!link->destroyed)
+    if (link->owned)
         timers_cancel(link->owner.timers, &call->deadline);
     int rc = call_result(call, &reply, &err);
     call_retire(call);
-    if (link->destroyed)
-        link_free_if_done(link);
+    if (!link->owned)
+        link_retire_if_done(link);
     else
         done(arg, &reply, rc < 0 ? &err : NULL);
     envelope_free(reply);

@@ -35,10 +35,12 @@ int link_create(const struct link_owner *owner, const char *node_id, struct link
                 struct err *err);
 
 /* Calls under way end with an error before this returns, and no callback comes after it; the
- * memory goes when the last of nng's own has come home. NULL is fine. */
+ * socket serves the next link when nng has let go of the last of them. NULL is fine. */
 void link_destroy(struct link *link);
-/* Links destroyed but not yet gone, for the loop's end. */
+/* Links destroyed whose calls have not come home yet, for the loop's end ... */
 unsigned link_lingering(void);
+/* ... after which nothing may be posted to the loop any more. */
+void link_silence(void);
 
 /* Start connecting; success shows as on_pipe(true). Until link_hang_up() nng tries again by
  * itself. */

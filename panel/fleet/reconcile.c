@@ -16,6 +16,7 @@ static const struct {
 } passing_failures[] = {
     {"docker_unavailable", 0}, {"out_of_memory", 3}, {"registry_unreachable", 3},
     {"registry_timeout", 2},   {"stop_failed", 0},   {"remove_failed", 0},
+    {RECONCILE_EXITED, 3},
 };
 
 static bool worth_another_try(const char *code, unsigned failures)
@@ -83,11 +84,9 @@ static struct reconcile_decision want_installed(const struct reconcile_view *vie
     case OBSERVED_STARTING:
     case OBSERVED_STOPPING:
         return decide(STEP_WAIT, view->phase, 0);
-    case OBSERVED_FAILED:
+    default:
         if (view->failed_now)
             return decide(STEP_RETRY, view->phase, backoff(RETRY_DELAY_MS, view->failures));
-        return decide(STEP_APPLY, view->phase, 0);
-    default:
         return decide(STEP_APPLY, view->phase, 0);
     }
 }

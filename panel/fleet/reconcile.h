@@ -22,6 +22,8 @@ struct reconcile_view {
     unsigned failures;      /* attempts that failed one after another, or crashes */
 };
 
+/* The error code of one that was started and ended by itself. */
+#define RECONCILE_EXITED "container_exited"
 /* The error code of a suspended instance that doesn't stop in time. */
 #define RECONCILE_STOP_TIMEOUT "stop_timeout"
 

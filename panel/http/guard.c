@@ -151,10 +151,24 @@ void guard_end(struct guard *guard, bool http_1_1)
         refuse(guard, "Each line of the head has to end in CR LF.");
     if (guard->line_end && (guard->line_end[2] || guard->line_end[3]))
         refuse(guard, "The empty line behind the headers has to be CR LF.");
+    if (guard->line_end)
+        guard->head_end = guard->line_end + 4;
     if (guard->has_length && guard->chunked)
         refuse(guard, "Content-Length and Transfer-Encoding may not come together.");
     if (guard->chunked && !http_1_1)
         refuse(guard, "Transfer-Encoding needs HTTP/1.1.");
     if (http_1_1 && !guard->has_host)
         refuse(guard, "An HTTP/1.1 request needs a Host header.");
+}
+
+/* A NUL at the end of the last header looks like the line ends behind it, but moves the body. What
+ * lies between head and piece is the first chunk's size, unless that came in a packet of its own.
+ */
+bool guard_body_begins_well(const char *head_end, bool chunked, const char *piece)
+{
+    if (!head_end || piece == head_end)
+        return true;
+    unsigned char c = (unsigned char)*head_end;
+    bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    return chunked && hex && piece >= head_end + 2;
 }

@@ -12,6 +12,7 @@
 struct guard {
     const char *wrong;    /* a sentence for the client; NULL while all is well */
     const char *line_end; /* where the last line ended; NULL: its bytes can't be seen */
+    const char *head_end; /* where the body has to begin; NULL likewise */
     bool has_host;
     bool has_length;
     bool chunked;
@@ -25,5 +26,8 @@ void guard_header(struct guard *guard, const char *name, size_t name_len, const 
                   size_t value_len);
 /* After the last header. */
 void guard_end(struct guard *guard, bool http_1_1);
+
+/* May the first piece of the body be where it is? head_end: as guard_end() left it. */
+bool guard_body_begins_well(const char *head_end, bool chunked, const char *piece);
 
 #endif

@@ -107,6 +107,9 @@ struct http_req {
     bool handled;
     bool deferred;
     bool overflow;
+    bool bad_body; /* it doesn't begin where the head ends */
+    bool chunked;
+    const char *head_end; /* see guard.h */
 
     enum http_method method;
     struct http_verdict verdict;
@@ -133,6 +136,9 @@ struct http_req {
     struct http_header headers[HTTP_HEADERS_MAX];
     char scratch[]; /* the decoded URI */
 };
+
+/* A non-blocking listener on an IP literal; port 0: the system picks. */
+int listener_open(const char *address, uint16_t port, uint16_t *ret_port, struct err *err);
 
 struct http_req *request_create(struct http_server *server, const char *raw_uri);
 void request_unref(struct http_req *req);

@@ -7,7 +7,7 @@
  *
  * Any thread may add; the thread sleeps while there is nothing. Past LINGER_SOCKETS the oldest
  * makes room: this is a courtesy, never a duty. */
-#include "internal.h"
+#include "panel/http/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

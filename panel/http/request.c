@@ -3,7 +3,7 @@
  * Invariant: answered exactly once, freed when both owners are done. The getters run on the pool
  * thread or, after a defer, on the thread that has the request; http_req_answer() and
  * request_expire() may race, and the loser only lets go. */
-#include "internal.h"
+#include "panel/http/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -14,18 +14,11 @@
  * request line or head beyond HEAD_MEMORY, a version that isn't HTTP/1.x, a header line without a
  * colon, a Content-Length that isn't a number, broken chunks. In chunk framing it takes a bare LF.
  */
-#include "internal.h"
+#include "panel/http/internal.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #include "common/auto.h"
@@ -207,6 +200,8 @@ static enum MHD_Result begin(struct http_req *req, const char *method, const cha
     guard_end(&walk.guard, http_1_1);
     request_name(req);
     req->method = method_of(method);
+    req->head_end = walk.guard.head_end;
+    req->chunked = walk.guard.chunked;
 
     if (wrong_line)
         return refuse(req, 400, "bad_request", wrong_line);
@@ -234,6 +229,8 @@ static enum MHD_Result begin(struct http_req *req, const char *method, const cha
 
 static enum MHD_Result take_piece(struct http_req *req, const char *data, size_t *len)
 {
+    if (!req->received)
+        req->bad_body = !guard_body_begins_well(req->head_end, req->chunked, data);
     req->received += *len;
     if (req->received > req->verdict.max_body) {
         req->overflow = true;
@@ -252,6 +249,9 @@ static enum MHD_Result finish(struct http_req *req)
     struct http_server *server = req->server;
     if (!req->handled) {
         req->handled = true;
+        if (req->bad_body)
+            return send_error(req, 400, "bad_request", "The head of the request holds a NUL.",
+                              true);
         if (req->overflow)
             return send_error(req, 413, "body_too_large",
                               "The body is larger than this request may have.", true);
@@ -384,39 +384,6 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *s
 /* --- start and stop -----------------------------------------------------------------------------
  */
 
-static int open_listener(const struct http_settings *settings, uint16_t *ret_port, struct err *err)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } at = {0};
-    socklen_t len;
-    if (inet_pton(AF_INET, settings->address, &at.v4.sin_addr) == 1) {
-        at.v4.sin_family = AF_INET;
-        at.v4.sin_port = htons(settings->port);
-        len = sizeof(at.v4);
-    } else if (inet_pton(AF_INET6, settings->address, &at.v6.sin6_addr) == 1) {
-        at.v6.sin6_family = AF_INET6;
-        at.v6.sin6_port = htons(settings->port);
-        len = sizeof(at.v6);
-    } else {
-        return err_set(err, ERR_INVALID, "bad_address", "\"%s\" is no IP address to listen on",
-                       settings->address);
-    }
-    auto_fd int fd = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return err_io(err, errno, "can't make a socket");
-    int on = 1;
-    /* Accepted sockets inherit TCP_NODELAY. No SO_REUSEPORT: a second panel must not share ours. */
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) || bind(fd, &at.any, len) ||
-        listen(fd, SOMAXCONN) || getsockname(fd, &at.any, &len))
-        return err_io(err, errno, "can't listen on %s port %u", settings->address, settings->port);
-    *ret_port = ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port);
-    return steal_fd(&fd);
-}
-
 static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
     const struct http_settings *settings = &server->settings;
@@ -460,7 +427,7 @@ int http_server_start(const struct http_settings *settings, const struct http_ap
     server->settings = *settings;
     server->tls = settings->tls_cert_pem && settings->tls_key_pem;
     server->lines_visible = strncmp(MHD_get_version(), "0.9.75", 6) == 0;
-    auto_fd int listener = open_listener(settings, &server->port, err);
+    auto_fd int listener = listener_open(settings->address, settings->port, &server->port, err);
     if (listener < 0)
         return -1;
     server->listener = listener;

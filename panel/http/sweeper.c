@@ -11,7 +11,7 @@
  *
  * A connection is in the list from its start until just before its descriptor is closed, so
  * shutdown() never meets a descriptor that has become another's. */
-#include "internal.h"
+#include "panel/http/internal.h"
 
 #include <errno.h>
 #include <sys/socket.h>

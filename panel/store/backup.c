@@ -80,7 +80,6 @@ static int add_files(const char *dir, const char *copy, struct err *err)
     if (db_open(copy, DB_WRITER, &db, err) < 0)
         return -1;
     int rc = db_exec(db,
-                     "PRAGMA journal_mode=DELETE;"
                      "CREATE TABLE backup_files(name TEXT PRIMARY KEY, content TEXT NOT NULL)"
                      " STRICT",
                      err);
@@ -181,7 +180,7 @@ static int unpack(const char *dir, const char *copy, struct err *err)
         return -1;
     int rc = write_files(db, dir, err);
     if (rc == 0)
-        rc = db_exec(db, "PRAGMA journal_mode=DELETE; DROP TABLE backup_files; VACUUM", err);
+        rc = db_exec(db, "DROP TABLE backup_files; VACUUM", err);
     db_close(db);
     return rc;
 }

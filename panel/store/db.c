@@ -60,7 +60,7 @@ int db_open(const char *path, enum db_mode mode, struct db **ret_db, struct err 
     }
     sqlite3_extended_result_codes(db->handle, 1);
     sqlite3_busy_timeout(db->handle, 5000);
-    const char *setup = mode == DB_WRITER ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+    const char *setup = mode == DB_WRITER ? "PRAGMA synchronous=FULL;"
                                             "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;"
                                             "PRAGMA cache_size=-4096;"
                                           : "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF;"

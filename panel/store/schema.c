@@ -93,9 +93,9 @@ static const char *const migrations[] = {
     "CREATE INDEX answers_by_age ON answers(created_at);",
 };
 
-static int read_pragma(struct db *db, const char *pragma, int64_t *ret, struct err *err)
+static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)
 {
-    struct stmt *stmt = db_stmt(db, pragma, err);
+    struct stmt *stmt = db_stmt(db, sql, err);
     if (!stmt || db_step(stmt, err) < 0)
         return -1;
     *ret = db_int(stmt, 0);
@@ -122,10 +122,12 @@ static int read_version(struct db *db, const char *path, int64_t *ret_version, s
 {
     const int64_t latest = (int64_t)ARRAY_LEN(migrations);
     int64_t application;
-    if (read_pragma(db, "PRAGMA user_version", ret_version, err) < 0 ||
-        read_pragma(db, "PRAGMA application_id", &application, err) < 0)
+    int64_t tables;
+    if (read_number(db, "PRAGMA user_version", ret_version, err) < 0 ||
+        read_number(db, "PRAGMA application_id", &application, err) < 0 ||
+        read_number(db, "SELECT count(*) FROM sqlite_schema", &tables, err) < 0)
         return -1;
-    if (application != APPLICATION_ID && (application != 0 || *ret_version != 0))
+    if (application != APPLICATION_ID && (application || *ret_version || tables))
         return err_set(err, ERR_INVALID, "not_our_database", "%s is not a panel's database", path);
     if (*ret_version > latest)
         return err_set(err, ERR_INVALID, "newer_database",

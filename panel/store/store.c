@@ -135,8 +135,9 @@ int store_open(const char *dir, void (*on_fatal)(const struct err *err), struct 
         goto fail;
     }
     if (db_open(store->path, DB_WRITER, &store->writer_db, err) < 0 ||
-        schema_migrate(store->writer_db, store->path, err) < 0 || take_identity(store, err) < 0 ||
-        writer_start(store, err) < 0)
+        schema_migrate(store->writer_db, store->path, err) < 0 ||
+        db_exec(store->writer_db, "PRAGMA journal_mode=WAL", err) < 0 ||
+        take_identity(store, err) < 0 || writer_start(store, err) < 0)
         goto fail;
     *ret_store = store;
     return 0;

@@ -18,6 +18,7 @@
 #include "common/crypto.h"
 #include "common/err.h"
 #include "common/mailbox.h"
+#include "panel/domain/words.h"
 
 struct store;
 struct store_tx; /* the writer's open transaction; only inside apply() */
@@ -210,30 +211,6 @@ int store_image_delete(struct store_tx *tx, const char *id, struct err *err);
 
 /* --- instances -----------------------------------------------------------------------------------
  */
-
-enum instance_phase { PHASE_INSTALLING, PHASE_READY, PHASE_FAILED, PHASE_DELETING };
-
-/* What a node was last heard to say of it; numbers are the protocol's (wire.Observed). */
-enum instance_observed {
-    OBSERVED_NOTHING = 0, /* no word yet */
-    OBSERVED_ABSENT,
-    OBSERVED_PULLING,
-    OBSERVED_CREATING,
-    OBSERVED_STARTING,
-    OBSERVED_RUNNING,
-    OBSERVED_STOPPING,
-    OBSERVED_STOPPED,
-    OBSERVED_FAILED,
-    OBSERVED_REMOVING,
-    OBSERVED_REMOVED,
-};
-
-struct port_mapping {
-    uint16_t container_port;
-    uint16_t host_port;
-    bool tcp;
-    bool udp;
-};
 
 struct instance {
     /* set by the deploy */

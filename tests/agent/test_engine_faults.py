@@ -2,7 +2,7 @@
 import threading
 import unittest
 
-from lib.wait import until
+from lib.wait import hold, until
 from lib.world import World
 
 
@@ -65,17 +65,16 @@ class Faults(unittest.TestCase):
         self.assertTrue(answer.status == 500 or instance["State"] in ("crashed", "stopped", "failed"))
 
     def test_a_name_that_is_taken_by_a_stranger(self):
-        answer = self.world.api.post("/api/instances/deploy", self.world.spec()).expect(201)
-        first = self.world.await_instance(answer.json["Id"], InternalState="READY")
-        name = self.engine.find(first["ContainerId"]).name
-        stranger = self.engine.find(first["ContainerId"])
-        with self.engine.lock:  # it loses our labels: now it is somebody else's
-            stranger.body["Labels"] = {}
-        self.engine.die(name)
-        until(lambda: self.world.api.instance(first["Id"])["State"] != "running", 15,
+        instance = self.world.deploy()
+        with self.engine.lock:
+            name = self.engine.find(instance["ContainerId"]).name
+            self.engine.vanish(name)
+            stranger = self.engine.add(name, {"Image": "test:httpd", "Labels": {}})
+        until(lambda: self.world.api.instance(instance["Id"])["State"] != "running", 15,
               "the instance is seen to be gone")
-        self.assertIn(stranger.id, self.engine.containers, "a stranger's container was removed")
-        del self.engine.containers[stranger.id]
+        hold(lambda: stranger.id in self.engine.containers, 3, "the stranger's is left alone")
+        with self.engine.lock:
+            del self.engine.containers[stranger.id]
 
     def test_containers_of_others_are_left_alone(self):
         plain = self.engine.add("plain", {"Image": "test:httpd", "Labels": {}})

@@ -7,6 +7,7 @@ import uuid
 
 # What a field holds, and so how it can be wrong.
 TEXT = "text"  # no control characters, bounded length
+LOOSE = "loose"  # a text that need not name anything
 ID = "id"  # names something that exists
 SECRET = "secret"  # any bytes, bounded length
 BOOL = "bool"
@@ -104,7 +105,7 @@ ENDPOINTS = [
     Endpoint("list instances", "GET", "/api/instances", 200),
     Endpoint("deploy", "POST", "/api/instances/deploy", 201, _deploy,
              {"image": TEXT, "memory": SIZE, "cpu": SIZE, "ports": PORTS, "nodeId": ID, "name": TEXT,
-              "user": ID, "primary": SIZE}, {"variables": OBJECT, "disk": SIZE, "imagename": TEXT}),
+              "user": ID, "primary": SIZE}, {"variables": OBJECT, "disk": SIZE, "imagename": LOOSE}),
     Endpoint("delete instance", "DELETE", "/api/instance/delete", 201,
              lambda world: ("/api/instance/delete", {"id": _new_instance(world)}), {"id": ID}),
     Endpoint("get user instances", "POST", "/api/getUserInstance", 200,

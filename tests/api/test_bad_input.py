@@ -3,7 +3,7 @@ soon; nothing is written; the panel lives on."""
 import json
 import unittest
 
-from api.endpoints import (BOOL, ENDPOINTS, ID, OBJECT, PORTS, SECRET, SIZE, TEXT, fixed_path,
+from api.endpoints import (BOOL, ENDPOINTS, ID, LOOSE, OBJECT, PORTS, SECRET, SIZE, TEXT,
                            unknown_id)
 from lib import raw
 from lib.world import World
@@ -40,7 +40,9 @@ class Case(unittest.TestCase):
         cls.before = written()
 
     def tearDown(self):
-        self.assertEqual(written(), self.before, "something was written")
+        before, now = self.before, written()
+        type(self).before = now  # a later test is not to blame
+        self.assertEqual(now, before, "something was written")
 
     def send(self, body=None, data=None, **more):
         if data is None and body is not None:
@@ -104,6 +106,7 @@ def _broken_body(data):
 WRONG_TYPES = {
     TEXT: {"an object": {}, "an array": ["x"], "true": True},
     ID: {"an object": {}, "an array": ["x"], "true": True},
+    LOOSE: {"an object": {}, "an array": ["x"]},
     SECRET: {"an object": {}, "an array": ["x" * 8], "true": True},
     BOOL: {"an object": {}, "an array": [True], "a word": "maybe", "seven": 7},
     SIZE: {"an object": {}, "an array": [1], "true": True, "a word": "abc", "a sign": "-5",
@@ -289,6 +292,10 @@ def _class_for(endpoint):
             add(f"{field} is 1 MiB long", _long_value(field))
         if kind == ID:
             add(f"{field} is unknown", _unknown_id(field))
+            # Wherever a sentence that quotes it is cut short, no character may be cut in two.
+            for shift in range(4):
+                add(f"{field} is a long row of emoji, shifted by {shift}",
+                    _wrong_value(None, "x" * shift + "😀" * 200, field))
     return type("".join(w.capitalize() for w in endpoint.name.split()), (Case,),
                 {"endpoint": endpoint, **tests})
 

@@ -70,41 +70,41 @@ class Read(unittest.TestCase):
 
 class Suspend(unittest.TestCase):
     def setUp(self):
-        self.id = WORLD.deploy()["Id"]
+        self.instance_id = WORLD.deploy()["Id"]
 
     def tearDown(self):
         WORLD.clear()
 
     def suspend(self, body=None, word="suspend", status=200):
-        return WORLD.api.post(f"/api/instances/{word}/{self.id}",
+        return WORLD.api.post(f"/api/instances/{word}/{self.instance_id}",
                               *([body] if body is not None else [])).expect(status).json
 
     def status(self):
-        return WORLD.engine.find(WORLD.api.instance(self.id)["ContainerId"]).status
+        return WORLD.engine.find(WORLD.api.instance(self.instance_id)["ContainerId"]).status
 
     def test_stops_and_unsuspend_starts(self):
         instance = self.suspend()
         shapes.check_instance(instance)
         self.assertIs(instance["suspended"], True)
-        WORLD.await_instance(self.id, State="suspended")
+        WORLD.await_instance(self.instance_id, State="suspended")
         self.assertEqual(self.status(), "exited")
         instance = self.suspend(word="unsuspend")
         self.assertIs(instance["suspended"], False)
-        WORLD.await_instance(self.id, State="running")
+        WORLD.await_instance(self.instance_id, State="running")
         self.assertEqual(self.status(), "running")
 
     def test_twice_is_as_once(self):
         self.suspend()
         self.suspend()
-        WORLD.await_instance(self.id, State="suspended")
+        WORLD.await_instance(self.instance_id, State="suspended")
         self.suspend(word="unsuspend")
         self.suspend(word="unsuspend")
-        WORLD.await_instance(self.id, State="running")
+        WORLD.await_instance(self.instance_id, State="running")
 
     def test_an_id_in_the_body_must_be_the_paths(self):
-        self.suspend({"id": self.id})
+        self.suspend({"id": self.instance_id})
         self.suspend({"id": "another0"}, status=400)
-        self.suspend({"id": self.id}, word="unsuspend")
+        self.suspend({"id": self.instance_id}, word="unsuspend")
         self.suspend({"id": "another0"}, word="unsuspend", status=400)
 
     def test_unknown_ones_are_400(self):
@@ -113,8 +113,8 @@ class Suspend(unittest.TestCase):
 
     def test_it_stays_stopped_when_somebody_starts_it(self):
         self.suspend()
-        WORLD.await_instance(self.id, State="suspended")
-        container = WORLD.engine.find(WORLD.api.instance(self.id)["ContainerId"])
+        WORLD.await_instance(self.instance_id, State="suspended")
+        container = WORLD.engine.find(WORLD.api.instance(self.instance_id)["ContainerId"])
         with WORLD.engine.lock:
             container.status = "running"
             WORLD.engine.tell("start", container)
@@ -132,25 +132,25 @@ class Retry(unittest.TestCase):
     def setUp(self):
         WORLD.engine.start_error = "scripted failure"
         WORLD.api.post("/api/instances/deploy", WORLD.spec(), query={"wait": 30}).expect(500)
-        self.id = WORLD.api.instances()[-1]["Id"]
+        self.instance_id = WORLD.api.instances()[-1]["Id"]
 
     def tearDown(self):
         WORLD.engine.start_error = None
         WORLD.clear()
 
     def retry(self):
-        return WORLD.api.post(f"/api/instances/{self.id}/retry")
+        return WORLD.api.post(f"/api/instances/{self.instance_id}/retry")
 
     def test_of_a_failed_one_installs_it(self):
         WORLD.engine.start_error = None
         instance = self.retry().expect(200).json
         shapes.check_instance(instance)
-        instance = WORLD.await_instance(self.id, InternalState="READY", State="running")
+        instance = WORLD.await_instance(self.instance_id, InternalState="READY", State="running")
         self.assertIsNone(instance["Error"])
 
     def test_may_fail_again(self):
         self.retry().expect(200)
-        WORLD.await_instance(self.id, InternalState="FAILED")
+        WORLD.await_instance(self.instance_id, InternalState="FAILED")
 
     def test_of_a_ready_one_is_409(self):
         ready = None
@@ -162,8 +162,8 @@ class Retry(unittest.TestCase):
         WORLD.api.post("/api/instances/nothing0/retry").refused(400, code="instance_not_found")
 
     def test_a_failed_one_can_be_deleted(self):
-        WORLD.delete(self.id)
-        WORLD.api.post("/api/getInstance", {"id": self.id}).refused(400)
+        WORLD.delete(self.instance_id)
+        WORLD.api.post("/api/getInstance", {"id": self.instance_id}).refused(400)
 
 
 class Delete(unittest.TestCase):
@@ -218,20 +218,35 @@ class Delete(unittest.TestCase):
 
 
 class DeleteNode(unittest.TestCase):
+    def setUp(self):
+        self.world = World("scripted").start()
+        self.world.deploy()
+        self.world.deploy()
+
     def tearDown(self):
-        if WORLD.node_id in [n["id"] for n in WORLD.api.nodes()]:
-            WORLD.clear()
+        self.world.stop()
+
+    def delete(self, **fields):
+        return self.world.api.delete("/api/nodes/delete", {"nodeId": self.world.node_id, **fields})
 
     def test_with_instances_is_400_and_says_how_many(self):
-        WORLD.deploy()
-        WORLD.deploy()
-        WORLD.api.delete("/api/nodes/delete", {"nodeId": WORLD.node_id}).refused(400, says="2")
-        WORLD.api.delete("/api/nodes/delete", {"nodeId": WORLD.node_id, "force": False}).refused(400)
-        self.assertEqual(len(WORLD.api.instances()), 2)
+        self.delete().refused(400, says="2")
+        self.delete(force=False).refused(400, says="2")
+        self.delete(force="false").refused(400, says="2")
+        self.assertEqual(len(self.world.api.instances()), 2)
 
-    def test_zz_with_force_removes_instances_too(self):
-        WORLD.deploy()
-        WORLD.api.delete("/api/nodes/delete", {"nodeId": WORLD.node_id, "force": "true"}).expect(201)
-        self.assertEqual(WORLD.api.nodes(), [])
-        self.assertEqual(WORLD.api.instances(), [])
-        until(lambda: not WORLD.engine.containers, 10, "the containers are removed")
+    def test_with_force_removes_instances_too(self):
+        self.delete(force="true").expect(201)
+        self.assertEqual(self.world.api.nodes(), [])
+        self.assertEqual(self.world.api.instances(), [])
+        until(lambda: not self.world.engine.containers, 10, "the containers are removed")
+
+    def test_with_force_and_its_agent_away(self):
+        self.world.agent.kill()
+        self.world.await_status(self.world.node_id, "Offline")
+        self.delete(force=True).expect(201)
+        self.assertEqual(self.world.api.nodes(), [])
+        self.world.panel.restart()
+        self.assertEqual(self.world.api.instances(), [])
+        self.world.agent.start()
+        until(lambda: not self.world.engine.containers, 20, "the containers are removed")

@@ -141,7 +141,8 @@ class Heads(unittest.TestCase):
         self.refused(data, statuses=(400, 413, 431))
 
     def test_tls_bytes_on_the_plain_port(self):
-        self.refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200)
+        hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200
+        self.refused(hello + b"\r\n\r\n")
 
     def test_nothing_of_it_was_carried_out(self):
         self.assertEqual([u["username"] for u in WORLD.api.users()], ["owner"])

@@ -39,54 +39,54 @@ def settle():
 class Case(unittest.TestCase):
     def setUp(self):
         self.instance = WORLD.deploy()
-        self.id = self.instance["Id"]
+        self.instance_id = self.instance["Id"]
 
     def tearDown(self):
         settle()
         WORLD.clear()
 
     def suspend(self, word="suspend"):
-        return WORLD.api.post(f"/api/instances/{word}/{self.id}", timeout=60).expect(200).json
+        return WORLD.api.post(f"/api/instances/{word}/{self.instance_id}", timeout=60).expect(200).json
 
 
 class Suspend(Case):
     def test_really_stops(self):
         self.suspend()
-        WORLD.await_instance(self.id, State="suspended")
-        self.assertEqual(running(self.id), 0)
+        WORLD.await_instance(self.instance_id, State="suspended")
+        self.assertEqual(running(self.instance_id), 0)
 
     def test_and_unsuspend_really_starts(self):
         self.suspend()
-        WORLD.await_instance(self.id, State="suspended")
+        WORLD.await_instance(self.instance_id, State="suspended")
         self.suspend("unsuspend")
-        WORLD.await_instance(self.id, State="running")
-        self.assertEqual(running(self.id), 1)
+        WORLD.await_instance(self.instance_id, State="running")
+        self.assertEqual(running(self.instance_id), 1)
 
     def test_stays_over_a_restart_of_each(self):
         self.suspend()
-        WORLD.await_instance(self.id, State="suspended")
+        WORLD.await_instance(self.instance_id, State="suspended")
         for part in (WORLD.agent, WORLD.panel, WORLD.engine):
             with self.subTest(part=type(part).__name__):
                 part.restart()
                 settle()
-                WORLD.await_instance(self.id, State="suspended")
-                hold(lambda: running(self.id) == 0, 2, "it stays stopped")
+                WORLD.await_instance(self.instance_id, State="suspended")
+                hold(lambda: running(self.instance_id) == 0, 2, "it stays stopped")
         self.suspend("unsuspend")
-        WORLD.await_instance(self.id, State="running")
+        WORLD.await_instance(self.instance_id, State="running")
 
     def test_stays_when_somebody_starts_the_container(self):
         self.suspend()
-        WORLD.await_instance(self.id, State="suspended")
-        WORLD.engine.api.start(WORLD.containers_of(self.id)[0])
-        until(lambda: running(self.id) == 0, 10, "it is stopped again")
+        WORLD.await_instance(self.instance_id, State="suspended")
+        WORLD.engine.api.start(WORLD.containers_of(self.instance_id)[0])
+        until(lambda: running(self.instance_id) == 0, 10, "it is stopped again")
 
     def test_with_the_agent_away_is_done_when_it_is_back(self):
         WORLD.agent.kill()
         self.suspend()
-        self.assertEqual(running(self.id), 1)
+        self.assertEqual(running(self.instance_id), 1)
         WORLD.agent.start()
-        until(lambda: running(self.id) == 0, 15, "it is stopped")
-        WORLD.await_instance(self.id, State="suspended")
+        until(lambda: running(self.instance_id) == 0, 15, "it is stopped")
+        WORLD.await_instance(self.instance_id, State="suspended")
 
 
 class Delete(Case):
@@ -98,8 +98,8 @@ class Delete(Case):
         with open(volume + "/file", "w") as out:
             out.write("x")
         os.makedirs(volume + "/deep/er")
-        WORLD.delete(self.id)
-        self.assertEqual(WORLD.containers_of(self.id), [])
+        WORLD.delete(self.instance_id)
+        self.assertEqual(WORLD.containers_of(self.instance_id), [])
         self.assertFalse(os.path.exists(volume))
 
     def test_does_not_follow_links_out_of_the_volume(self):
@@ -108,7 +108,7 @@ class Delete(Case):
         with open(outside + "/file", "w") as out:
             out.write("x")
         os.symlink(outside, self.volume() + "/link")
-        WORLD.delete(self.id)
+        WORLD.delete(self.instance_id)
         self.assertTrue(os.path.exists(outside + "/file"))
 
     def test_with_the_agent_away(self):
@@ -116,25 +116,25 @@ class Delete(Case):
         WORLD.agent.kill()
         WORLD.await_status(WORLD.node_id, "Offline")
         began = time.monotonic()
-        answer = WORLD.delete(self.id)
+        answer = WORLD.delete(self.instance_id)
         self.assertLess(time.monotonic() - began, 2)
         self.assertEqual(answer.json["state"], "DELETING")
         self.assertEqual(WORLD.api.instances(), [])
-        WORLD.api.post("/api/getInstance", {"id": self.id}).refused(400)
+        WORLD.api.post("/api/getInstance", {"id": self.instance_id}).refused(400)
         self.assertEqual(WORLD.api.post("/api/getUserInstance", {"userId": WORLD.user_id}).json, [])
-        self.assertEqual(running(self.id), 1)
+        self.assertEqual(running(self.instance_id), 1)
         WORLD.agent.start()
-        until(lambda: not WORLD.containers_of(self.id), 20, "the container is removed")
+        until(lambda: not WORLD.containers_of(self.instance_id), 20, "the container is removed")
         until(lambda: not os.path.exists(volume), 5, "the volume is removed")
 
     def test_with_the_agent_away_and_the_panel_restarted(self):
         WORLD.agent.kill()
         WORLD.await_status(WORLD.node_id, "Offline")
-        WORLD.delete(self.id)
+        WORLD.delete(self.instance_id)
         WORLD.panel.crash()
         self.assertEqual(WORLD.api.instances(), [])
         WORLD.agent.start()
-        until(lambda: not WORLD.containers_of(self.id), 20, "the container is removed")
+        until(lambda: not WORLD.containers_of(self.instance_id), 20, "the container is removed")
 
     def test_of_one_that_ignores_its_stop_signal(self):
         stubborn = WORLD.deploy(image="test:stubborn")["Id"]
@@ -145,8 +145,8 @@ class Delete(Case):
 
     def test_of_a_suspended_one(self):
         self.suspend()
-        WORLD.delete(self.id)
-        self.assertEqual(WORLD.containers_of(self.id), [])
+        WORLD.delete(self.instance_id)
+        self.assertEqual(WORLD.containers_of(self.instance_id), [])
 
     def test_before_it_was_ready(self):
         answer = WORLD.api.post("/api/instances/deploy", WORLD.spec()).expect(201)
@@ -155,8 +155,8 @@ class Delete(Case):
 
     def test_of_one_whose_container_is_gone(self):
         WORLD.engine.api.remove(self.instance["ContainerId"])
-        WORLD.delete(self.id)
-        self.assertEqual(WORLD.containers_of(self.id), [])
+        WORLD.delete(self.instance_id)
+        self.assertEqual(WORLD.containers_of(self.instance_id), [])
 
 
 class BehindTheBack(Case):
@@ -170,7 +170,7 @@ class BehindTheBack(Case):
         began = time.monotonic()
 
         def changed():
-            instance = WORLD.api.instance(self.id)
+            instance = WORLD.api.instance(self.instance_id)
             watched.append(instance["State"])
             if instance["State"] != "running" or instance["ContainerId"] != before:
                 return True
@@ -179,8 +179,8 @@ class BehindTheBack(Case):
             return container["Running"] and container["StartedAt"] != started
         until(changed, 2, lambda: f"the change is seen; states {set(watched)}", interval=0.005)
         self.assertLess(time.monotonic() - began, 2)
-        WORLD.await_instance(self.id, State="running", InternalState="READY")
-        until(lambda: running(self.id) == 1, 10, "exactly one runs")
+        WORLD.await_instance(self.instance_id, State="running", InternalState="READY")
+        until(lambda: running(self.instance_id) == 1, 10, "exactly one runs")
 
     def test_docker_kill(self):
         self.seen_and_back(WORLD.engine.api.kill)
@@ -193,9 +193,9 @@ class BehindTheBack(Case):
 
     def test_again_and_again(self):
         for _ in range(3):
-            WORLD.engine.api.kill(WORLD.containers_of(self.id)[0])
-            until(lambda: running(self.id) == 1, 20, "it runs again")
-        WORLD.await_instance(self.id, timeout=20, State="running")
+            WORLD.engine.api.kill(WORLD.containers_of(self.instance_id)[0])
+            until(lambda: running(self.instance_id) == 1, 20, "it runs again")
+        WORLD.await_instance(self.instance_id, timeout=20, State="running")
 
 
 class Foreign(Case):
@@ -216,8 +216,8 @@ class Foreign(Case):
         WORLD.agent.restart()
         WORLD.panel.restart()
         settle()
-        WORLD.await_instance(self.id, State="running")
-        WORLD.delete(self.id)
+        WORLD.await_instance(self.instance_id, State="running")
+        WORLD.delete(self.instance_id)
         for container in (plain, foreign):
             self.assertTrue(docker.inspect(container)["State"]["Running"])
             docker.remove(container)
@@ -225,7 +225,7 @@ class Foreign(Case):
     def test_unknown_ones_with_our_labels_are_not_removed(self):
         docker = WORLD.engine.api
         labels = WORLD.container(self.instance)["Config"]["Labels"]
-        orphan_labels = {key: ("0rphan0rphan0rphan" if value == self.id else value)
+        orphan_labels = {key: ("0rphan0rphan0rphan" if value == self.instance_id else value)
                          for key, value in labels.items()}
         orphan = docker.create("test:sleeper", name="panel-0rphan0rphan0rphan", Labels=orphan_labels)
         docker.start(orphan)
@@ -240,18 +240,18 @@ class Crash(Case):
 
     def test_of_the_panel(self):
         WORLD.panel.kill()
-        self.assertEqual(running(self.id), 1)
+        self.assertEqual(running(self.instance_id), 1)
         WORLD.panel.start()
         settle()
-        seen = WORLD.await_instance(self.id, State="running", InternalState="READY")
+        seen = WORLD.await_instance(self.instance_id, State="running", InternalState="READY")
         self.assertEqual(seen["ContainerId"], self.instance["ContainerId"])
 
     def test_of_the_agent(self):
         WORLD.agent.kill()
-        self.assertEqual(running(self.id), 1)
+        self.assertEqual(running(self.instance_id), 1)
         WORLD.agent.start()
         settle()
-        seen = WORLD.await_instance(self.id, State="running", InternalState="READY")
+        seen = WORLD.await_instance(self.instance_id, State="running", InternalState="READY")
         self.assertEqual(seen["ContainerId"], self.instance["ContainerId"])
 
     def test_of_the_engine(self):
@@ -260,13 +260,13 @@ class Crash(Case):
               "the node tells that docker is down")
         self.assertEqual(WORLD.api.node(WORLD.node_id)["status"], "Online")
         WORLD.engine.start()
-        WORLD.await_instance(self.id, timeout=30, State="running", InternalState="READY")
-        until(lambda: running(self.id) == 1, 10, "it runs")
+        WORLD.await_instance(self.instance_id, timeout=30, State="running", InternalState="READY")
+        until(lambda: running(self.instance_id) == 1, 10, "it runs")
 
     def test_of_the_engine_in_order(self):
         WORLD.engine.restart()
-        WORLD.await_instance(self.id, timeout=30, State="running", InternalState="READY")
-        until(lambda: running(self.id) == 1, 10, "it runs")
+        WORLD.await_instance(self.instance_id, timeout=30, State="running", InternalState="READY")
+        until(lambda: running(self.instance_id) == 1, 10, "it runs")
 
     def test_of_the_panel_in_the_middle_of_a_deploy(self):
         for pause in (0.0, 0.02, 0.1):
@@ -290,11 +290,11 @@ class Crash(Case):
 
     def test_of_both_in_the_middle_of_a_delete(self):
         WORLD.agent.kill()
-        WORLD.delete(self.id)
+        WORLD.delete(self.instance_id)
         WORLD.panel.kill()
         WORLD.panel.start()
         WORLD.agent.start()
-        until(lambda: not WORLD.containers_of(self.id), 20, "the container is removed")
+        until(lambda: not WORLD.containers_of(self.instance_id), 20, "the container is removed")
 
     def test_a_container_that_died_while_nobody_looked(self):
         WORLD.panel.kill()
@@ -303,7 +303,7 @@ class Crash(Case):
         WORLD.agent.start()
         WORLD.panel.start()
         settle()
-        until(lambda: running(self.id) == 1, 20, "it is brought back")
-        WORLD.await_instance(self.id, State="running")
+        until(lambda: running(self.instance_id) == 1, 20, "it is brought back")
+        WORLD.await_instance(self.instance_id, State="running")
 
 

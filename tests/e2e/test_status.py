@@ -47,8 +47,9 @@ class Status(unittest.TestCase):
         leave()
         try:
             seen = watch("Offline", 15 * BEAT)
-            self.assertEqual([name for name, _ in seen], ["Online", "Suspect", "Offline"])
-            suspect, offline = seen[1][1], seen[2][1]
+            # Online may be over before the first look: a link that breaks is noticed at once.
+            self.assertEqual([name for name, _ in seen if name != "Online"], ["Suspect", "Offline"])
+            suspect, offline = seen[-2][1], seen[-1][1]
             # A beat may have been answered just before; each status shows within a second.
             self.assertLess(suspect, 2 * BEAT + 1)
             self.assertLess(offline, 4 * BEAT + 1)

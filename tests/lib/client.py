@@ -34,7 +34,7 @@ class Answer:
             raise AssertionError(f"code {self.json['code']!r}, expected {code!r}: {self.json}")
         if field is not None and self.json.get("field") != field:
             raise AssertionError(f"field {self.json.get('field')!r}, expected {field!r}: {self.json}")
-        for word in (says,) if isinstance(says, str) else says:
+        for word in says if isinstance(says, (tuple, list)) else (says,):
             if str(word).lower() not in self.json["error"].lower():
                 raise AssertionError(f"the error doesn't say {word!r}: {self.json}")
         return self

@@ -4,9 +4,11 @@ A daemon built with sanitizers writes their reports beside its log. stop() fails
 one, when the exit code isn't 0, or when stopping takes too long."""
 import glob
 import os
+import shutil
 import signal
 import subprocess
 
+from lib.places import ROOT
 from lib.wait import until
 
 _live = []
@@ -21,10 +23,12 @@ def _sanitizer_env(path):
 
 
 def _reports(path):
+    """What sanitizers wrote since the last look."""
     texts = []
     for name in sorted(glob.glob(path + ".*")):
         with open(name, errors="replace") as report:
             texts.append(report.read())
+        os.rename(name, name.replace(path, path + "-seen"))
     return "\n".join(texts)
 
 
@@ -100,9 +104,10 @@ class Daemon:
         self.process.send_signal(signal.SIGTERM)
         try:
             until(lambda: not self.running(), timeout, f"{self.name} stops on SIGTERM")
-        except AssertionError:
+        except AssertionError as late:
+            stacks = self.stacks()
             self.kill()
-            raise
+            raise AssertionError(f"{late}\n{stacks}") from None
         self._forget()
         self.check_end()
 
@@ -129,6 +134,16 @@ class Daemon:
             self.process.kill()
             self.process.wait()
         self._forget()
+
+    def stacks(self):
+        """Where each thread stands, for a person; "" where there is no debugger."""
+        if not shutil.which("gdb"):
+            return ""
+        done = subprocess.run(["gdb", "-p", str(self.pid), "-batch", "-ex", "thread apply all bt 16"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        threads = done.stdout.split("\n\n")
+        # Those of libraries that only wait are no news.
+        return "\n\n".join(t for t in threads if f"{ROOT}/" in t)[-8000:]
 
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)

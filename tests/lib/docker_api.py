@@ -5,7 +5,7 @@ import socket
 import urllib.parse
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
         super().__init__("docker", timeout=timeout)
         self.path = path
@@ -35,7 +35,7 @@ class Docker:
         if body is not None:
             data = json.dumps(body).encode()
             sent["Content-Type"] = "application/json"
-        connection = _UnixConnection(self.path, timeout)
+        connection = UnixConnection(self.path, timeout)
         try:
             connection.request(method, path, body=data, headers=sent)
             answer = connection.getresponse()

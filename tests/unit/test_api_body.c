@@ -80,7 +80,6 @@ static void scalars_serve_as_texts(void **state)
     assert_string_equal(body_text(&body, "i", BODY_REQUIRED, 10), "1024");
     assert_string_equal(body_text(&body, "r", BODY_REQUIRED, 10), "1");
     assert_string_equal(body_text(&body, "h", BODY_REQUIRED, 10), "0.5");
-    assert_string_equal(body_text(&body, "b", BODY_REQUIRED, 10), "true");
     assert_null(body_text(&body, "n", BODY_OPTIONAL, 10));
     assert_null(body_text(&body, "absent", BODY_OPTIONAL, 10));
     assert_string_equal(body_text(&body, "e", BODY_OPTIONAL, 10), "");

@@ -65,6 +65,18 @@ static void test_a_passing_failure_is_tried_again_and_ends(void **state)
     expect(view, STEP_GIVE_UP, PHASE_FAILED);
 }
 
+static void test_what_ends_at_once_is_not_started_for_ever(void **state)
+{
+    (void)state;
+    struct reconcile_view view = view_of(PHASE_INSTALLING, OBSERVED_STOPPED);
+    expect(view, STEP_APPLY, PHASE_INSTALLING); /* found so: start it */
+    view.failed_now = true;
+    view.error_code = RECONCILE_EXITED;
+    for (view.failures = 1; view.failures < 3; view.failures++)
+        expect(view, STEP_RETRY, PHASE_INSTALLING);
+    expect(view, STEP_GIVE_UP, PHASE_FAILED);
+}
+
 static void test_a_crash_is_brought_back_slower_and_slower(void **state)
 {
     (void)state;
@@ -161,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_running_with_the_wanted_spec_is_ready),
         cmocka_unit_test(test_a_failure_for_a_person_fails_at_once),
         cmocka_unit_test(test_a_passing_failure_is_tried_again_and_ends),
+        cmocka_unit_test(test_what_ends_at_once_is_not_started_for_ever),
         cmocka_unit_test(test_a_crash_is_brought_back_slower_and_slower),
         cmocka_unit_test(test_suspended_rests_only_when_stopped),
         cmocka_unit_test(test_stopping_ends_by_its_deadline_and_heals),

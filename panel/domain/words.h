@@ -1,0 +1,34 @@
+/* The domain's words: states and small values that several rooms speak of. No code, any thread. */
+#ifndef PANEL_DOMAIN_WORDS_H
+#define PANEL_DOMAIN_WORDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum node_status { NODE_UNCONFIGURED, NODE_ONLINE, NODE_SUSPECT, NODE_OFFLINE, NODE_MAINTENANCE };
+
+enum instance_phase { PHASE_INSTALLING, PHASE_READY, PHASE_FAILED, PHASE_DELETING };
+
+/* What a node was last heard to say of it; numbers are the protocol's (wire.Observed). */
+enum instance_observed {
+    OBSERVED_NOTHING = 0, /* no word yet */
+    OBSERVED_ABSENT,
+    OBSERVED_PULLING,
+    OBSERVED_CREATING,
+    OBSERVED_STARTING,
+    OBSERVED_RUNNING,
+    OBSERVED_STOPPING,
+    OBSERVED_STOPPED,
+    OBSERVED_FAILED,
+    OBSERVED_REMOVING,
+    OBSERVED_REMOVED,
+};
+
+struct port_mapping {
+    uint16_t container_port;
+    uint16_t host_port;
+    bool tcp;
+    bool udp;
+};
+
+#endif
