@@ -51,6 +51,7 @@ static void put_docker(struct strbuf *out, const struct node *node, const struct
     jw_string(out, "status", !known ? "unknown" : live->docker_up ? "up" : "down");
     put_text_or_null(out, "version",
                      live->docker_version[0] ? live->docker_version : node->docker_version);
+    put_text_or_null(out, "error", known && !live->docker_up ? live->docker_error : "");
     jw_object_end(out);
 }
 

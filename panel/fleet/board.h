@@ -16,7 +16,7 @@ struct node_live {
     char agent_version[32]; /* "" unknown */
     bool docker_up;
     char docker_version[32];
-    char docker_error[128];
+    char docker_error[320];
     bool has_usage;
     uint64_t memory_used_mib;
     uint64_t disk_used_mib;

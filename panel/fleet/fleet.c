@@ -13,6 +13,8 @@
 #include "common/log.h"
 #include "panel/fleet/state.h"
 
+#define LINKS_END_MS 2000 /* nng may lose the end of a connection */
+
 struct notice {
     struct task task;
     struct fleet *fleet;
@@ -210,7 +212,8 @@ static void *fleet_main(void *arg)
     struct fleet_node *next;
     HASH_ITER(hh, fleet->nodes, node, next)
     node_remove(node);
-    while (link_lingering() || fleet->writes)
+    int64_t patience = clock_mono_ms() + LINKS_END_MS;
+    while (fleet->writes || (link_lingering() && clock_mono_ms() < patience))
         run_tasks(fleet, clock_mono_ms() + 100);
     link_silence();
     run_tasks(fleet, 0); /* pipe events posted just before */

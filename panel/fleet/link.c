@@ -46,7 +46,8 @@ struct link {
     nng_dialer dialer;
     struct link *next; /* among the spare ones */
     bool dialing;
-    bool owned; /* else: spare, or waiting for its last calls to come home */
+    bool owned;
+    bool leaving; /* disowned, with calls or a connection still to come home; else spare */
     struct call *active;
     struct call *spare;
     unsigned spares;
@@ -81,6 +82,7 @@ static int nng_fail(struct err *err, int rc, const char *what)
 /* --- pipes -------------------------------------------------------------------------------- */
 
 static void pipes_changed(struct task *task);
+static void link_retire_if_done(struct link *link);
 
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
@@ -100,8 +102,10 @@ static void pipes_changed(struct task *task)
     unsigned downs = atomic_load(&link->downs);
     unsigned ups = atomic_load(&link->ups);
     bool up = ups > downs;
-    if (!link->owned)
+    if (!link->owned) {
+        link_retire_if_done(link);
         return;
+    }
     bool fresh = ups != link->seen_ups;
     link->seen_ups = ups;
     if (link->told_up && (!up || fresh)) {
@@ -167,8 +171,9 @@ static void call_free(struct call *call)
 
 static void link_retire_if_done(struct link *link)
 {
-    if (link->active)
+    if (!link->leaving || link->active || atomic_load(&link->ups) != atomic_load(&link->downs))
         return;
+    link->leaving = false;
     while (link->spare) {
         struct call *call = link->spare;
         link->spare = call->next;
@@ -187,6 +192,7 @@ void link_destroy(struct link *link)
     struct err closed;
     err_set(&closed, ERR_OFFLINE, "link_closed", "the link was closed");
     link->owned = false;
+    link->leaving = true;
     lingering++;
     for (struct call *call = link->active; call; call = call->next) {
         Wire__Envelope *none = NULL;

@@ -37,7 +37,7 @@ int link_create(const struct link_owner *owner, const char *node_id, struct link
 /* Calls under way end with an error before this returns, and no callback comes after it; the
  * socket serves the next link when nng has let go of the last of them. NULL is fine. */
 void link_destroy(struct link *link);
-/* Links destroyed whose calls have not come home yet, for the loop's end ... */
+/* Links destroyed whose calls or connections have not ended yet, for the loop's end ... */
 unsigned link_lingering(void);
 /* ... after which nothing may be posted to the loop any more. */
 void link_silence(void);

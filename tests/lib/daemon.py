@@ -18,6 +18,7 @@ def _sanitizer_env(path):
     common = f"halt_on_error=1:exitcode=99:log_path={path}"
     env = dict(os.environ)
     env["ASAN_OPTIONS"] = f"{common}:detect_leaks=1:strict_string_checks=1"
+    env["LSAN_OPTIONS"] = f"suppressions={ROOT}/tests/lib/lsan.supp:print_suppressions=0"
     env["UBSAN_OPTIONS"] = f"{common}:print_stacktrace=1"
     return env
 

@@ -159,17 +159,18 @@ static void test_bent_bytes_do_no_harm(void **state)
     auto_free uint8_t *data = NULL;
     size_t len = 0;
     assert_int_equal(envelope_pack(&envelope, &data, &len, NULL), 0);
+    assert_true(len > 0);
     for (size_t cut = 0; cut < len; cut++) {
         Wire__Envelope *out = NULL;
         if (envelope_unpack(data, cut, &out, NULL) == 0)
             envelope_free(out);
     }
     srandom(3);
-    auto_free uint8_t *bent = malloc(len);
+    auto_free uint8_t *bent = malloc(len + 1);
     for (int round = 0; round < 20000; round++) {
         memcpy(bent, data, len);
         for (long i = random() % 4; i >= 0; i--)
-            bent[(size_t)random() % len] = (uint8_t)random();
+            bent[(size_t)random() % (len + 1)] = (uint8_t)random();
         Wire__Envelope *out = NULL;
         if (envelope_unpack(bent, len, &out, NULL) == 0)
             envelope_free(out);
