@@ -45,7 +45,7 @@ static int fail_usage(const char *program, const struct err *err)
     return 2;
 }
 
-/* --- the command line ------------------------------------------------------------------------- */
+/* --- the command line ------------------------------------------------------------------------ */
 
 enum {
     OPT_DATA = 256,

@@ -122,8 +122,7 @@ bool body_is_json_type(const char *media_type)
     return !*at;
 }
 
-/* --- fields --------------------------------------------------------------------------------------
- */
+/* --- fields ---------------------------------------------------------------------------------- */
 
 void body_open(struct body *body, json_t *root, const struct http_req *query)
 {

@@ -78,8 +78,7 @@ static void call_free(void *data)
     free(call);
 }
 
-/* --- admission -----------------------------------------------------------------------------------
- */
+/* --- admission ------------------------------------------------------------------------------- */
 
 static void refuse(struct http_req *req, const struct err *err, struct http_verdict *verdict,
                    struct strbuf *body)
@@ -214,8 +213,7 @@ static void admit(void *arg, struct http_req *req, struct http_verdict *verdict,
     http_req_keep(req, steal_ptr(call), call_free);
 }
 
-/* --- handling
- * --------------------------------------------------------------------------------------- */
+/* --- handling -------------------------------------------------------------------------------- */
 
 static void handle(void *arg, struct http_req *req)
 {
@@ -249,8 +247,7 @@ struct http_app api_http_app(struct api *api)
     return (struct http_app){.admit = admit, .handle = handle, .describe = describe, .arg = api};
 }
 
-/* --- the api itself
- * ------------------------------------------------------------------------------------ */
+/* --- the api itself -------------------------------------------------------------------------- */
 
 int api_create(const struct api_rooms *rooms, const struct api_settings *settings,
                struct api **ret_api, struct err *err)

@@ -59,8 +59,7 @@ static void destroy_deploy(struct mutation *mutation)
     free(deploy);
 }
 
-/* --- the answer ---------------------------------------------------------------------------------
- */
+/* --- the answer ------------------------------------------------------------------------------ */
 
 static void put_created(struct strbuf *out, const char *id, const char *message, const char *state)
 {
@@ -135,8 +134,7 @@ void instances_deploy_resume(struct call *call, const char *instance_id)
     call_wait(call, instance_id, FLEET_GOAL_READY, seconds * 1000, render_deployed);
 }
 
-/* --- the change
- * ------------------------------------------------------------------------------------ */
+/* --- the change ------------------------------------------------------------------------------ */
 
 static int finish_env(void *arg, const struct instance *row, const char **ret_env_json,
                       struct err *err)
@@ -175,8 +173,7 @@ static void notice_deploy(struct mutation *mutation)
     fleet_notice_instance(mutation->call->api->rooms.fleet, ((struct deploy *)mutation)->id);
 }
 
-/* --- the request
- * -------------------------------------------------------------------------------------- */
+/* --- the request ----------------------------------------------------------------------------- */
 
 static int see_node(const struct node *node, void *arg, struct err *err)
 {

@@ -111,8 +111,7 @@ void instances_get_of_user(struct call *call)
     list_end(call, &list, rc, &body.err);
 }
 
-/* --- changes of one instance ---------------------------------------------------------------------
- */
+/* --- changes of one instance ----------------------------------------------------------------- */
 
 struct instance_change {
     struct mutation mutation;
@@ -167,8 +166,7 @@ static int check_path_id(struct call *call, struct err *err)
     return 0;
 }
 
-/* --- delete
- * ------------------------------------------------------------------------------------------ */
+/* --- delete ---------------------------------------------------------------------------------- */
 
 static int apply_delete(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {
@@ -219,8 +217,7 @@ void instances_delete(struct call *call)
     submit_change(call, id, false, apply_delete);
 }
 
-/* --- suspend and unsuspend
- * ------------------------------------------------------------------------------ */
+/* --- suspend and unsuspend ------------------------------------------------------------------- */
 
 static int apply_suspend(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {

@@ -21,7 +21,7 @@ struct api {
     uint8_t dummy_key[CRYPTO_HASH_BYTES]; /* for joins of nodes that don't exist */
 };
 
-/* --- routes.c ------------------------------------------------------------------------------ */
+/* --- routes.c -------------------------------------------------------------------------------- */
 
 enum permission {
     PERMISSION_DENIED = 0, /* what a row without one gets */
@@ -52,7 +52,7 @@ extern const size_t routes_count;
 /* Does path match the row's? A ":id" segment is copied to param. */
 bool route_match(const struct route *route, const char *path, char param[ROUTE_PARAM_SIZE]);
 
-/* --- call.c -------------------------------------------------------------------------------- */
+/* --- call.c ---------------------------------------------------------------------------------- */
 
 struct call {
     struct api *api;
@@ -76,7 +76,7 @@ void call_answer_err(struct call *call, const struct err *err);
 /* An idempotent first answer again; takes answer->body. */
 void call_replay(struct call *call, struct answer *take_answer);
 
-/* --- errors.c ------------------------------------------------------------------------------ */
+/* --- errors.c -------------------------------------------------------------------------------- */
 
 /* The one mapping from an error to its status. */
 int error_status(const struct err *err);
@@ -128,8 +128,7 @@ void mutation_submit(struct mutation *mutation);
  * False: the call has been answered. */
 bool idempotency_begin(struct call *call);
 
-/* --- waiting.c ---------------------------------------------------------------------------------
- */
+/* --- waiting.c ------------------------------------------------------------------------------- */
 
 /* The answer once outcome is known: returns the status, fills out. On the fleet's thread. */
 typedef int (*waiting_fn)(struct call *call, const char *instance_id, enum fleet_outcome outcome,

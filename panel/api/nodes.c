@@ -48,8 +48,7 @@ void nodes_list(struct call *call)
     list_end(call, &list, rc, &err);
 }
 
-/* --- create ------------------------------------------------------------------------------------
- */
+/* --- create ---------------------------------------------------------------------------------- */
 
 struct node_create {
     struct mutation mutation;
@@ -172,8 +171,7 @@ void nodes_create(struct call *call)
     mutation_submit(&create->mutation);
 }
 
-/* --- delete --------------------------------------------------------------------------------------
- */
+/* --- delete ---------------------------------------------------------------------------------- */
 
 struct node_delete {
     struct mutation mutation;

@@ -78,8 +78,7 @@ void users_get(struct call *call)
     call_answer_err(call, &body.err);
 }
 
-/* --- create ------------------------------------------------------------------------------------
- */
+/* --- create ---------------------------------------------------------------------------------- */
 
 struct user_create {
     struct mutation mutation;

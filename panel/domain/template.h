@@ -13,7 +13,7 @@
 int template_normalize(const json_t *document, const char *new_id, json_t **ret_template,
                        struct err *err);
 
-/* --- of a normalized template -------------------------------------------------------------- */
+/* --- of a normalized template ---------------------------------------------------------------- */
 
 /* Does it want scripts to be run before the first start? */
 bool template_has_install(const json_t *tmpl);

@@ -21,8 +21,7 @@ struct notice {
     char id[ID_SIZE];
 };
 
-/* --- loading ------------------------------------------------------------------------------------
- */
+/* --- loading --------------------------------------------------------------------------------- */
 
 static int load_node(const struct node *row, void *arg, struct err *err)
 {
@@ -71,8 +70,7 @@ static void load_all(struct fleet *fleet)
     drive_all(fleet);
 }
 
-/* --- notices -------------------------------------------------------------------------------------
- */
+/* --- notices --------------------------------------------------------------------------------- */
 
 static void rescan(struct task *task)
 {
@@ -160,8 +158,7 @@ struct board *fleet_board(struct fleet *fleet)
     return fleet->board;
 }
 
-/* --- the loop
- * --------------------------------------------------------------------------------------- */
+/* --- the loop -------------------------------------------------------------------------------- */
 
 static void run_tasks(struct fleet *fleet, int64_t until)
 {

@@ -23,8 +23,7 @@ static void set_error(struct fleet_instance *inst, const char *code, const char 
     inst->error_message = message[0] ? strdup(message) : NULL;
 }
 
-/* --- rows ---------------------------------------------------------------------------------------
- */
+/* --- rows ------------------------------------------------------------------------------------ */
 
 static void take_wish(struct fleet_instance *inst, const struct instance *row)
 {
@@ -139,8 +138,7 @@ struct fleet_instance *instance_reload(struct fleet *fleet, const char *id)
     return reload.inst;
 }
 
-/* --- what is seen
- * ---------------------------------------------------------------------------------- */
+/* --- what is seen ---------------------------------------------------------------------------- */
 
 static void set_exit_error(struct fleet_instance *inst, const Wire__InstanceStatus *status)
 {
@@ -219,8 +217,7 @@ void instance_missing(struct fleet_instance *inst)
     instance_take_status(inst, &absent);
 }
 
-/* --- the step between
- * --------------------------------------------------------------------------------- */
+/* --- the step between ------------------------------------------------------------------------ */
 
 static int hash_row(const struct instance *row, void *arg, struct err *err)
 {

@@ -79,7 +79,7 @@ static int nng_fail(struct err *err, int rc, const char *what)
                    what, nng_strerror(rc));
 }
 
-/* --- pipes -------------------------------------------------------------------------------- */
+/* --- pipes ----------------------------------------------------------------------------------- */
 
 static void pipes_changed(struct task *task);
 static void link_retire_if_done(struct link *link);
@@ -118,7 +118,7 @@ static void pipes_changed(struct task *task)
     }
 }
 
-/* --- life --------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 static int link_open(struct link *link, struct err *err)
 {
@@ -210,7 +210,7 @@ void link_silence(void)
     pthread_mutex_unlock(&posting);
 }
 
-/* --- dialling ------------------------------------------------------------------------------- */
+/* --- dialling -------------------------------------------------------------------------------- */
 
 static int make_tls(const struct link *link, const struct link_tls *tls, nng_tls_config **ret)
 {
@@ -274,7 +274,7 @@ void link_hang_up(struct link *link)
         nng_aio_cancel(call->aio);
 }
 
-/* --- calls ---------------------------------------------------------------------------------- */
+/* --- calls ----------------------------------------------------------------------------------- */
 
 static void call_home(struct task *task);
 

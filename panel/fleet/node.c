@@ -54,7 +54,7 @@ void node_envelope(struct fleet_node *node, Wire__Envelope *envelope)
     envelope->node_id = node->id;
 }
 
-/* --- status --------------------------------------------------------------------------------- */
+/* --- status ---------------------------------------------------------------------------------- */
 
 static void publish(struct fleet_node *node)
 {
@@ -125,7 +125,7 @@ static void status_due(struct timer *timer)
     update_status((struct fleet_node *)((char *)timer - offsetof(struct fleet_node, status_timer)));
 }
 
-/* --- what an answer brings -------------------------------------------------------------------- */
+/* --- what an answer brings ------------------------------------------------------------------- */
 
 static void note_orphan(struct fleet_node *node, const Wire__InstanceStatus *status)
 {
@@ -250,8 +250,7 @@ static void take_reply(struct fleet_node *node, const Wire__SyncReply *reply)
         inventory_end(node);
 }
 
-/* --- the Sync under way -------------------------------------------------------------------------
- */
+/* --- the Sync under way ---------------------------------------------------------------------- */
 
 /* An agent that answers but can't be understood, or is too long silent, gets a new connection. */
 static void start_over(struct fleet_node *node)
@@ -342,8 +341,7 @@ static void on_pipe(void *arg, bool up)
     update_status(node);
 }
 
-/* --- coming and going
- * ----------------------------------------------------------------------------- */
+/* --- coming and going ------------------------------------------------------------------------ */
 
 static int copy_place(struct fleet_node *node, const struct node *row)
 {

@@ -193,8 +193,7 @@ void instance_forget(struct fleet_instance *inst)
     }
 }
 
-/* --- nodes ---------------------------------------------------------------------------------------
- */
+/* --- nodes ----------------------------------------------------------------------------------- */
 
 struct node_write {
     struct store_change change; /* first */

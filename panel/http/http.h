@@ -60,7 +60,7 @@ uint16_t http_server_port(const struct http_server *server);
 /* New requests get 503 from now on; waits for those under way up to grace_ms, then ends them. */
 void http_server_stop(struct http_server *server, uint32_t grace_ms);
 
-/* --- in admit and handle ------------------------------------------------------------------ */
+/* --- in admit and handle --------------------------------------------------------------------- */
 
 enum http_method http_req_method(const struct http_req *req);
 /* Path of the request line, percent-decoded by us, NUL-free; what can't be decoded was refused. */
@@ -83,7 +83,7 @@ bool http_req_is_tls(const struct http_req *req);
 void http_req_keep(struct http_req *req, void *data, void (*free_fn)(void *data));
 void *http_req_kept(const struct http_req *req);
 
-/* --- answering ------------------------------------------------------------------------------ */
+/* --- answering ------------------------------------------------------------------------------- */
 
 /* Add a header to the answer, before answering. Copies. Without memory the answer becomes 500. */
 void http_req_add_header(struct http_req *req, const char *name, const char *value);

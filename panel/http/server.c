@@ -45,7 +45,7 @@ struct http_server {
     _Atomic size_t held;   /* requests in a handler, or deferred and not yet resumed */
 };
 
-/* --- answering ----------------------------------------------------------------------------- */
+/* --- answering ------------------------------------------------------------------------------- */
 
 static bool add_headers(struct http_req *req, struct MHD_Response *response, int status, bool close)
 {
@@ -113,7 +113,7 @@ static enum MHD_Result send_app_answer(struct http_req *req)
     return send_answer(req, status, body, len, atomic_load(&req->server->stopping));
 }
 
-/* --- the head ------------------------------------------------------------------------------ */
+/* --- the head -------------------------------------------------------------------------------- */
 
 static enum http_method method_of(const char *name)
 {
@@ -225,7 +225,7 @@ static enum MHD_Result begin(struct http_req *req, const char *method, const cha
     return MHD_YES;
 }
 
-/* --- the body and the end --------------------------------------------------------------------- */
+/* --- the body and the end -------------------------------------------------------------------- */
 
 static enum MHD_Result take_piece(struct http_req *req, const char *data, size_t *len)
 {
@@ -291,7 +291,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     return *data_len ? take_piece(req, data, data_len) : finish(req);
 }
 
-/* --- connections ------------------------------------------------------------------------------ */
+/* --- connections ----------------------------------------------------------------------------- */
 
 static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connection)
 {
@@ -381,8 +381,7 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *s
     return strlen(s);
 }
 
-/* --- start and stop -----------------------------------------------------------------------------
- */
+/* --- start and stop -------------------------------------------------------------------------- */
 
 static struct MHD_Daemon *start_daemon(struct http_server *server)
 {

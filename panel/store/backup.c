@@ -111,7 +111,7 @@ int backup_write(const char *dir, const char *file, struct err *err)
     return rc;
 }
 
-/* --- restore ---------------------------------------------------------------------------------- */
+/* --- restore --------------------------------------------------------------------------------- */
 
 static int set_aside(const char *dir, bool replace, struct err *err)
 {

@@ -32,7 +32,7 @@ int store_open(const char *dir, void (*on_fatal)(const struct err *err), struct 
 /* Finishes what is queued, then closes. Other threads must have ended their reads. */
 void store_close(struct store *store);
 
-/* --- writing ---------------------------------------------------------------------------- */
+/* --- writing --------------------------------------------------------------------------------- */
 
 /* One queued change; embed it, first, in what the change needs. The submitter owns it again when
  * done() runs. Neither function may block or submit and wait. */
@@ -50,14 +50,14 @@ struct store_change {
  * store is closing: then done() is not called. Any thread. */
 int store_submit(struct store *store, struct store_change *change, struct err *err);
 
-/* --- versions: what ETags are made from ---------------------------------------------------- */
+/* --- versions: what ETags are made from ------------------------------------------------------ */
 
 enum store_table { STORE_USERS, STORE_NODES, STORE_IMAGES, STORE_INSTANCES, STORE_TABLES };
 
 /* A number that rises after each commit that touched the table. Any thread. */
 uint64_t store_version(const struct store *store, enum store_table table);
 
-/* --- paging -------------------------------------------------------------------------------- */
+/* --- paging ---------------------------------------------------------------------------------- */
 
 /* Rows come in order of creation. */
 struct store_page {
@@ -66,7 +66,7 @@ struct store_page {
     int64_t next;   /* out: value of after for the next page; 0: this was the last */
 };
 
-/* --- meta ---------------------------------------------------------------------------------- */
+/* --- meta ------------------------------------------------------------------------------------ */
 
 struct store_identity {
     char panel_id[CRYPTO_UUID_SIZE];
@@ -74,7 +74,7 @@ struct store_identity {
 };
 const struct store_identity *store_identity(const struct store *store);
 
-/* --- API keys ------------------------------------------------------------------------------ */
+/* --- API keys -------------------------------------------------------------------------------- */
 
 #define API_KEY_ID_SIZE 17
 
@@ -91,7 +91,7 @@ int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
 int store_key_create(struct store_tx *tx, const char *name, const uint8_t hash[CRYPTO_HASH_BYTES],
                      struct err *err);
 
-/* --- users --------------------------------------------------------------------------------- */
+/* --- users ----------------------------------------------------------------------------------- */
 
 struct user {
     const char *id;
@@ -114,7 +114,7 @@ int store_user_list(struct store *store, struct store_page *page, store_user_fn 
 int store_user_create(struct store_tx *tx, const struct user *user, const char *password_hash,
                       struct err *err);
 
-/* --- nodes --------------------------------------------------------------------------------- */
+/* --- nodes ----------------------------------------------------------------------------------- */
 
 struct node {
     const char *id;
@@ -188,8 +188,7 @@ struct node_facts {
 };
 int store_node_observe(struct store_tx *tx, const struct node_facts *facts, struct err *err);
 
-/* --- images (templates) ------------------------------------------------------------------------
- */
+/* --- images (templates) ---------------------------------------------------------------------- */
 
 struct image {
     const char *id;
@@ -209,8 +208,7 @@ int store_image_create(struct store_tx *tx, const struct image *image, struct er
  */
 int store_image_delete(struct store_tx *tx, const char *id, struct err *err);
 
-/* --- instances -----------------------------------------------------------------------------------
- */
+/* --- instances ------------------------------------------------------------------------------- */
 
 struct instance {
     /* set by the deploy */
@@ -306,8 +304,7 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
 /* Inside apply(): nothing is left on its node; forget it and free its ports. */
 int store_instance_forget(struct store_tx *tx, const char *id, struct err *err);
 
-/* --- idempotency
- * ----------------------------------------------------------------------------------- */
+/* --- idempotency ----------------------------------------------------------------------------- */
 
 #define IDEMPOTENCY_KEY_MAX 200
 
@@ -332,8 +329,7 @@ int store_answer_save(struct store_tx *tx, const char *scope, const char *key,
                       const char digest[CRYPTO_HEX_LEN + 1], const struct answer *answer,
                       struct err *err);
 
-/* --- inside one change
- * ------------------------------------------------------------------------------ */
+/* --- inside one change ----------------------------------------------------------------------- */
 
 /* Undo what this change did so far and go on, e.g. to remember a refusal. Inside apply(). */
 int store_tx_undo(struct store_tx *tx, struct err *err);

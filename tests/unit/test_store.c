@@ -41,7 +41,7 @@ static int tear_down(void **state)
     return fs_remove_tree(folder, NULL);
 }
 
-/* --- a change, waited for ----------------------------------------------------------------- */
+/* --- a change, waited for -------------------------------------------------------------------- */
 
 struct job {
     struct store_change change;
@@ -182,8 +182,7 @@ static int ignore_user(const struct user *user, void *arg, struct err *err)
     return 0;
 }
 
-/* --- tests --------------------------------------------------------------------------------------
- */
+/* --- tests ----------------------------------------------------------------------------------- */
 
 static void test_identity_survives_and_epoch_rises(void **state)
 {
