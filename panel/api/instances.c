@@ -270,9 +270,7 @@ void instances_unsuspend(struct call *call)
     suspend_to(call, false);
 }
 
-/* --- retry
- * ------------------------------------------------------------------------------------------------
- */
+/* --- retry ----------------------------------------------------------------------------------- */
 
 static int apply_retry(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {
