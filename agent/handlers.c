@@ -14,6 +14,7 @@
 #include "agent/answer.h"
 #include "common/auto.h"
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 
 #define RELOAD_MS 300 /* time for the answer to leave on the old link */
@@ -35,22 +36,26 @@ static void conclude(struct handlers *h, struct rpc_call *call, const Wire__Enve
 
 static void handle_apply(struct handlers *h, struct rpc_call *call, Wire__Envelope *request)
 {
+    (void)FAILPOINT("agent.apply.received");
     struct err err;
     int rc = reconcile_apply(h->reconcile, request->apply, &err);
     if (rc < 0)
         log_warn("apply refused", "instance=%s generation=%" PRIu64 " code=%s error=\"%s\"",
                  request->apply->instance_id, request->apply->generation, err.reason, err.msg);
     conclude(h, call, request, rc, &err);
+    (void)FAILPOINT("agent.apply.answered");
 }
 
 static void handle_remove(struct handlers *h, struct rpc_call *call, Wire__Envelope *request)
 {
+    (void)FAILPOINT("agent.remove.received");
     struct err err;
     int rc = reconcile_remove(h->reconcile, request->remove, &err);
     if (rc < 0)
         log_warn("remove refused", "instance=%s generation=%" PRIu64 " code=%s error=\"%s\"",
                  request->remove->instance_id, request->remove->generation, err.reason, err.msg);
     conclude(h, call, request, rc, &err);
+    (void)FAILPOINT("agent.remove.answered");
 }
 
 static void handle_cert_request(struct handlers *h, struct rpc_call *call, Wire__Envelope *request)

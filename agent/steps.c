@@ -13,6 +13,7 @@
 #include "agent/reconcile_parts.h"
 #include "common/auto.h"
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 
 #define PULLS_MAX    3
@@ -175,6 +176,7 @@ void steps_pull(struct instance *inst)
 
 static void end_create(void *arg, const struct docker_reply *reply)
 {
+    (void)FAILPOINT("agent.container.created");
     struct instance *inst = arg;
     if (!answered(inst, reply))
         return;
@@ -204,6 +206,7 @@ static void end_create(void *arg, const struct docker_reply *reply)
 
 void steps_create(struct instance *inst)
 {
+    (void)FAILPOINT("agent.container.creating");
     struct reconcile *reconcile = inst->reconcile;
     struct err err;
     struct failure failure;
@@ -314,6 +317,7 @@ static void check(struct instance *inst)
 
 static void end_start(void *arg, const struct docker_reply *reply)
 {
+    (void)FAILPOINT("agent.container.started");
     struct instance *inst = arg;
     if (!answered(inst, reply))
         return;
@@ -332,6 +336,7 @@ static void end_start(void *arg, const struct docker_reply *reply)
 
 void steps_start(struct instance *inst)
 {
+    (void)FAILPOINT("agent.container.starting");
     struct err err;
     begin(inst, STEP_START);
     reconcile_report(inst, WIRE__OBSERVED__OBSERVED_STARTING);
@@ -350,6 +355,7 @@ void steps_unpause(struct instance *inst)
 
 static void end_stop(void *arg, const struct docker_reply *reply)
 {
+    (void)FAILPOINT("agent.container.stopped");
     struct instance *inst = arg;
     if (!answered(inst, reply))
         return;
@@ -370,6 +376,7 @@ static void end_stop(void *arg, const struct docker_reply *reply)
 
 void steps_stop(struct instance *inst)
 {
+    (void)FAILPOINT("agent.container.stopping");
     struct err err;
     begin(inst, STEP_STOP);
     reconcile_report(inst, WIRE__OBSERVED__OBSERVED_STOPPING);
@@ -383,6 +390,7 @@ void steps_stop(struct instance *inst)
 
 static void end_delete(void *arg, const struct docker_reply *reply)
 {
+    (void)FAILPOINT("agent.container.deleted");
     struct instance *inst = arg;
     if (!answered(inst, reply))
         return;
@@ -402,6 +410,7 @@ static void end_delete(void *arg, const struct docker_reply *reply)
 /* inst->container is known by its labels to be ours, and is named by its id. */
 void steps_delete(struct instance *inst)
 {
+    (void)FAILPOINT("agent.container.deleting");
     struct err err;
     begin(inst, STEP_DELETE);
     reconcile_report(inst, inst->goal == GOAL_REMOVED ? WIRE__OBSERVED__OBSERVED_REMOVING
@@ -412,6 +421,7 @@ void steps_delete(struct instance *inst)
 
 static void end_erase(void *arg, const struct err *err)
 {
+    (void)FAILPOINT("agent.volume.erased");
     struct instance *inst = arg;
     end(inst);
     if (inst->work != inst->step_work) {
@@ -428,6 +438,7 @@ static void end_erase(void *arg, const struct err *err)
 
 void steps_erase(struct instance *inst)
 {
+    (void)FAILPOINT("agent.volume.erasing");
     struct err err = {0};
     begin(inst, STEP_ERASE);
     reconcile_report(inst, WIRE__OBSERVED__OBSERVED_REMOVING);

@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/crypto.h"
 #include "common/envelope.h"
+#include "common/failpoint.h"
 
 #define FORGET_EVERY_MS 60000
 #define STATUS_BYTES    800 /* no status is larger, packed */
@@ -100,6 +101,7 @@ static void remember_told(struct sync *sync, const Wire__DockerStatus *docker)
 
 static void answer(struct sync *sync)
 {
+    (void)FAILPOINT("agent.sync.answering");
     Wire__InstanceStatus *statuses = calloc(WIRE_STATUSES_MAX, sizeof(*statuses));
     Wire__InstanceStatus **pointers = calloc(WIRE_STATUSES_MAX, sizeof(struct instance *));
     Wire__SyncReply reply = WIRE__SYNC_REPLY__INIT;

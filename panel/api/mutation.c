@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common/auto.h"
+#include "common/failpoint.h"
 
 static void mutation_reset(struct mutation *mutation)
 {
@@ -87,6 +88,7 @@ static void change_done(struct store_change *change, const struct err *err)
     } else if (mutation->replayed) {
         call_replay(call, &mutation->replay);
     } else {
+        (void)FAILPOINT("panel.change.committed");
         if (mutation->committed && !mutation->refused)
             mutation->committed(mutation);
         if (mutation->waits_for[0] && call->route->resume)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/failpoint.h"
 #include "panel/domain/text.h"
 
 #define WAIT_MAX_SECONDS 300
@@ -45,6 +46,7 @@ static void save_done(struct store_change *change, const struct err *err)
 
 static void on_outcome(void *arg, enum fleet_outcome outcome)
 {
+    (void)FAILPOINT("panel.answer.final");
     struct waiting *waiting = arg;
     struct call *call = waiting->call;
     waiting->status = waiting->render(call, waiting->instance_id, outcome, &waiting->body);

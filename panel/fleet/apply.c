@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "panel/fleet/spec.h"
 #include "panel/fleet/state.h"
@@ -48,6 +49,7 @@ static void refused(struct fleet_instance *inst, const Wire__Failure *failure)
 
 static void answered(void *arg, Wire__Envelope **reply, const struct err *err)
 {
+    (void)FAILPOINT("panel.send.answered");
     struct told *told = arg;
     struct fleet_node *node = told->node;
     struct fleet_instance *inst;
@@ -128,10 +130,12 @@ static int put_remove(struct fleet_instance *inst, struct err *err)
 
 static void send_now(struct fleet_instance *inst)
 {
+    (void)FAILPOINT("panel.send.before");
     struct err err = {0};
     int rc = inst->phase == PHASE_DELETING
                  ? put_remove(inst, &err)
                  : store_instance_scan(inst->fleet->store, NULL, inst->id, put_apply, inst, &err);
+    (void)FAILPOINT("panel.send.after");
     if (inst->calling)
         inst->node->calls++;
     if (rc < 0) {

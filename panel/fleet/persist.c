@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "panel/fleet/state.h"
 
@@ -69,6 +70,7 @@ static void later(struct fleet_instance *inst)
 
 static void forgotten(struct fleet_instance *inst)
 {
+    (void)FAILPOINT("panel.forget.committed");
     struct fleet_node *node = inst->node;
     log_info("instance removed", "instance=%s node=%s", inst->id, node->id);
     instance_free(inst);
@@ -77,6 +79,7 @@ static void forgotten(struct fleet_instance *inst)
 
 static void write_home(struct task *task)
 {
+    (void)FAILPOINT("panel.result.committed");
     struct instance_write *write = write_of(task);
     struct fleet_instance *inst;
     HASH_FIND_STR(write->fleet->instances, write->id, inst);

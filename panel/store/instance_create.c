@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/auto.h"
+#include "common/failpoint.h"
 #include "common/strbuf.h"
 
 static int check_user(struct store_tx *tx, const char *id, struct err *err)
@@ -202,6 +203,7 @@ int store_instance_create(struct store_tx *tx, struct instance_new *create,
             (ports[i].udp && write_port(tx, &row, "udp", ports[i].host_port, err) < 0))
             return -1;
     }
+    (void)FAILPOINT("panel.deploy.written");
     tx_touch(tx, STORE_INSTANCES);
     tx_touch(tx, STORE_NODES);
     return 0;

@@ -1,5 +1,6 @@
 /* Instances in the store: what is wanted of each, and what was last seen of it.
  * Placing a new one is instance_create.c's work. */
+#include "common/failpoint.h"
 #include "panel/store/internal.h"
 
 #define COLUMNS                                                                                    \
@@ -139,6 +140,7 @@ int store_instance_delete(struct store_tx *tx, const char *id, struct err *err)
     int changed = db_run(stmt, err);
     if (changed == 0)
         return store_no_such("instance", "id", id, err);
+    (void)FAILPOINT("panel.delete.written");
     tx_touch(tx, STORE_INSTANCES);
     return changed < 0 ? -1 : 0;
 }
@@ -172,6 +174,7 @@ int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, 
     db_bind_int(stmt, 4, PHASE_FAILED);
     db_bind_int(stmt, 5, PHASE_INSTALLING);
     int changed = db_run(stmt, err);
+    (void)FAILPOINT("panel.suspend.written");
     if (changed > 0)
         tx_touch(tx, STORE_INSTANCES);
     return changed < 0 ? -1 : 0;
@@ -221,6 +224,7 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
     db_bind_text(stmt, 7, facts->error_message);
     db_bind_int(stmt, 8, facts->progress_percent);
     db_bind_int(stmt, 9, tx->now);
+    (void)FAILPOINT("panel.result.writing");
     tx_touch(tx, STORE_INSTANCES);
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
@@ -232,6 +236,7 @@ int store_instance_forget(struct store_tx *tx, const char *id, struct err *err)
         return -1;
     db_bind_text(stmt, 1, id);
     db_bind_int(stmt, 2, PHASE_DELETING);
+    (void)FAILPOINT("panel.forget.writing");
     tx_touch(tx, STORE_INSTANCES);
     tx_touch(tx, STORE_NODES);
     return db_run(stmt, err) < 0 ? -1 : 0;

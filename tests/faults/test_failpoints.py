@@ -1,0 +1,149 @@
+"""kill -9 at every failpoint of deploy, suspend and delete, on both sides; then: one container or
+none, as was wanted, and nothing for ever in between.
+
+The list of places is read from the sources, so that a new failpoint is tested without a line here."""
+import glob
+import os
+import re
+import unittest
+
+from lib.client import Client
+from lib.places import ROOT
+from lib.wait import until
+from lib.world import World
+
+WORLD = None
+CONVERGES = 25  # seconds, with sanitizers on two cores
+
+OPERATIONS = ("deploy", "suspend", "delete")
+# Places that only one operation passes; the others pass all of them.
+ONLY = {
+    "panel.deploy.written": ("deploy",), "panel.suspend.written": ("suspend",),
+    "panel.delete.written": ("delete",), "panel.forget.writing": ("delete",),
+    "panel.forget.committed": ("delete",),
+    "panel.answer.final": ("suspend", "delete"),
+    "panel.result.writing": ("deploy", "suspend"), "panel.result.committed": OPERATIONS,
+    "agent.container.creating": ("deploy",), "agent.container.created": ("deploy",),
+    "agent.container.starting": ("deploy",), "agent.container.started": ("deploy",),
+    "agent.container.stopping": ("suspend",), "agent.container.stopped": ("suspend",),
+    "agent.container.deleting": ("delete",), "agent.container.deleted": ("delete",),
+    "agent.volume.erasing": ("delete",), "agent.volume.erased": ("delete",),
+    "agent.apply.received": ("deploy", "suspend"), "agent.apply.answered": ("deploy", "suspend"),
+    "agent.remove.received": ("delete",), "agent.remove.answered": ("delete",),
+}
+
+
+def places():
+    names = set()
+    for side in ("panel", "agent"):
+        for path in glob.glob(f"{ROOT}/{side}/**/*.c", recursive=True):
+            with open(path) as source:
+                names.update(re.findall(r'FAILPOINT\("([^"]+)"\)', source.read()))
+    return sorted(names)
+
+
+def setUpModule():
+    global WORLD
+    WORLD = World("docker").start()
+    WORLD.make_images()
+
+
+def tearDownModule():
+    WORLD.stop()
+
+
+def side_of(place):
+    return WORLD.panel if place.startswith("panel.") else WORLD.agent
+
+
+def arm(place):
+    """Restart the side with its failpoint set; the other one stays."""
+    side = side_of(place)
+    side.daemon.extra_env["PANEL_FAILPOINTS"] = f"{place}=die"
+    side.kill()
+    side.start()
+
+
+def is_online():
+    try:
+        return WORLD.api.node(WORLD.node_id)["status"] == "Online"
+    except Exception:  # the panel died of its failpoint
+        return False
+
+
+def request(operation, instance_id, spec):
+    """Ask, and expect anything: the daemon may die of it. A client of its own, since the
+    connection may."""
+    client = Client("127.0.0.1", WORLD.panel.port, WORLD.panel.key)
+    try:
+        if operation == "deploy":
+            return client.post("/api/instances/deploy", spec, timeout=40)
+        if operation == "suspend":
+            return client.post(f"/api/instances/suspend/{instance_id}", timeout=40)
+        return client.delete("/api/instance/delete", {"id": instance_id}, timeout=40)
+    except Exception:  # the daemon died: the outcome is unknown
+        return None
+
+
+def volumes():
+    return os.listdir(os.path.join(WORLD.agent.state, "volumes"))
+
+
+class Failpoints(unittest.TestCase):
+    def tearDown(self):
+        for side in (WORLD.panel, WORLD.agent):
+            side.daemon.extra_env.pop("PANEL_FAILPOINTS", None)
+            side.kill()
+            side.start()
+        WORLD.await_status(WORLD.node_id, "Online", timeout=30)
+        WORLD.clear()
+
+    def check(self, operation, instance_id, answer):
+        if operation == "deploy":
+            instances = WORLD.api.instances()
+            self.assertLessEqual(len(instances), 1)
+            if answer is not None and answer.status == 201:
+                self.assertEqual(len(instances), 1, "an acknowledged deploy is there")
+            for instance in instances:
+                WORLD.await_instance(instance["Id"], CONVERGES, State="running", InternalState="READY")
+                self.assertEqual(len(WORLD.containers_of(instance["Id"])), 1)
+        elif operation == "suspend":
+            instance = WORLD.api.instance(instance_id)
+            wanted = "suspended" if instance["suspended"] else "running"
+            if answer is not None and answer.status == 200:
+                self.assertEqual(wanted, "suspended", "an acknowledged suspend is kept")
+            WORLD.await_instance(instance_id, CONVERGES, State=wanted)
+            self.assertEqual(len(WORLD.containers_of(instance_id)), 1)
+        elif [i for i in WORLD.api.instances() if i["Id"] == instance_id]:
+            self.assertTrue(answer is None or answer.status != 201, "an acknowledged delete is kept")
+            WORLD.await_instance(instance_id, CONVERGES, State="running")
+        else:
+            until(lambda: not WORLD.containers_of(instance_id) and instance_id not in volumes(),
+                  CONVERGES, lambda: f"nothing is left: {WORLD.containers_of(instance_id)} {volumes()}")
+
+    def kill_at(self, place, operation):
+        instance_id = None if operation == "deploy" else WORLD.deploy()["Id"]
+        spec = WORLD.spec()
+        arm(place)
+        side = side_of(place)
+        # Some places are passed as soon as the daemon is up; then it dies before it is asked.
+        until(lambda: not side.daemon.running() or is_online(), 15, "the node is Online")
+        answer = request(operation, instance_id, spec) if side.daemon.running() else None
+        until(lambda: not side.daemon.running(), 15, f"{place} is passed")
+        side.daemon.extra_env.pop("PANEL_FAILPOINTS")
+        side.kill()
+        side.start()
+        WORLD.await_status(WORLD.node_id, "Online", timeout=30)
+        self.check(operation, instance_id, answer)
+
+
+def add_tests():
+    for place in places():
+        for operation in ONLY.get(place, OPERATIONS):
+            def test(self, place=place, operation=operation):
+                self.kill_at(place, operation)
+            name = f"test_kill_at_{place.replace('.', '_')}_of_{operation}"
+            setattr(Failpoints, name, test)
+
+
+add_tests()
