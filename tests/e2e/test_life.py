@@ -206,8 +206,7 @@ class Foreign(Case):
         plain = docker.create("test:sleeper", name="plain")
         labels = WORLD.container(self.instance)["Config"]["Labels"]
         # One of another panel: our labels, another panel's id.
-        other = {key: ("11111111-2222-4333-8444-555555555555" if "panel" in key.split(".")[-1] else value)
-                 for key, value in labels.items()}
+        other = dict(labels, **{"panel.id": "11111111-2222-4333-8444-555555555555"})
         foreign = docker.create("test:sleeper", name="foreign", Labels=other)
         for container in (plain, foreign):
             docker.start(container)
