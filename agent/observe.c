@@ -17,6 +17,13 @@ static void check_inventory(struct reconcile *reconcile)
     reconcile->table.changed(reconcile->table.changed_arg);
 }
 
+static bool is_same(const struct docker_container *a, const struct docker_container *b)
+{
+    return strcmp(a->id, b->id) == 0 && a->state == b->state && a->exit_code == b->exit_code &&
+           a->oom_killed == b->oom_killed && a->generation == b->generation &&
+           strcmp(a->spec_hash, b->spec_hash) == 0;
+}
+
 void observe_container(struct instance *inst, const struct docker_container *seen, uint64_t seq)
 {
     static const struct docker_container none;
@@ -25,7 +32,7 @@ void observe_container(struct instance *inst, const struct docker_container *see
     inst->seen_seq = seq;
     if (!seen)
         seen = &none;
-    bool changed = memcmp(&inst->container, seen, sizeof(*seen)) != 0;
+    bool changed = !is_same(&inst->container, seen);
     inst->container = *seen;
     if (inst->goal == GOAL_NONE && seen->generation > inst->generation)
         inst->generation = seen->generation;

@@ -43,7 +43,7 @@ static const char *take_value(int argc, char **argv, int *at, const char *name, 
 {
     size_t len = strlen(name);
     const char *arg = argv[*at];
-    if (strncmp(arg, name, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
+    if (!arg || strncmp(arg, name, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
         return NULL;
     if (arg[len] == '=')
         return arg + len + 1;

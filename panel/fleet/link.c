@@ -361,8 +361,10 @@ static int call_take(struct link *link, struct call **ret_call, struct err *err)
         return 0;
     }
     call = calloc(1, sizeof(*call));
-    if (!call)
-        return err_nomem(err);
+    if (!call) {
+        err_nomem(err);
+        return -1;
+    }
     call->link = link;
     int rc = nng_aio_alloc(&call->aio, call_step, call);
     if (!rc) {
@@ -373,7 +375,8 @@ static int call_take(struct link *link, struct call **ret_call, struct err *err)
     }
     if (rc) {
         free(call);
-        return nng_fail(err, rc, "can't open a context");
+        nng_fail(err, rc, "can't open a context");
+        return -1;
     }
     *ret_call = call;
     return 0;
@@ -393,8 +396,10 @@ static int make_message(const Wire__Envelope *request, nng_msg **ret_msg, struct
             nng_msg_free(msg);
     }
     free(data);
-    if (rc)
-        return err_nomem(err);
+    if (rc) {
+        err_nomem(err);
+        return -1;
+    }
     *ret_msg = msg;
     return 0;
 }

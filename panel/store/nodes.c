@@ -174,7 +174,7 @@ static int delete_with_instances(struct store_tx *tx, const char *id, struct err
 
 int store_node_delete(struct store_tx *tx, const char *id, bool force, struct err *err)
 {
-    int64_t instances;
+    int64_t instances = 0;
     if (count_instances(tx, id, &instances, err) < 0)
         return -1;
     if (instances && !force)

@@ -108,8 +108,10 @@ class Docker:
 
     def load(self, archive):
         """What `docker load` does."""
-        self.call("POST", "/images/load", query={"quiet": "1"}, raw=archive,
-                  headers={"Content-Type": "application/x-tar"})
+        status, body = self.request("POST", "/images/load", query={"quiet": "1"}, raw=archive,
+                                    headers={"Content-Type": "application/x-tar"})
+        if status != 200 or b"errorDetail" in body:
+            raise DockerError(status, body.decode(errors="replace"))
 
     def tag(self, image, repository, tag):
         self.call("POST", f"/images/{image}/tag", query={"repo": repository, "tag": tag})
