@@ -34,9 +34,12 @@ void mailbox_post(struct mailbox *box, struct mail *mail)
     box->tail = &mail->next;
     if (was_empty)
         pthread_cond_signal(&box->filled);
+    /* Unlocked, a mailbox without wake may be gone: the reader may have ended with this mail. */
+    void (*wake)(void *arg) = box->wake;
+    void *wake_arg = box->wake_arg;
     pthread_mutex_unlock(&box->lock);
-    if (was_empty && box->wake)
-        box->wake(box->wake_arg);
+    if (was_empty && wake)
+        wake(wake_arg);
 }
 
 struct mail *mailbox_take(struct mailbox *box, int64_t deadline_mono_ms)
