@@ -101,7 +101,7 @@ static int rooms_open(struct rooms *rooms, const struct config *config, struct e
     if (store_open(config->data_dir, on_store_fatal, &rooms->store, err) < 0 ||
         ca_open(config->data_dir, store_identity(rooms->store)->panel_id, &rooms->ca, err) < 0 ||
         fleet_create(rooms->store, rooms->ca, &fleet, &rooms->fleet, err) < 0 ||
-        password_pool_create(1, 16, &rooms->passwords, err) < 0)
+        password_pool_create(1, 64, &rooms->passwords, err) < 0)
         return -1;
     struct api_rooms api_rooms = {rooms->store, rooms->fleet, rooms->ca, rooms->passwords};
     if (api_create(&api_rooms, &api, &rooms->api, err) < 0 ||
