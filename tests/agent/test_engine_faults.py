@@ -88,14 +88,23 @@ class Faults(unittest.TestCase):
 
     def test_progress_of_a_pull_is_told(self):
         self.engine.pullable.add("registry.test/slow:1")
-        self.engine.pull_pause = 0.2
+        self.engine.pull_pause = 0.3
+        seen = []
         try:
             answer = self.world.api.post("/api/instances/deploy",
                                          self.world.spec(image="registry.test/slow:1")).expect(201)
-            self.world.await_instance(answer.json["Id"], State="pulling")
-            self.world.await_instance(answer.json["Id"], InternalState="READY", State="running")
+
+            def ready():
+                instance = self.world.api.instance(answer.json["Id"])
+                if instance["State"] == "pulling" and instance["Progress"] is not None:
+                    seen.append(instance["Progress"])
+                return instance["InternalState"] == "READY"
+            until(ready, 20, "it is ready")
         finally:
             self.engine.pull_pause = 0.0
+        self.assertEqual(seen, sorted(seen))
+        self.assertGreaterEqual(len(set(seen)), 2, "no progress was seen")
+        self.assertIsNone(self.world.api.instance(answer.json["Id"])["Error"])
 
     def test_one_pull_for_two_who_want_the_same(self):
         self.engine.pullable.add("registry.test/shared:1")
