@@ -41,7 +41,7 @@ static const char usage_text[] =
 
 static int fail_usage(const char *program, const struct err *err)
 {
-    fprintf(stderr, "%s: %s\nTry '%s --help'.\n", program, err->msg, program);
+    fprintf(stderr, "paneld: %s\nTry '%s --help'.\n", err->msg, program);
     return 2;
 }
 
@@ -90,7 +90,7 @@ static int read_config_option(int argc, char **argv, struct config *config, stru
     int c;
     opterr = 0;
     optind = 1;
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (c == OPT_CONFIG && config_read_file(config, optarg, err) < 0)
             return -1;
     }
@@ -128,6 +128,7 @@ static int read_option(int c, struct config *config, struct arguments *args, str
         puts("paneld " PANEL_VERSION);
         args->done = true;
         return 0;
+    case 'h':
     case OPT_HELP:
         fputs(usage_text, stdout);
         args->done = true;
@@ -185,8 +186,11 @@ static int restore(const struct config *config, const struct arguments *args, co
     }
     if (backup_restore(config->data_dir, file, args->replace, &err) < 0)
         return fail_command("restore", &err);
-    printf("restored to %s; instances made after the backup show as orphans on their nodes\n",
-           config->data_dir);
+    printf(
+        "restored to %s%s\n"
+        "Instances made after the backup show as orphans on their nodes; those deleted after it\n"
+        "are wanted again, and come back with empty volumes.\n",
+        config->data_dir, args->replace ? "; what was there is in its folder replaced-<time>" : "");
     return 0;
 }
 
@@ -229,7 +233,7 @@ static int run(int argc, char **argv, struct config *config)
         fprintf(stderr, "paneld: %s\n", err.msg);
         return 1;
     }
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (read_option(c, config, &args, &err) < 0)
             return fail_usage(argv[0], &err);
     }

@@ -17,6 +17,7 @@ struct told {
     struct fleet_node *node;
     char id[ID_SIZE];
     uint64_t generation;
+    uint64_t attempt;
 };
 
 static void look_again(struct timer *timer)
@@ -29,6 +30,7 @@ static void look_again(struct timer *timer)
 static void come_back(struct fleet_instance *inst, uint32_t delay_ms)
 {
     struct err err;
+    inst->retry_set = false;
     inst->timer.fire = look_again;
     if (timers_set(&inst->fleet->timers, &inst->timer, clock_mono_ms() + delay_ms, &err) < 0)
         log_warn("no timer", "instance=%s", inst->id);
@@ -55,7 +57,8 @@ static void answered(void *arg, Wire__Envelope **reply, const struct err *err)
     struct fleet_instance *inst;
     node->calls--;
     HASH_FIND_STR(node->fleet->instances, told->id, inst);
-    bool current = inst && inst->node == node && inst->generation == told->generation;
+    bool current = inst && inst->node == node && inst->generation == told->generation &&
+                   inst->attempt == told->attempt;
     if (inst && inst->node == node)
         inst->calling = false;
     if (inst && !current)
@@ -94,7 +97,8 @@ static int put_apply(const struct instance *row, void *arg, struct err *err)
     apply.node_address = inst->node->address;
     envelope.body_case = WIRE__ENVELOPE__BODY_APPLY;
     envelope.apply = &apply;
-    *told = (struct told){.node = inst->node, .generation = inst->generation};
+    *told = (struct told){
+        .node = inst->node, .generation = inst->generation, .attempt = inst->attempt};
     snprintf(told->id, sizeof(told->id), "%s", inst->id);
     int rc = link_call(inst->node->link, &envelope, CALL_MS, answered, told, err);
     spec_destroy(spec);
@@ -118,7 +122,8 @@ static int put_remove(struct fleet_instance *inst, struct err *err)
     remove.volume_id = inst->id;
     envelope.body_case = WIRE__ENVELOPE__BODY_REMOVE;
     envelope.remove = &remove;
-    *told = (struct told){.node = inst->node, .generation = inst->generation};
+    *told = (struct told){
+        .node = inst->node, .generation = inst->generation, .attempt = inst->attempt};
     snprintf(told->id, sizeof(told->id), "%s", inst->id);
     int rc = link_call(inst->node->link, &envelope, CALL_MS, answered, told, err);
     if (rc < 0)
@@ -159,13 +164,14 @@ void apply_pump(struct fleet_node *node)
 
 void instance_send(struct fleet_instance *inst)
 {
-    inst->retry_set = false;
-    if (inst->calling || inst->queued)
-        return;
     come_back(inst, RESEND_MS); /* should nothing be heard of it */
-    inst->queued = true;
-    inst->queue_next = NULL;
-    *inst->node->queue_tail = inst;
-    inst->node->queue_tail = &inst->queue_next;
-    apply_pump(inst->node);
+    if (inst->calling)
+        return;
+    if (!inst->queued) {
+        inst->queued = true;
+        inst->queue_next = NULL;
+        *inst->node->queue_tail = inst;
+        inst->node->queue_tail = &inst->queue_next;
+    }
+    apply_pump(inst->node); /* it may be there since before the node could be asked again */
 }

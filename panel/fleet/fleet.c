@@ -14,6 +14,7 @@
 #include "panel/fleet/state.h"
 
 #define LINKS_END_MS 2000 /* nng may lose the end of a connection */
+#define RESCAN_MS    5000
 
 struct notice {
     struct task task;
@@ -23,16 +24,24 @@ struct notice {
 
 /* --- loading --------------------------------------------------------------------------------- */
 
+/* One that can't be loaded now keeps none of the others from being so. */
+static int load_failed(struct fleet *fleet, const char *id, const struct err *err)
+{
+    log_error("not loaded", "id=%s reason=\"%s\"", id, err->msg);
+    fleet_rescan_later(fleet);
+    return 0;
+}
+
 static int load_node(const struct node *row, void *arg, struct err *err)
 {
     struct fleet *fleet = arg;
     struct fleet_node *node;
     HASH_FIND_STR(fleet->nodes, row->id, node);
-    if (!node)
-        node = node_add(fleet, row, err);
-    else
+    if (node)
         node_update(node, row);
-    return node ? 0 : -1;
+    else if (!node_add(fleet, row, err))
+        return load_failed(fleet, row->id, err);
+    return 0;
 }
 
 static int load_instance(const struct instance *row, void *arg, struct err *err)
@@ -42,10 +51,8 @@ static int load_instance(const struct instance *row, void *arg, struct err *err)
     HASH_FIND_STR(fleet->instances, row->id, inst);
     if (inst)
         instance_update(inst, row);
-    else
-        inst = instance_add(fleet, row, err);
-    if (!inst)
-        return -1;
+    else if (!instance_add(fleet, row, err))
+        return load_failed(fleet, row->id, err);
     return 0;
 }
 
@@ -65,9 +72,28 @@ static void load_all(struct fleet *fleet)
 {
     struct err err = {0};
     if (store_node_scan(fleet->store, NULL, load_node, fleet, &err) < 0 ||
-        store_instance_scan(fleet->store, NULL, NULL, load_instance, fleet, &err) < 0)
+        store_instance_scan(fleet->store, NULL, NULL, load_instance, fleet, &err) < 0) {
         log_error("fleet not loaded", "reason=\"%s\"", err.msg);
+        fleet_rescan_later(fleet);
+    }
     drive_all(fleet);
+}
+
+static void rescan_due(struct timer *timer)
+{
+    struct fleet *fleet = (struct fleet *)((char *)timer - offsetof(struct fleet, rescan_timer));
+    if (!atomic_load(&fleet->stopping))
+        load_all(fleet);
+}
+
+void fleet_rescan_later(struct fleet *fleet)
+{
+    struct err err;
+    if (fleet->rescan_timer.slot)
+        return;
+    fleet->rescan_timer.fire = rescan_due;
+    if (timers_set(&fleet->timers, &fleet->rescan_timer, clock_mono_ms() + RESCAN_MS, &err) < 0)
+        log_warn("no timer", "reason=\"%s\"", err.msg);
 }
 
 /* --- notices --------------------------------------------------------------------------------- */
@@ -112,6 +138,7 @@ static void node_noticed(struct task *task)
     HASH_FIND_STR(fleet->nodes, notice->id, node);
     if (rows < 0) {
         log_warn("node not loaded", "node=%s reason=\"%s\"", notice->id, err.msg);
+        fleet_rescan_later(fleet);
     } else if (rows == 0 && node) {
         node_remove(node);
     } else if (node && node->deleted) {

@@ -26,7 +26,7 @@ int fleet_create(struct store *store, struct ca *ca, const struct fleet_settings
                  struct fleet **ret_fleet, struct err *err);
 /* Every waiting call ends with FLEET_CLOSED, now and from now on: before HTTP is stopped. */
 void fleet_end_waits(struct fleet *fleet);
-/* Ends the loop; waiting calls are ended with FLEET_WAIT_CLOSED. */
+/* Ends the loop; waiting calls are ended with FLEET_CLOSED. */
 void fleet_destroy(struct fleet *fleet);
 
 struct board *fleet_board(struct fleet *fleet);
@@ -44,7 +44,7 @@ enum fleet_goal {
 enum fleet_outcome {
     FLEET_REACHED,
     FLEET_TIMED_OUT,
-    FLEET_NODE_OFFLINE, /* GONE and SETTLED don't wait for a node that doesn't answer */
+    FLEET_NODE_OFFLINE, /* GONE and SETTLED don't wait for a node that isn't Online */
     FLEET_CLOSED,       /* the panel is stopping */
 };
 

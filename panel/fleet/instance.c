@@ -34,6 +34,7 @@ static void take_wish(struct fleet_instance *inst, const struct instance *row)
     inst->want_hash[0] = '\0';
     inst->failures = 0;
     inst->failed_now = false;
+    inst->told = false;
     inst->attempt = ++inst->fleet->attempts;
     int64_t age = clock_wall_ms() - row->phase_since;
     const struct fleet_settings *settings = &inst->fleet->settings;
@@ -102,6 +103,7 @@ void instance_free(struct fleet_instance *inst)
     if (inst->queued)
         leave_queue(inst);
     timers_cancel(&inst->fleet->timers, &inst->timer);
+    timers_cancel(&inst->fleet->timers, &inst->write_timer);
     if (inst->prev)
         inst->prev->next = inst->next;
     else
@@ -133,8 +135,10 @@ struct fleet_instance *instance_reload(struct fleet *fleet, const char *id)
 {
     struct reload reload = {.fleet = fleet};
     struct err err = {0};
-    if (store_instance_scan(fleet->store, NULL, id, reload_row, &reload, &err) < 0)
+    if (store_instance_scan(fleet->store, NULL, id, reload_row, &reload, &err) < 0) {
         log_warn("instance not loaded", "instance=%s reason=\"%s\"", id, err.msg);
+        fleet_rescan_later(fleet);
+    }
     return reload.inst;
 }
 
@@ -186,6 +190,7 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
         return;
     bool news = now != before || strcmp(inst->container_id, status->container_id) != 0;
     inst->observed = now;
+    inst->told = status->generation == inst->generation;
     inst->progress = status->progress_percent <= 100 ? status->progress_percent : 100;
     snprintf(inst->container_id, sizeof(inst->container_id), "%s", status->container_id);
     snprintf(inst->spec_hash, sizeof(inst->spec_hash), "%s", status->spec_hash);
@@ -329,6 +334,7 @@ void instance_drive(struct fleet_instance *inst)
         .same_spec = inst->observed == OBSERVED_RUNNING && is_same_spec(inst),
         .failed_now = inst->failed_now,
         .error_code = inst->error_code,
+        .told = inst->told,
         .node_ready = node_is_ready(inst->node),
         .deadline_passed = has_deadline(inst) && clock_mono_ms() >= inst->deadline,
         .failures = inst->failures,

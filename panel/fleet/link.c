@@ -25,6 +25,7 @@
 #define RECONNECT_MIN_MS 250
 #define RECONNECT_MAX_MS 2000
 #define SPARE_CALLS      4
+#define CANCEL_AGAIN_MS  100
 
 struct call {
     struct task task;
@@ -292,8 +293,11 @@ static void call_step(void *arg)
 static void call_timed_out(struct timer *timer)
 {
     struct call *call = (struct call *)((char *)timer - offsetof(struct call, deadline));
+    struct err err;
     call->timed_out = true;
     nng_aio_cancel(call->aio);
+    /* Between its send and its receive there is nothing to cancel: once more, until it is home. */
+    (void)timers_set(call->link->owner.timers, timer, clock_mono_ms() + CANCEL_AGAIN_MS, &err);
 }
 
 static int call_result(struct call *call, Wire__Envelope **ret_reply, struct err *err)

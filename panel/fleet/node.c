@@ -72,10 +72,10 @@ static void set_status(struct fleet_node *node, enum node_status status)
              node_status_name(status));
     node->live.status = status;
     publish(node);
-    if (status != NODE_ONLINE)
-        node_persist(node);
-    if (status == NODE_OFFLINE)
-        waits_node_offline(node);
+    if (status == NODE_ONLINE)
+        return;
+    node_persist(node);
+    waits_node_silent(node);
 }
 
 static void status_due(struct timer *timer);
@@ -200,7 +200,7 @@ static void take_facts(struct fleet_node *node, const Wire__SyncReply *reply)
         node->disk_mib = disk;
         node->cpus = reply->capacity->cpus;
     }
-    if (changed || !node->facts_written)
+    if (changed || !node->facts_written || node->facts_dirty)
         node_persist(node);
 }
 
@@ -246,7 +246,7 @@ static void take_reply(struct fleet_node *node, const Wire__SyncReply *reply)
     node->cursor = reply->cursor;
     for (size_t i = 0; i < reply->n_statuses; i++)
         take_status(node, reply->statuses[i]);
-    if (!node->inventory_done && !reply->more)
+    if (!node->inventory_done && reply->full && !reply->more)
         inventory_end(node);
 }
 

@@ -52,19 +52,19 @@ static int write_apply(struct store_change *change, struct store_tx *tx, struct 
 static void try_again(struct timer *timer)
 {
     struct fleet_instance *inst =
-        (struct fleet_instance *)((char *)timer - offsetof(struct fleet_instance, timer));
+        (struct fleet_instance *)((char *)timer - offsetof(struct fleet_instance, write_timer));
     if (inst->forgetting)
         instance_forget(inst);
     else
-        instance_drive(inst);
+        instance_persist(inst);
 }
 
 static void later(struct fleet_instance *inst)
 {
     struct err err;
     inst->dirty = true;
-    inst->timer.fire = try_again;
-    if (timers_set(&inst->fleet->timers, &inst->timer, clock_mono_ms() + 1000, &err) < 0)
+    inst->write_timer.fire = try_again;
+    if (timers_set(&inst->fleet->timers, &inst->write_timer, clock_mono_ms() + 1000, &err) < 0)
         log_warn("no timer", "instance=%s", inst->id);
 }
 
@@ -96,7 +96,9 @@ static void write_home(struct task *task)
                 inst->committed_observed = write->observed;
                 waits_check(inst);
             }
-            if (inst->dirty)
+            if (inst->forgetting)
+                instance_forget(inst);
+            else if (inst->dirty)
                 instance_persist(inst);
         }
     }
@@ -186,10 +188,8 @@ void instance_forget(struct fleet_instance *inst)
 {
     struct err err = {0};
     inst->forgetting = true;
-    if (inst->writing) {
-        later(inst);
-        return;
-    }
+    if (inst->writing)
+        return; /* it goes on when that write has come home */
     if (submit(inst, true, &err) < 0) {
         log_warn("instance not forgotten", "instance=%s reason=\"%s\"", inst->id, err.msg);
         later(inst);
@@ -217,6 +217,29 @@ static int node_apply(struct store_change *change, struct store_tx *tx, struct e
                          : store_node_observe(tx, &write->facts, err);
 }
 
+static void node_forgotten(struct fleet_node *node, bool failed)
+{
+    if (failed)
+        fleet_rescan_later(node->fleet);
+    else if (!node->instances) /* the row of one that was loaded meanwhile has kept the node's */
+        node_remove(node);
+}
+
+static void facts_home(struct fleet_node *node, bool failed)
+{
+    node->facts_writing = false;
+    if (failed) {
+        node->facts_dirty = true; /* the next answer of the node brings it again */
+        return;
+    }
+    if (!node->facts_written) {
+        node->facts_written = true;
+        node_facts_committed(node);
+    }
+    if (node->facts_dirty)
+        node_persist(node);
+}
+
 static void node_home(struct task *task)
 {
     struct node_write *write =
@@ -224,15 +247,10 @@ static void node_home(struct task *task)
     struct fleet_node *node;
     write->fleet->writes--;
     HASH_FIND_STR(write->fleet->nodes, write->id, node);
-    if (node && write->forget && !write->failed) {
-        node_remove(node);
-    } else if (node) {
-        node->facts_writing = false;
-        if (!write->failed && write->facts.capacity_memory_mib && !node->facts_written) {
-            node->facts_written = true;
-            node_facts_committed(node);
-        }
-    }
+    if (node && write->forget)
+        node_forgotten(node, write->failed);
+    else if (node)
+        facts_home(node, write->failed);
     free(write);
 }
 
@@ -243,12 +261,12 @@ static void node_done(struct store_change *change, const struct err *err)
     task_post(&write->fleet->inbox, &write->task, node_home);
 }
 
-static void node_submit(struct fleet_node *node, bool forget)
+static int node_submit(struct fleet_node *node, bool forget)
 {
     struct err err = {0};
     struct node_write *write = calloc(1, sizeof(*write));
     if (!write)
-        return; /* the next answer of the node brings it again */
+        return -1;
     write->change.apply = node_apply;
     write->change.done = node_done;
     write->fleet = node->fleet;
@@ -268,19 +286,23 @@ static void node_submit(struct fleet_node *node, bool forget)
     if (store_submit(node->fleet->store, &write->change, &err) < 0) {
         log_warn("node not written", "node=%s reason=\"%s\"", node->id, err.msg);
         free(write);
-        return;
+        return -1;
     }
     node->fleet->writes++;
-    node->facts_writing = true;
+    return 0;
 }
 
 void node_persist(struct fleet_node *node)
 {
-    if (!node->facts_writing && node->memory_mib)
-        node_submit(node, false);
+    node->facts_dirty = true;
+    if (node->facts_writing || !node->memory_mib || node_submit(node, false) < 0)
+        return;
+    node->facts_writing = true;
+    node->facts_dirty = false;
 }
 
 void node_forget(struct fleet_node *node)
 {
-    node_submit(node, true);
+    if (node_submit(node, true) < 0)
+        fleet_rescan_later(node->fleet);
 }

@@ -44,7 +44,7 @@ static struct reconcile_decision decide(enum reconcile_step step, enum instance_
 
 static struct reconcile_decision want_gone(const struct reconcile_view *view)
 {
-    if (view->observed == OBSERVED_REMOVED)
+    if (view->observed == OBSERVED_REMOVED && view->told)
         return decide(STEP_FORGET, view->phase, 0);
     if (!view->node_ready || view->observed == OBSERVED_REMOVING)
         return decide(STEP_WAIT, view->phase, 0);
@@ -53,9 +53,12 @@ static struct reconcile_decision want_gone(const struct reconcile_view *view)
     return decide(STEP_REMOVE, view->phase, 0);
 }
 
+/* Down is not stopped: between two crashes a container is down, and Docker starts it again, until
+ * the node has been told to stop it. */
 static struct reconcile_decision want_stopped(const struct reconcile_view *view)
 {
-    if (view->observed == OBSERVED_STOPPED || view->observed == OBSERVED_ABSENT) {
+    bool down = view->observed == OBSERVED_STOPPED || view->observed == OBSERVED_ABSENT;
+    if (down && (view->told || !view->node_ready)) {
         bool heals = strcmp(view->error_code, RECONCILE_STOP_TIMEOUT) == 0;
         bool failed = view->phase == PHASE_FAILED && !heals;
         return decide(STEP_REST, failed ? PHASE_FAILED : PHASE_READY, 0);
@@ -105,6 +108,8 @@ static struct reconcile_decision want_running_again(const struct reconcile_view 
     case OBSERVED_STOPPED:
     case OBSERVED_ABSENT:
     case OBSERVED_FAILED:
+        if (!view->told && !view->failures) /* it was stopped by request: no reason to wait */
+            return decide(STEP_APPLY, view->phase, 0);
         return decide(STEP_RETRY, view->phase, backoff(CRASH_DELAY_MS, view->failures));
     default:
         return decide(STEP_APPLY, view->phase, 0);

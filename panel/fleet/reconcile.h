@@ -17,6 +17,7 @@ struct reconcile_view {
     bool same_spec;         /* the container there was made from the wanted spec */
     bool failed_now;        /* observed is FAILED for the latest attempt */
     const char *error_code; /* of that failure, or of the last one */
+    bool told;              /* what was seen is the node's word on the present wish */
     bool node_ready;        /* it answers, and its inventory is complete */
     bool deadline_passed;   /* of INSTALLING, or, of a suspended one, of stopping */
     unsigned failures;      /* attempts that failed one after another, or crashes */

@@ -51,6 +51,7 @@ struct fleet_instance {
     char *error_message; /* NULL: "" */
     uint32_t progress;
     bool failed_now;
+    bool told;   /* the last status was for the present generation */
     bool listed; /* seen in the inventory under way */
     /* being driven */
     uint64_t attempt;
@@ -65,6 +66,7 @@ struct fleet_instance {
     bool writing;
     bool dirty;
     bool forgetting;
+    struct timer write_timer;
     uint64_t written_digest; /* of the facts last handed to the store */
     enum instance_phase committed_phase;
     enum instance_observed committed_observed;
@@ -104,6 +106,7 @@ struct fleet_node {
     /* facts in the store */
     bool facts_written;
     bool facts_writing;
+    bool facts_dirty; /* they changed since they were handed to the store */
     uint64_t memory_mib, disk_mib;
     uint32_t cpus;
     /* work */
@@ -126,6 +129,7 @@ struct fleet {
     struct task stop_task;
     struct task rescan_task;
     atomic_bool rescan_posted;
+    struct timer rescan_timer;
     bool closed; /* waits are refused */
     struct timers timers;
     struct fleet_node *nodes;
@@ -138,6 +142,10 @@ struct fleet {
     char *panel_key, *panel_cert;
     int64_t panel_cert_made; /* mono ms */
 };
+
+/* fleet.c */
+/* Something couldn't be read or written: look at everything again in a while. */
+void fleet_rescan_later(struct fleet *fleet);
 
 /* node.c */
 struct fleet_node *node_add(struct fleet *fleet, const struct node *row, struct err *err);
@@ -190,7 +198,7 @@ void apply_pump(struct fleet_node *node);
 /* waits.c */
 void wait_add(struct task *task);
 void waits_check(struct fleet_instance *inst);
-void waits_node_offline(struct fleet_node *node);
+void waits_node_silent(struct fleet_node *node);
 void waits_end(struct fleet_instance *inst, enum fleet_outcome outcome);
 
 #endif

@@ -1,5 +1,5 @@
 /* Callers that wait until an instance is ready, settled or gone, and committed as such.
- * Each is ended exactly once: by its goal, its deadline, its node going offline, or the end. */
+ * Each is ended exactly once: by its goal, its deadline, its node falling silent, or the end. */
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -20,8 +20,8 @@ static bool goal_reached(const struct fleet_instance *inst, enum fleet_goal goal
         return phase == PHASE_READY || phase == PHASE_FAILED;
     case FLEET_GOAL_SETTLED:
         if (inst->suspended)
-            return inst->committed_observed == OBSERVED_STOPPED ||
-                   inst->committed_observed == OBSERVED_ABSENT;
+            return inst->told && (inst->committed_observed == OBSERVED_STOPPED ||
+                                  inst->committed_observed == OBSERVED_ABSENT);
         return phase == PHASE_FAILED || inst->committed_observed == OBSERVED_RUNNING;
     case FLEET_GOAL_GONE:
         return false; /* gone is when the instance is */
@@ -52,7 +52,7 @@ void waits_end(struct fleet_instance *inst, enum fleet_outcome outcome)
     }
 }
 
-void waits_node_offline(struct fleet_node *node)
+void waits_node_silent(struct fleet_node *node)
 {
     for (struct fleet_instance *inst = node->instances; inst; inst = inst->next) {
         struct wait **at = &inst->waits;
@@ -96,7 +96,7 @@ void wait_add(struct task *task)
         wait_finish(wait, FLEET_REACHED); /* the caller reads the store and sees */
         return;
     }
-    if (wait->goal != FLEET_GOAL_READY && inst->node->live.status == NODE_OFFLINE) {
+    if (wait->goal != FLEET_GOAL_READY && inst->node->live.status != NODE_ONLINE) {
         instance_drive(inst);
         wait_finish(wait, FLEET_NODE_OFFLINE);
         return;

@@ -170,6 +170,18 @@ static int write_files(struct db *db, const char *dir, struct err *err)
     return rc;
 }
 
+/* Agents have seen later generations than the backup knows, and would refuse its own. The clock is
+ * ahead of any count of changes. */
+static int outrank_the_past(struct db *db, struct err *err)
+{
+    struct stmt *stmt =
+        db_stmt(db, "UPDATE instances SET generation = max(generation + 1, ?1)", err);
+    if (!stmt)
+        return -1;
+    db_bind_int(stmt, 1, clock_wall_ms());
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
 static int unpack(const char *dir, const char *copy, struct err *err)
 {
     struct db *db;
@@ -180,7 +192,11 @@ static int unpack(const char *dir, const char *copy, struct err *err)
         return -1;
     int rc = write_files(db, dir, err);
     if (rc == 0)
-        rc = db_exec(db, "DROP TABLE backup_files; VACUUM", err);
+        rc = db_exec(db, "DROP TABLE backup_files", err);
+    if (rc == 0)
+        rc = outrank_the_past(db, err);
+    if (rc == 0)
+        rc = db_exec(db, "VACUUM", err);
     db_close(db);
     return rc;
 }

@@ -38,9 +38,14 @@ class Backup(unittest.TestCase):
 
     def test_the_lost_panel_comes_back(self):
         before = WORLD.deploy(name="before")
+        deleted = WORLD.deploy(name="deleted")
         self.paneld("backup", self.file)  # the daemon runs
         self.assertEqual(os.stat(self.file).st_mode & 0o777, 0o600)
         after = WORLD.deploy(name="after")
+        # Changes that the agent knows of and the backup doesn't.
+        WORLD.delete(deleted["Id"])
+        for word in ("suspend", "unsuspend", "suspend"):
+            WORLD.api.post(f"/api/instances/{word}/{before['Id']}", timeout=60).expect(200)
         WORLD.panel.kill()
         shutil.rmtree(WORLD.panel.data)
         self.paneld("restore", self.file)
@@ -48,7 +53,8 @@ class Backup(unittest.TestCase):
         # The key still opens, the agent needn't join again, and what ran runs.
         WORLD.await_status(WORLD.node_id, "Online", timeout=20)
         WORLD.await_instance(before["Id"], State="running", ContainerId=before["ContainerId"])
-        self.assertEqual([i["Id"] for i in WORLD.api.instances()], [before["Id"]])
+        WORLD.await_instance(deleted["Id"], State="running")
+        self.assertEqual([i["Id"] for i in WORLD.api.instances()], [before["Id"], deleted["Id"]])
         # What came after the backup is told, and left alone.
         until(lambda: WORLD.api.node(WORLD.node_id)["orphans"] == 1, 10, "the orphan is counted")
         hold(lambda: WORLD.container(after)["State"]["Running"], 3, "the orphan runs on")

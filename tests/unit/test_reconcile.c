@@ -92,6 +92,13 @@ static void test_a_crash_is_brought_back_slower_and_slower(void **state)
     assert_int_equal(last, 60000);
 }
 
+static void test_what_was_stopped_by_request_starts_at_once(void **state)
+{
+    (void)state;
+    expect(view_of(PHASE_READY, OBSERVED_STOPPED), STEP_APPLY, PHASE_READY);
+    expect(view_of(PHASE_READY, OBSERVED_ABSENT), STEP_APPLY, PHASE_READY);
+}
+
 static void test_suspended_rests_only_when_stopped(void **state)
 {
     (void)state;
@@ -175,6 +182,7 @@ int main(void)
         cmocka_unit_test(test_a_passing_failure_is_tried_again_and_ends),
         cmocka_unit_test(test_what_ends_at_once_is_not_started_for_ever),
         cmocka_unit_test(test_a_crash_is_brought_back_slower_and_slower),
+        cmocka_unit_test(test_what_was_stopped_by_request_starts_at_once),
         cmocka_unit_test(test_suspended_rests_only_when_stopped),
         cmocka_unit_test(test_stopping_ends_by_its_deadline_and_heals),
         cmocka_unit_test(test_delete_asks_until_removed),
