@@ -119,8 +119,9 @@ class Deploy(unittest.TestCase):
 
     def test_ready_is_told_soon_after_the_start(self):
         answer = WORLD.api.post("/api/instances/deploy", WORLD.spec()).expect(201)
-        until(lambda: WORLD.containers_of(answer.json["Id"]) and WORLD.engine.api.inspect(
-            WORLD.containers_of(answer.json["Id"])[0])["State"]["Running"], 10, "it runs", 0.005)
+        until(lambda: [row for row in WORLD.engine.api.containers()
+                       if answer.json["Id"] in row["Labels"].values() and row["State"] == "running"],
+              10, "it runs", 0.005)
         began = time.monotonic()
         WORLD.await_instance(answer.json["Id"], timeout=1, InternalState="READY")
         self.assertLess(time.monotonic() - began, 0.5)

@@ -13,7 +13,7 @@
 static struct reconcile_view view_of(enum instance_phase phase, enum instance_observed observed)
 {
     return (struct reconcile_view){
-        .phase = phase, .observed = observed, .error_code = "", .node_ready = true};
+        .phase = phase, .observed = observed, .error_code = "", .node_ready = true, .told = true};
 }
 
 static void expect(struct reconcile_view view, enum reconcile_step step, enum instance_phase phase)
@@ -95,8 +95,25 @@ static void test_a_crash_is_brought_back_slower_and_slower(void **state)
 static void test_what_was_stopped_by_request_starts_at_once(void **state)
 {
     (void)state;
-    expect(view_of(PHASE_READY, OBSERVED_STOPPED), STEP_APPLY, PHASE_READY);
-    expect(view_of(PHASE_READY, OBSERVED_ABSENT), STEP_APPLY, PHASE_READY);
+    struct reconcile_view view = view_of(PHASE_READY, OBSERVED_STOPPED);
+    view.told = false; /* it is down because of an earlier wish */
+    expect(view, STEP_APPLY, PHASE_READY);
+    view.failures = 1;
+    expect(view, STEP_RETRY, PHASE_READY);
+}
+
+static void test_down_is_not_stopped_until_the_node_was_told(void **state)
+{
+    (void)state;
+    struct reconcile_view view = view_of(PHASE_READY, OBSERVED_STOPPED);
+    view.suspended = true;
+    view.told = false; /* Docker may start it again at any moment */
+    expect(view, STEP_APPLY, PHASE_READY);
+    view.told = true;
+    expect(view, STEP_REST, PHASE_READY);
+    view = view_of(PHASE_DELETING, OBSERVED_REMOVED);
+    view.told = false; /* of an earlier Remove */
+    expect(view, STEP_REMOVE, PHASE_DELETING);
 }
 
 static void test_suspended_rests_only_when_stopped(void **state)
@@ -183,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_what_ends_at_once_is_not_started_for_ever),
         cmocka_unit_test(test_a_crash_is_brought_back_slower_and_slower),
         cmocka_unit_test(test_what_was_stopped_by_request_starts_at_once),
+        cmocka_unit_test(test_down_is_not_stopped_until_the_node_was_told),
         cmocka_unit_test(test_suspended_rests_only_when_stopped),
         cmocka_unit_test(test_stopping_ends_by_its_deadline_and_heals),
         cmocka_unit_test(test_delete_asks_until_removed),
