@@ -97,8 +97,8 @@ static int put_apply(const struct instance *row, void *arg, struct err *err)
     apply.node_address = inst->node->address;
     envelope.body_case = WIRE__ENVELOPE__BODY_APPLY;
     envelope.apply = &apply;
-    *told = (struct told){
-        .node = inst->node, .generation = inst->generation, .attempt = inst->attempt};
+    *told =
+        (struct told){.node = inst->node, .generation = inst->generation, .attempt = inst->attempt};
     snprintf(told->id, sizeof(told->id), "%s", inst->id);
     int rc = link_call(inst->node->link, &envelope, CALL_MS, answered, told, err);
     spec_destroy(spec);
@@ -122,8 +122,8 @@ static int put_remove(struct fleet_instance *inst, struct err *err)
     remove.volume_id = inst->id;
     envelope.body_case = WIRE__ENVELOPE__BODY_REMOVE;
     envelope.remove = &remove;
-    *told = (struct told){
-        .node = inst->node, .generation = inst->generation, .attempt = inst->attempt};
+    *told =
+        (struct told){.node = inst->node, .generation = inst->generation, .attempt = inst->attempt};
     snprintf(told->id, sizeof(told->id), "%s", inst->id);
     int rc = link_call(inst->node->link, &envelope, CALL_MS, answered, told, err);
     if (rc < 0)
