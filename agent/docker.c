@@ -11,6 +11,7 @@
 #include "agent/docker_json.h"
 #include "common/auto.h"
 #include "common/strbuf.h"
+#include "common/utf8.h"
 
 #define OURS_OLDEST 1024 /* 1.24, as major * 1000 + minor */
 #define OURS_NEWEST 1047
@@ -197,7 +198,7 @@ static void choose_version(struct docker *docker, struct docker_reply *reply)
     } else {
         int use = theirs_newest < OURS_NEWEST ? theirs_newest : OURS_NEWEST;
         snprintf(docker->prefix, sizeof(docker->prefix), "/v%d.%d", use / 1000, use % 1000);
-        snprintf(docker->version, sizeof(docker->version), "%s", version ? version : "unknown");
+        utf8_copy(docker->version, sizeof(docker->version), version ? version : "unknown");
     }
 }
 

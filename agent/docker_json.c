@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/envelope.h"
+#include "common/utf8.h"
 
 #define LAYERS_MAX 1000
 
@@ -34,18 +35,9 @@ const char *docker_json_stream_error(const json_t *item)
     return text ? text : docker_json_text(item, "error");
 }
 
-/* Cut at a character's border, so that the text stays UTF-8. */
 static void copy_text(char *out, size_t size, const char *text)
 {
-    size_t len = text ? strlen(text) : 0;
-    if (len >= size) {
-        len = size - 1;
-        while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
-            len--;
-    }
-    if (len)
-        memcpy(out, text, len);
-    out[len] = '\0';
+    utf8_copy(out, size, text ? text : "");
 }
 
 static uint64_t parse_generation(const char *text)

@@ -14,6 +14,7 @@
 #include "agent/docker_json.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/utf8.h"
 
 #define LIST_EVERY_MS  30000
 #define BACKOFF_MIN_MS 500
@@ -56,7 +57,7 @@ static void set_down(struct docker_watch *watch, const char *why)
     log_warn("docker unreachable", "error=\"%s\"", why);
     watch->up = false;
     watch->told = true;
-    snprintf(watch->error, sizeof(watch->error), "%s", why);
+    utf8_copy(watch->error, sizeof(watch->error), why);
     watch->events.status(watch->events.arg);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/crypto.h"
+#include "common/utf8.h"
 
 int envelope_check_id(const char *id)
 {
@@ -41,46 +42,13 @@ int envelope_pack(const Wire__Envelope *envelope, uint8_t **ret_data, size_t *re
     return 0;
 }
 
-/* RFC 3629: no overlong forms, no surrogates, nothing past U+10FFFF. */
-static bool is_utf8(const char *s)
-{
-    const unsigned char *p = (const unsigned char *)s;
-    while (*p) {
-        int more;
-        uint32_t point;
-        uint32_t least;
-        if (*p < 0x80) {
-            p++;
-            continue;
-        }
-        if ((*p & 0xe0) == 0xc0) {
-            more = 1, point = *p & 0x1fu, least = 0x80;
-        } else if ((*p & 0xf0) == 0xe0) {
-            more = 2, point = *p & 0x0fu, least = 0x800;
-        } else if ((*p & 0xf8) == 0xf0) {
-            more = 3, point = *p & 0x07u, least = 0x10000;
-        } else {
-            return false;
-        }
-        p++;
-        for (; more; more--, p++) {
-            if ((*p & 0xc0) != 0x80)
-                return false;
-            point = point << 6 | (*p & 0x3fu);
-        }
-        if (point < least || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
-            return false;
-    }
-    return true;
-}
-
 static bool check_message(const ProtobufCMessage *message);
 
 static bool check_one(const ProtobufCFieldDescriptor *field, const void *value)
 {
     if (field->type == PROTOBUF_C_TYPE_STRING) {
         const char *text = *(char *const *)value;
-        return !text || is_utf8(text);
+        return !text || utf8_is_valid(text);
     }
     const ProtobufCMessage *sub = *(ProtobufCMessage *const *)value;
     return !sub || check_message(sub);
