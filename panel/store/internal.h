@@ -37,6 +37,7 @@ struct store {
     atomic_int queued;
     atomic_bool closing;
     void (*on_fatal)(const struct err *err);
+    struct err lost; /* the writer's: a commit's outcome is unknown, so nothing more is written */
 };
 
 /* This thread's read-only connection; NULL with err set. */

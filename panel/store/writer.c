@@ -94,16 +94,21 @@ static void commit_batch(struct store *store, struct mail *batch)
     struct store_tx tx;
     struct err err = {0};
     int rc;
+    if (store->lost.code) {
+        fail_batch(batch, &store->lost);
+        return;
+    }
     do {
         tx = (struct store_tx){.db = store->writer_db, .now = clock_wall_ms()};
         rc = run_all(&tx, batch, &err);
     } while (rc > 0);
     if (rc < 0) {
-        bool lost = strcmp(err.reason, "store_io") == 0;
+        if (strcmp(err.reason, "store_io") == 0)
+            store->lost = err;
         if (db_in_transaction(tx.db))
             (void)db_exec(tx.db, "ROLLBACK", NULL);
         log_error("commit failed", "code=%s reason=\"%s\"", err.reason, err.msg);
-        if (lost && store->on_fatal)
+        if (store->lost.code && store->on_fatal)
             store->on_fatal(&err);
         fail_batch(batch, &err);
         return;
@@ -163,7 +168,7 @@ static void *writer_main(void *arg)
             commit_batch(store, batch);
             finish_batch(store, batch);
         }
-        if (clock_mono_ms() >= next_sweep) {
+        if (!store->lost.code && clock_mono_ms() >= next_sweep) {
             next_sweep = clock_mono_ms() + SWEEP_ANSWERS;
             sweep_answers(store);
         }

@@ -7,10 +7,13 @@
 #include <cmocka.h>
 
 #include <semaphore.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
+#include "common/auto.h"
 #include "common/crypto.h"
 #include "common/fs.h"
 #include "panel/store/store.h"
@@ -394,6 +397,31 @@ static void test_versions_rise_with_commits_only(void **state)
     assert_true(store_version(store, STORE_IMAGES) == images);
 }
 
+static int make_big_user(struct store_tx *tx, void *arg, struct err *err)
+{
+    auto_free char *name = calloc(1, 256 * 1024);
+    assert_non_null(name);
+    memset(name, 'x', 256 * 1024 - 1);
+    struct user user = {.id = arg, .username = name, .email = arg};
+    return store_user_create(tx, &user, "hash", err);
+}
+
+/* The disk lets the log grow no more: not by SQLITE_FULL, which rolls back, but by an error. */
+static void test_nothing_is_written_after_a_commit_that_failed(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit small = {.rlim_cur = 4096, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    struct err failed = run(make_big_user, "u1");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_string_equal(failed.reason, "store_io");
+    struct user user = {.id = "u2", .username = "u2", .email = "u2@x.y"};
+    assert_string_equal(run(make_user, &user).reason, "store_io");
+}
+
 static void test_a_foreign_database_is_refused(void **state)
 {
     (void)state;
@@ -423,6 +451,7 @@ int main(void)
         TEST(test_first_answers_are_kept_over_a_restart),
         TEST(test_a_refused_change_leaves_nothing),
         TEST(test_versions_rise_with_commits_only),
+        TEST(test_nothing_is_written_after_a_commit_that_failed),
         TEST(test_a_foreign_database_is_refused),
     };
     if (crypto_init(NULL) < 0)
