@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "panel/fleet/reconcile.h"
 #include "panel/fleet/spec.h"
 #include "panel/fleet/state.h"
@@ -18,12 +19,19 @@
 
 static void set_error(struct fleet_instance *inst, const char *code, const char *message)
 {
-    snprintf(inst->error_code, sizeof(inst->error_code), "%s", code);
+    char text[ERROR_MESSAGE_SIZE];
+    utf8_copy(inst->error_code, sizeof(inst->error_code), code);
+    utf8_copy(text, sizeof(text), message);
     free(inst->error_message);
-    inst->error_message = message[0] ? strdup(message) : NULL;
+    inst->error_message = text[0] ? strdup(text) : NULL;
 }
 
 /* --- rows ------------------------------------------------------------------------------------ */
+
+static bool is_down(enum instance_observed observed)
+{
+    return observed == OBSERVED_STOPPED || observed == OBSERVED_ABSENT;
+}
 
 static void take_wish(struct fleet_instance *inst, const struct instance *row)
 {
@@ -40,6 +48,8 @@ static void take_wish(struct fleet_instance *inst, const struct instance *row)
     const struct fleet_settings *settings = &inst->fleet->settings;
     inst->deadline = clock_mono_ms() - (age > 0 ? age : 0) +
                      (row->suspended ? settings->stop_timeout_ms : settings->install_timeout_ms);
+    if (row->suspended && is_down(row->observed))
+        inst->deadline = INT64_MAX; /* it is stopped already, as far as is known */
     set_error(inst, row->error_code, row->error_message);
 }
 
@@ -175,11 +185,6 @@ static void note_failure(struct fleet_instance *inst, const Wire__InstanceStatus
     else
         set_error(inst, status->error_code[0] ? status->error_code : "failed",
                   status->error_message);
-}
-
-static bool is_down(enum instance_observed observed)
-{
-    return observed == OBSERVED_STOPPED || observed == OBSERVED_ABSENT;
 }
 
 void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatus *status)
@@ -343,6 +348,10 @@ void instance_drive(struct fleet_instance *inst)
     if (decision.phase == PHASE_READY && inst->phase != PHASE_READY)
         log_info("instance ready", "instance=%s node=%s", inst->id, inst->node->id);
     inst->phase = decision.phase;
+    if (inst->suspended && decision.step == STEP_REST)
+        inst->deadline = INT64_MAX;
+    else if (inst->deadline == INT64_MAX) /* stopped once, and up again */
+        inst->deadline = clock_mono_ms() + inst->fleet->settings.stop_timeout_ms;
     switch (decision.step) {
     case STEP_REST:
         inst->retry_set = false;

@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "panel/fleet/state.h"
 
 #define BEATS_PER_SECOND 500u /* of the whole fleet, at most */
@@ -166,22 +167,25 @@ static void take_status(struct fleet_node *node, const Wire__InstanceStatus *sta
     instance_take_status(inst, status);
 }
 
-static void copy_text(char *out, size_t size, const char *text)
+/* Does it differ from what is there? */
+static bool take_version(char out[32], const char *text)
 {
-    snprintf(out, size, "%s", text ? text : "");
+    char version[32];
+    utf8_copy(version, sizeof(version), text);
+    bool changed = strcmp(out, version) != 0;
+    memcpy(out, version, sizeof(version));
+    return changed;
 }
 
 static void take_facts(struct fleet_node *node, const Wire__SyncReply *reply)
 {
     struct node_live *live = &node->live;
-    bool changed = strcmp(live->agent_version, reply->agent_version) != 0;
-    copy_text(live->agent_version, sizeof(live->agent_version), reply->agent_version);
+    bool changed = take_version(live->agent_version, reply->agent_version);
     if (reply->docker) {
-        changed |= strcmp(live->docker_version, reply->docker->version) != 0;
         live->docker_up = reply->docker->up;
         if (reply->docker->version[0])
-            copy_text(live->docker_version, sizeof(live->docker_version), reply->docker->version);
-        copy_text(live->docker_error, sizeof(live->docker_error), reply->docker->error);
+            changed |= take_version(live->docker_version, reply->docker->version);
+        utf8_copy(live->docker_error, sizeof(live->docker_error), reply->docker->error);
     }
     if (reply->usage) {
         live->has_usage = true;
@@ -209,7 +213,7 @@ static void inventory_begin(struct fleet_node *node, const char *boot_id)
     struct fleet_instance *inst;
     struct orphan *orphan;
     struct orphan *next;
-    copy_text(node->boot_id, sizeof(node->boot_id), boot_id);
+    utf8_copy(node->boot_id, sizeof(node->boot_id), boot_id);
     node->inventory_done = false;
     for (inst = node->instances; inst; inst = inst->next)
         inst->listed = false;
@@ -374,8 +378,8 @@ struct fleet_node *node_add(struct fleet *fleet, const struct node *row, struct 
     node->last_answer = clock_mono_ms(); /* the benefit of the doubt: Suspect for three beats */
     node->live.status = NODE_SUSPECT;
     node->live.last_seen = row->last_seen;
-    copy_text(node->live.agent_version, sizeof(node->live.agent_version), row->agent_version);
-    copy_text(node->live.docker_version, sizeof(node->live.docker_version), row->docker_version);
+    take_version(node->live.agent_version, row->agent_version);
+    take_version(node->live.docker_version, row->docker_version);
     if (copy_place(node, row) < 0 || link_create(&owner, node->id, &node->link, err) < 0) {
         if (!node->address)
             err_nomem(err);

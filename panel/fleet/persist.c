@@ -20,7 +20,7 @@ struct instance_write {
     enum instance_observed observed;
     char container_id[65];
     char error_code[40];
-    char error_message[320];
+    char error_message[ERROR_MESSAGE_SIZE];
     uint32_t progress;
     bool forget;
     bool failed;

@@ -14,7 +14,8 @@
 #include "panel/fleet/link.h"
 #include "panel/fleet/task.h"
 
-#define ID_SIZE 65
+#define ID_SIZE            65
+#define ERROR_MESSAGE_SIZE 401 /* an agent's own are as long at most */
 
 struct fleet_node;
 

@@ -162,7 +162,7 @@ static void test_properties(void **state)
     (void)state;
     static const char *const codes[] = {"", "port_in_use", "registry_unreachable",
                                         "docker_unavailable"};
-    for (unsigned bits = 0; bits < 32; bits++)
+    for (unsigned bits = 0; bits < 64; bits++)
         for (int phase = PHASE_INSTALLING; phase <= PHASE_DELETING; phase++)
             for (int seen = OBSERVED_NOTHING; seen <= OBSERVED_REMOVED; seen++)
                 for (size_t code = 0; code < ARRAY_LEN(codes); code++) {
@@ -173,6 +173,7 @@ static void test_properties(void **state)
                     view.failed_now = seen == OBSERVED_FAILED && (bits & 4);
                     view.node_ready = bits & 8;
                     view.deadline_passed = bits & 16;
+                    view.told = bits & 32;
                     view.error_code = codes[code];
                     view.failures = 1;
                     struct reconcile_decision d = reconcile(&view);

@@ -1,0 +1,221 @@
+/* Driving one instance without a loop or a node: the timers are fired by hand, the store is real,
+ * and what is sent goes to a link that nobody answers. */
+#include "tests/unit/unit.h"
+
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/fs.h"
+#include "panel/fleet/state.h"
+
+#define QUEUE_MAX 8192 /* the store's */
+
+static char folder[64];
+static struct store *store;
+static struct ca *ca;
+static struct fleet fleet;
+static struct fleet_instance *inst;
+
+static int set_up(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    snprintf(folder, sizeof(folder), "/tmp/panel-fleet-test.XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    if (store_open(folder, NULL, &store, &err) < 0 ||
+        ca_open(folder, store_identity(store)->panel_id, &ca, &err) < 0)
+        fail_msg("%s", err.msg);
+    fleet = (struct fleet){
+        .store = store,
+        .ca = ca,
+        .settings = {.beat_ms = 5000, .install_timeout_ms = 600000, .stop_timeout_ms = 60000}};
+    fleet.dial_tail = &fleet.dial_queue;
+    assert_int_equal(board_create(&fleet.board, &err), 0);
+    mailbox_init(&fleet.inbox, NULL, NULL);
+    struct node row = {
+        .id = "n1", .address = "127.0.0.1", .port = "1", .agent_version = "", .docker_version = ""};
+    struct fleet_node *node = node_add(&fleet, &row, &err);
+    assert_non_null(node);
+    dial_abandon(node);
+    node->link_state = LINK_UP;
+    node->inventory_done = true;
+    struct instance wanted = {.id = "i1",
+                              .node_id = "n1",
+                              .generation = 3,
+                              .phase = PHASE_READY,
+                              .phase_since = clock_wall_ms(),
+                              .observed = OBSERVED_RUNNING,
+                              .container_id = "c1",
+                              .error_code = "",
+                              .error_message = ""};
+    inst = instance_add(&fleet, &wanted, &err);
+    assert_non_null(inst);
+    return 0;
+}
+
+static void run_inbox(void)
+{
+    struct mail *mail = mailbox_take(&fleet.inbox, 0);
+    while (mail) {
+        struct task *task = (struct task *)mail;
+        mail = mail->next;
+        task->run(task);
+    }
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    while (fleet.nodes)
+        node_remove(fleet.nodes);
+    int64_t patience = clock_mono_ms() + 3000;
+    while ((fleet.writes || link_lingering()) && clock_mono_ms() < patience)
+        run_inbox();
+    store_close(store);
+    ca_close(ca);
+    dial_fini(&fleet);
+    timers_fini(&fleet.timers);
+    mailbox_fini(&fleet.inbox);
+    board_destroy(fleet.board);
+    return fs_remove_tree(folder, NULL);
+}
+
+static void hear(enum instance_observed observed)
+{
+    Wire__InstanceStatus status = WIRE__INSTANCE_STATUS__INIT;
+    status.instance_id = inst->id;
+    status.generation = inst->generation;
+    status.attempt = inst->attempt;
+    status.observed = (Wire__Observed)observed;
+    status.container_id = "c1";
+    instance_take_status(inst, &status);
+}
+
+/* --- a store that is too busy ---------------------------------------------------------------- */
+
+static struct store_change *changes;
+static sem_t gate;
+static sem_t entered;
+static sem_t ended;
+
+static int block(struct store_change *change, struct store_tx *tx, struct err *err)
+{
+    (void)tx;
+    (void)err;
+    if (change == changes) {
+        sem_post(&entered);
+        sem_wait(&gate);
+    }
+    return 0;
+}
+
+static void count_ended(struct store_change *change, const struct err *err)
+{
+    (void)change;
+    (void)err;
+    sem_post(&ended);
+}
+
+static void fill_store(void)
+{
+    struct err err;
+    sem_init(&gate, 0, 0);
+    sem_init(&entered, 0, 0);
+    sem_init(&ended, 0, 0);
+    changes = calloc(QUEUE_MAX, sizeof(*changes));
+    assert_non_null(changes);
+    for (size_t i = 0; i < QUEUE_MAX; i++) {
+        changes[i] = (struct store_change){.apply = block, .done = count_ended};
+        assert_int_equal(store_submit(store, &changes[i], &err), 0);
+        if (i == 0)
+            sem_wait(&entered);
+    }
+}
+
+static void empty_store(void)
+{
+    sem_post(&gate);
+    for (size_t i = 0; i < QUEUE_MAX; i++)
+        sem_wait(&ended);
+    free(changes);
+}
+
+static void test_a_retry_outlives_a_write_that_has_to_wait(void **state)
+{
+    (void)state;
+    fill_store();
+    uint64_t attempt = inst->attempt;
+    int64_t now = clock_mono_ms();
+    hear(OBSERVED_STOPPED); /* a crash: to be brought back in 3 s, and to be written */
+    assert_true(inst->dirty);
+    assert_false(inst->writing);
+    empty_store();
+    timers_run(&fleet.timers, now + 2000); /* written now */
+    assert_true(inst->writing);
+    timers_run(&fleet.timers, now + 4000);
+    assert_int_equal(inst->attempt, attempt + 1);
+}
+
+static void test_a_queue_left_by_a_lost_link_is_sent(void **state)
+{
+    (void)state;
+    inst->phase = PHASE_DELETING;
+    inst->node->calls = 16; /* all that it may have */
+    hear(OBSERVED_RUNNING);
+    assert_true(inst->queued);
+    inst->node->inventory_done = false; /* the link is lost, and its calls have come home */
+    inst->node->calls = 0;
+    apply_pump(inst->node);
+    assert_true(inst->queued);
+    inst->node->inventory_done = true; /* back: */
+    instance_drive(inst);
+    assert_false(inst->queued);
+    assert_true(inst->calling);
+}
+
+static void test_a_retry_that_meets_a_call_under_way_is_not_lost(void **state)
+{
+    (void)state;
+    inst->phase = PHASE_DELETING;
+    hear(OBSERVED_RUNNING);
+    assert_true(inst->calling);
+    timers_cancel(&fleet.timers, &inst->timer);
+    instance_send(inst);
+    assert_true(inst->timer.slot != 0);
+}
+
+static void test_what_was_stopped_once_has_its_time_to_stop_again(void **state)
+{
+    (void)state;
+    struct instance suspended = {.id = "i1",
+                                 .node_id = "n1",
+                                 .generation = 4,
+                                 .suspended = true,
+                                 .phase = PHASE_READY,
+                                 .phase_since = clock_wall_ms() - 86400000,
+                                 .observed = OBSERVED_STOPPED,
+                                 .container_id = "c1",
+                                 .error_code = "",
+                                 .error_message = ""};
+    instance_update(inst, &suspended);
+    hear(OBSERVED_STOPPED);
+    assert_int_equal(inst->phase, PHASE_READY);
+    hear(OBSERVED_RUNNING); /* somebody started it, a day later */
+    assert_int_equal(inst->phase, PHASE_READY);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_retry_outlives_a_write_that_has_to_wait),
+        TEST(test_a_queue_left_by_a_lost_link_is_sent),
+        TEST(test_a_retry_that_meets_a_call_under_way_is_not_lost),
+        TEST(test_what_was_stopped_once_has_its_time_to_stop_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
