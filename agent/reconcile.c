@@ -21,6 +21,7 @@
 #include "common/clock.h"
 #include "common/envelope.h"
 #include "common/log.h"
+#include "common/utf8.h"
 
 #define TRIES_MAX    20
 #define KEEP_GONE_MS (10 * 60 * 1000)
@@ -80,16 +81,8 @@ static Wire__Observed seen_state(const struct instance *inst)
 
 static void set_error(struct instance *inst, const char *code, const char *message)
 {
-    snprintf(inst->error_code, sizeof(inst->error_code), "%s", code);
-    /* Cut at a character's border: the link carries UTF-8 only. */
-    size_t len = strlen(message);
-    if (len >= sizeof(inst->error_message)) {
-        len = sizeof(inst->error_message) - 1;
-        while (len && ((unsigned char)message[len] & 0xc0) == 0x80)
-            len--;
-    }
-    memcpy(inst->error_message, message, len);
-    inst->error_message[len] = '\0';
+    utf8_copy(inst->error_code, sizeof(inst->error_code), code);
+    utf8_copy(inst->error_message, sizeof(inst->error_message), message);
 }
 
 void reconcile_report(struct instance *inst, Wire__Observed observed)
@@ -285,6 +278,26 @@ void reconcile_decide_all(struct reconcile *reconcile)
 
 /* ---- Requests ---- */
 
+/* How the last goal ended must not be read as this one's outcome while the first step waits. */
+static void report_begun(struct instance *inst)
+{
+    switch (inst->goal) {
+    case GOAL_RUNNING:
+        reconcile_report(inst, inst->container.state == CONTAINER_NONE
+                                   ? WIRE__OBSERVED__OBSERVED_CREATING
+                                   : WIRE__OBSERVED__OBSERVED_STARTING);
+        break;
+    case GOAL_STOPPED:
+        reconcile_report(inst, WIRE__OBSERVED__OBSERVED_STOPPING);
+        break;
+    case GOAL_REMOVED:
+        reconcile_report(inst, WIRE__OBSERVED__OBSERVED_REMOVING);
+        break;
+    case GOAL_NONE:
+        break;
+    }
+}
+
 static void begin_goal(struct instance *inst, enum instance_goal goal, uint64_t generation,
                        bool same_image)
 {
@@ -298,6 +311,8 @@ static void begin_goal(struct instance *inst, enum instance_goal goal, uint64_t 
     inst->since_ms = clock_mono_ms();
     set_error(inst, "", "");
     steps_interrupt(inst, same_image);
+    if (inst->step == STEP_IDLE)
+        report_begun(inst);
 }
 
 static int check_apply(const Wire__Apply *apply, struct err *err)

@@ -206,6 +206,15 @@ static void reopen_listener(struct rpc *rpc)
     timers_set(&rpc->loop->timers, &rpc->retry, clock_mono_ms() + REOPEN_MS, NULL);
 }
 
+static void free_certificates(struct rpc *rpc)
+{
+    if (rpc->key)
+        explicit_bzero(rpc->key, strlen(rpc->key));
+    free(rpc->key);
+    free(rpc->cert);
+    free(rpc->ca);
+}
+
 int rpc_listen(struct rpc *rpc, const char *key, const char *cert, const char *ca, struct err *err)
 {
     auto_free char *new_key = strdup(key);
@@ -213,9 +222,7 @@ int rpc_listen(struct rpc *rpc, const char *key, const char *cert, const char *c
     auto_free char *new_ca = strdup(ca);
     if (!new_key || !new_cert || !new_ca)
         return err_nomem(err);
-    free(rpc->key);
-    free(rpc->cert);
-    free(rpc->ca);
+    free_certificates(rpc);
     rpc->key = steal_ptr(new_key);
     rpc->cert = steal_ptr(new_cert);
     rpc->ca = steal_ptr(new_ca);
@@ -362,10 +369,6 @@ void rpc_destroy(struct rpc *rpc)
     }
     /* The socket, left without listener and contexts, goes with the process: nng_close() of 1.5.2
      * now and then waits for ever for an endpoint that is being reaped already. */
-    if (rpc->key)
-        explicit_bzero(rpc->key, strlen(rpc->key));
-    free(rpc->key);
-    free(rpc->cert);
-    free(rpc->ca);
+    free_certificates(rpc);
     free(rpc);
 }

@@ -103,7 +103,7 @@ static void answer(struct sync *sync)
 {
     (void)FAILPOINT("agent.sync.answering");
     Wire__InstanceStatus *statuses = calloc(WIRE_STATUSES_MAX, sizeof(*statuses));
-    Wire__InstanceStatus **pointers = calloc(WIRE_STATUSES_MAX, sizeof(struct instance *));
+    Wire__InstanceStatus **pointers = calloc(WIRE_STATUSES_MAX, sizeof(*pointers));
     Wire__SyncReply reply = WIRE__SYNC_REPLY__INIT;
     Wire__DockerStatus docker;
     Wire__Capacity capacity;
@@ -118,9 +118,9 @@ static void answer(struct sync *sync)
     reply.agent_version = PANEL_VERSION;
     reply.cert_not_after = (uint64_t)sync->identity->cert_not_after;
     reply.cursor = sync->cursor;
-    reply.inventory_ready = reconcile_is_inventory_ready(sync->reconcile);
+    reply.inventory_ready = reconcile_is_inventory_ready(sync->reconcile) && statuses && pointers;
     /* Before that, and without memory, it is only a heartbeat: the cursor stays where it was. */
-    if (reply.inventory_ready && statuses && pointers)
+    if (reply.inventory_ready)
         fill_statuses(sync, &reply, statuses, pointers);
     envelope.body_case = WIRE__ENVELOPE__BODY_SYNC_REPLY;
     envelope.sync_reply = &reply;

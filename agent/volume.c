@@ -19,7 +19,6 @@
 
 #include "agent/tree.h"
 #include "common/auto.h"
-#include "common/crypto.h"
 #include "common/fs.h"
 #include "common/log.h"
 
@@ -73,14 +72,14 @@ static int sync_dir(const char *dir, struct err *err)
     return 0;
 }
 
+/* The grave is the volume's own, so that a removal that failed half way is gone on with. */
 static void bury(struct volume_job *job)
 {
-    if (rename(job->path, job->grave) < 0) {
-        if (errno != ENOENT)
-            err_io(&job->err, errno, "can't move the volume %s away", job->path);
+    if (tree_remove(job->grave, &job->err) < 0)
         return;
-    }
-    if (sync_dir(job->volumes->dir, &job->err) == 0)
+    if (rename(job->path, job->grave) < 0 && errno != ENOENT)
+        err_io(&job->err, errno, "can't move the volume %s away", job->path);
+    else if (sync_dir(job->volumes->dir, &job->err) == 0)
         tree_remove(job->grave, &job->err);
 }
 
@@ -208,8 +207,6 @@ int volume_remove(struct volumes *volumes, const char *volume_id,
     struct volume_job *job = calloc(1, sizeof(*job));
     if (!job)
         return err_nomem(err);
-    char tag[13];
-    crypto_random_base36(tag, sizeof(tag) - 1);
     job->volumes = volumes;
     job->task.run = answer_job;
     job->done = done;
@@ -219,8 +216,7 @@ int volume_remove(struct volumes *volumes, const char *volume_id,
         volumes->jobs->prev = job;
     volumes->jobs = job;
     job->path = volume_path(volumes, volume_id);
-    if (asprintf(&job->grave, "%s/%s.%s", volumes->trash, volume_id, tag) < 0)
-        job->grave = NULL;
+    job->grave = fs_join(volumes->trash, volume_id);
     if (!job->path || !job->grave) {
         free_job(job);
         return err_nomem(err);

@@ -18,6 +18,7 @@
 #include "agent/failure.h"
 #include "agent/instance.h"
 #include "agent/tree.h"
+#include "agent/volume.h"
 
 static void test_image_references(void **state)
 {
@@ -170,6 +171,46 @@ static void test_journal_keeps_the_order_of_changes(void **state)
     instance_drop(&table, b);
 }
 
+static void end_removal(void *arg, const struct err *err)
+{
+    *(struct err *)arg = *err;
+    ((struct err *)arg)->os_errno = -1; /* it has been called */
+}
+
+static bool removal_ended(void *arg)
+{
+    return ((struct err *)arg)->os_errno == -1;
+}
+
+/* A removal that failed half way has moved the volume into the trash already: the next one must
+ * not take that for done. */
+static void test_a_removal_that_failed_half_way_is_gone_on_with(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/panel-volume-test.XXXXXX";
+    char left[128];
+    struct loop loop;
+    struct err err = {0};
+    struct err outcome = {0};
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(loop_init(&loop, "/nowhere.sock", &err), 0);
+    struct volumes *volumes = volumes_create(dir, &loop, &err);
+    assert_non_null(volumes);
+    assert_int_equal(volume_make(volumes, "v0", &err), 0);
+    assert_int_equal(volume_remove(volumes, "v0", end_removal, &outcome, &err), 0);
+    loop_run_for(&loop, 5000, removal_ended, &outcome); /* the trash has been emptied before */
+    snprintf(left, sizeof(left), "%s/trash/v1", dir);
+    assert_int_equal(mkdir(left, 0700), 0);
+    outcome = (struct err){0};
+    assert_int_equal(volume_remove(volumes, "v1", end_removal, &outcome, &err), 0);
+    loop_run_for(&loop, 5000, removal_ended, &outcome);
+    assert_int_equal(outcome.code, ERR_NONE);
+    assert_int_equal(access(left, F_OK), -1);
+    volumes_destroy(volumes);
+    loop_fini(&loop);
+    assert_int_equal(tree_remove(dir, &err), 0);
+}
+
 static void test_trees_deeper_than_any_path_are_removed(void **state)
 {
     (void)state;
@@ -200,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_refusals_get_their_codes),
         cmocka_unit_test(test_progress_never_falls),
         cmocka_unit_test(test_journal_keeps_the_order_of_changes),
+        cmocka_unit_test(test_a_removal_that_failed_half_way_is_gone_on_with),
         cmocka_unit_test(test_trees_deeper_than_any_path_are_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
