@@ -9,6 +9,7 @@ import unittest
 
 from lib.client import Client
 from lib.places import ROOT
+from lib.promises import proves
 from lib.wait import until
 from lib.world import World
 
@@ -143,7 +144,9 @@ def add_tests():
             def test(self, place=place, operation=operation):
                 self.kill_at(place, operation)
             name = f"test_kill_at_{place.replace('.', '_')}_of_{operation}"
-            setattr(Failpoints, name, test)
+            side = "panel" if place.startswith("panel.") else "agent"
+            setattr(Failpoints, name, proves("I1", "I2", "I3", "I4", "I8", fault=f"kill -9 of the {side} "
+                                             f"at each step of {operation}")(test))
 
 
 add_tests()

@@ -12,7 +12,7 @@ import time
 import traceback
 import unittest
 
-from lib import daemon
+from lib import daemon, promises
 
 TEST_SECONDS = 240
 
@@ -37,13 +37,19 @@ class LineResult(unittest.TestResult):
     def startTest(self, test):
         super().startTest(test)
         self.subtest_failed = False
+        self.failed_before = self.failed
         self.began = time.monotonic()
+        promises.take_runs()
         signal.alarm(TEST_SECONDS)
 
     def stopTest(self, test):
         signal.alarm(0)
         if self.subtest_failed:
             self.show_logs()
+        proves = getattr(getattr(test, test._testMethodName), "proves", None)
+        if proves:
+            promises.record(*proves, promises.take_runs(), self.failed == self.failed_before,
+                            readable(test))
         super().stopTest(test)
 
     def line(self, word, test):
