@@ -6,12 +6,13 @@ from lib.daemon import Daemon, run_tool
 
 
 class Agent:
-    def __init__(self, directory, docker_socket, name="agent"):
+    def __init__(self, directory, docker_socket, name="agent", enter=()):
+        """enter: the beginning of a command that runs the rest somewhere else."""
         self.dir = directory
         self.state = os.path.join(directory, name + ".state")
         self.docker_socket = docker_socket
         self.name = name
-        self.daemon = Daemon(name, [places.AGENT, "--state", self.state, "--docker",
+        self.daemon = Daemon(name, [*enter, places.AGENT, "--state", self.state, "--docker",
                                     f"unix://{docker_socket}"], directory)
 
     def try_join(self, panel_url, token, listen=None):

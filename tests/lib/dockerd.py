@@ -8,15 +8,19 @@ from lib.wait import until
 
 
 class DockerEngine:
-    def __init__(self, directory, name="dockerd"):
+    def __init__(self, directory, name="dockerd", enter=(), live_restore=False):
+        """enter: the beginning of a command that runs the rest somewhere else. live_restore: its
+        containers run on while it is stopped."""
         self.dir = directory
         self.socket = os.path.join(directory, "docker.sock")
         self.pidfile = os.path.join(directory, "docker.pid")
         self.api = Docker(self.socket)
+        self.live_restore = live_restore
         self.daemon = Daemon(name, [
-            "dockerd", "--data-root", os.path.join(directory, "docker"),
+            *enter, "dockerd", "--data-root", os.path.join(directory, "docker"),
             "--exec-root", os.path.join(directory, "run"), "--pidfile", self.pidfile,
-            "-H", f"unix://{self.socket}", "--group", "root"], directory)
+            "-H", f"unix://{self.socket}", "--group", "root",
+            *(["--live-restore"] if live_restore else [])], directory)
 
     def start(self):
         # What a killed one has left behind would make the new one refuse to start.

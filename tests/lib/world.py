@@ -47,15 +47,15 @@ class World:
             "username": username, "email": f"{username}@example.test",
             "password": "correct horse"}).expect(201).json["userId"]
 
-    def create_node(self, name="node", port=None):
+    def create_node(self, name="node", port=None, address="127.0.0.1"):
         """The answer of nodes/create: with joinToken."""
         return self.api.post("/api/nodes/create", {
             "name": name, "tags": "test", "ram": "8 GB", "disk": "100 GB", "processor": "any",
-            "address": "127.0.0.1", "port": str(port or places.free_port())}).expect(201).json
+            "address": address, "port": str(port or places.free_port())}).expect(201).json
 
-    def add_node(self, agent, name="node"):
+    def add_node(self, agent, name="node", **where):
         """Create a node, join the agent to it, start it and wait until it is Online."""
-        node = self.create_node(name)
+        node = self.create_node(name, **where)
         agent.join(self.panel.url, node["joinToken"])
         agent.start()
         self.await_status(node["id"], "Online", timeout=30)
