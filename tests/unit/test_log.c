@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,9 +39,21 @@ static void write_odd_values(void)
 static void write_long_value(void)
 {
     char text[10000];
-    memset(text, 'x', sizeof(text) - 1);
+    memset(text, '"', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
-    log_info("event", "a=%s", text);
+    log_info("event", "a=%s b=\"%s\"", text, text);
+}
+
+static void write_hostile_values(void)
+{
+    log_info("event", "a=\"%s\" b=%s c=%s d=%s e=%s f=%.3s g=%s", "x\" status=200 \"", "two words",
+             "x\ny=z", "back\\slash", "", "plainer", "w\xc3\xa9rd");
+}
+
+static void write_numbers(void)
+{
+    log_info("event", "a=%d b=%u c=%lld d=%" PRIu64 " e=%zu f=%" PRId64, -1, 4000000000u,
+             -9000000000000000000ll, UINT64_MAX, (size_t)7, INT64_MIN);
 }
 
 static void write_debug(void)
@@ -59,6 +72,31 @@ static void test_one_call_is_one_line(void **state)
         assert_true((unsigned char)*p >= 0x20 && *p != 0x7f);
     capture(write_long_value, out, sizeof(out));
     assert_ptr_equal(strchr(out, '\n'), out + strlen(out) - 1);
+    assert_string_equal(out + strlen(out) - 5, "\"\\\"\"\n"); /* no quote is left open */
+}
+
+static void expect_values(void (*fn)(void), const char *values)
+{
+    char out[2000];
+    capture(fn, out, sizeof(out));
+    const char *at = strstr(out, "\"event\" ");
+    assert_non_null(at);
+    out[strlen(out) - 1] = '\0';
+    assert_string_equal(at + strlen("\"event\" "), values);
+}
+
+static void test_no_value_passes_for_another(void **state)
+{
+    (void)state;
+    expect_values(write_hostile_values, "a=\"x\\\" status=200 \\\"\" b=\"two words\" c=\"x\\ny=z\" "
+                                        "d=\"back\\\\slash\" e=\"\" f=pla g=w\xc3\xa9rd");
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    expect_values(write_numbers, "a=-1 b=4000000000 c=-9000000000000000000 d=18446744073709551615 "
+                                 "e=7 f=-9223372036854775808");
 }
 
 static void test_levels(void **state)
@@ -117,6 +155,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_call_is_one_line),
+        cmocka_unit_test(test_no_value_passes_for_another),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_supervisor),
