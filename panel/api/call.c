@@ -54,7 +54,7 @@ void call_answer(struct call *call, int status, struct strbuf *take_body)
 void call_answer_err(struct call *call, const struct err *err)
 {
     struct strbuf body = {0};
-    error_render(err, http_req_id(call->req), &body);
+    call_render_err(call, err, &body);
     call_answer(call, error_status(err), &body);
 }
 

@@ -122,7 +122,7 @@ static int render_deployed(struct call *call, const char *id, enum fleet_outcome
         err_set(&err, ERR_NOT_FOUND, "instance_not_found",
                 "The instance was deleted while it was being installed.");
     strbuf_reset(out);
-    error_render(&err, http_req_id(call->req), out);
+    call_render_err(call, &err, out);
     return error_status(&err);
 }
 

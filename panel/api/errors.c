@@ -1,17 +1,17 @@
 /* Errors on the wire: which status, which words. See internal.h.
  *
  * Invariant: only what a row marks as shown reaches a client; the rest is logged under the request
- * id and replaced by a sentence that names it. Any thread. */
+ * id and replaced by a sentence that names it. A value that was refused is told again, cut short,
+ * unless its field may hold a secret. Any thread. */
 #include "panel/api/internal.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/auto.h"
 #include "common/json_writer.h"
 #include "common/log.h"
-#include "panel/http/uri.h"
+#include "common/utf8.h"
 
 static const struct mapping {
     enum err_code code;
@@ -52,33 +52,71 @@ int error_status(const struct err *err)
     return find_mapping(err)->status;
 }
 
-/* Messages made deep inside begin in lower case and have no full stop. */
-static void write_sentence(struct strbuf *out, const char *msg)
+/* --- the value at fault ---------------------------------------------------------------------- */
+
+#define VALUE_SHOWN 60
+
+/* Fields whose values nobody is shown again, whatever words stand around these. */
+static bool is_secret(const char *field)
 {
-    char text[sizeof(((struct err *)0)->msg) + 2];
-    size_t len = (size_t)snprintf(text, sizeof(text) - 1, "%s", msg);
-    if (len > sizeof(text) - 2)
-        len = sizeof(text) - 2;
-    /* A message cut off by its size may end inside a character. */
-    while (len && !uri_is_utf8(text, len))
-        text[--len] = '\0';
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-            text[i] = '?'; /* part of a name that the client gave */
+    static const char *const words[] = {"pass", "secret", "token", "key",
+                                        "mac",  "nonce",  "csr",   "variables"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcasestr(field, words[i]))
+            return true;
     }
-    text[0] = (char)toupper((unsigned char)text[0]);
-    if (len && !strchr(".!?", text[len - 1])) {
-        text[len] = '.';
-        text[len + 1] = '\0';
-    }
-    jw_string(out, "error", text);
+    return false;
 }
 
-void error_write(struct strbuf *out, const char *code, const char *sentence, const char *request_id,
-                 const char *field, const char *details)
+/* What the client had sent in the field that is refused; NULL when that is not to be shown. */
+static const char *sent_value(const struct call *call, const struct err *err)
 {
+    if (!err->field[0] || is_secret(err->field) ||
+        (err->code != ERR_INVALID && err->code != ERR_NOT_FOUND))
+        return NULL;
+    const char *value = json_string_value(json_object_get(call->body, err->field));
+    if (!value)
+        value = http_req_query(call->req, err->field);
+    return value && *value ? value : NULL;
+}
+
+/* A sentence of its own behind the message: It is "…". */
+static void add_value(struct strbuf *text, const char *value)
+{
+    char shown[VALUE_SHOWN + 1];
+    utf8_copy(shown, sizeof(shown), value);
+    strbuf_fmt(text, " It is \"%s%s\".", shown,
+               shown[0] && strlen(value) > strlen(shown) ? "…" : "");
+}
+
+/* --- sentences ------------------------------------------------------------------------------- */
+
+/* Messages made deep inside begin in lower case and have no full stop. */
+static void add_sentence(struct strbuf *text, const char *msg)
+{
+    char cut[sizeof(((struct err *)0)->msg)];
+    utf8_copy(cut, sizeof(cut), msg);
+    cut[0] = (char)toupper((unsigned char)cut[0]);
+    strbuf_str(text, cut);
+    size_t len = strlen(cut);
+    if (len && !strchr(".!?", cut[len - 1]))
+        strbuf_str(text, ".");
+}
+
+static void write_error(struct strbuf *out, const char *code, const char *sentence,
+                        const char *value, const char *request_id, const char *field,
+                        const char *details)
+{
+    auto_strbuf struct strbuf text = {0};
+    add_sentence(&text, sentence);
+    if (value)
+        add_value(&text, value);
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f)
+            text.data[i] = '?'; /* part of what the client gave */
+    }
     jw_object_begin(out, NULL);
-    write_sentence(out, sentence);
+    jw_string(out, "error", text.data && !text.failed ? text.data : sentence);
     jw_string(out, "code", code);
     jw_string(out, "requestId", request_id);
     if (field && *field)
@@ -88,10 +126,17 @@ void error_write(struct strbuf *out, const char *code, const char *sentence, con
     jw_object_end(out);
 }
 
-void error_render(const struct err *err, const char *request_id, struct strbuf *out)
+void error_write(struct strbuf *out, const char *code, const char *sentence, const char *request_id,
+                 const char *field, const char *details)
+{
+    write_error(out, code, sentence, NULL, request_id, field, details);
+}
+
+static void render(const struct err *err, const char *value, const char *request_id,
+                   struct strbuf *out)
 {
     if (find_mapping(err)->shown) {
-        error_write(out, err->reason, err->msg, request_id, err->field, NULL);
+        write_error(out, err->reason, err->msg, value, request_id, err->field, NULL);
         return;
     }
     log_error("request failed", "request=%s code=%s error=\"%s\"", request_id, err->reason,
@@ -104,4 +149,14 @@ void error_render(const struct err *err, const char *request_id, struct strbuf *
         error_write(out, "internal_error",
                     "Something went wrong in the panel; the request id finds it in the log.",
                     request_id, NULL, NULL);
+}
+
+void error_render(const struct err *err, const char *request_id, struct strbuf *out)
+{
+    render(err, NULL, request_id, out);
+}
+
+void call_render_err(const struct call *call, const struct err *err, struct strbuf *out)
+{
+    render(err, sent_value(call, err), http_req_id(call->req), out);
 }

@@ -231,7 +231,7 @@ static int apply_suspend(struct mutation *mutation, struct store_tx *tx, struct 
 static int render_error(const struct call *call, const struct err *err, struct strbuf *out)
 {
     strbuf_reset(out);
-    error_render(err, http_req_id(call->req), out);
+    call_render_err(call, err, out);
     return error_status(err);
 }
 

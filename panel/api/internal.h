@@ -82,6 +82,8 @@ void call_replay(struct call *call, struct answer *take_answer);
 int error_status(const struct err *err);
 /* The error's JSON. What isn't for the client's eyes is logged and replaced. */
 void error_render(const struct err *err, const char *request_id, struct strbuf *out);
+/* The same, and the value that the call had in the field at fault, if that is no secret. */
+void call_render_err(const struct call *call, const struct err *err, struct strbuf *out);
 /* The same from parts; field and details (a JSON value) may be NULL. */
 void error_write(struct strbuf *out, const char *code, const char *sentence, const char *request_id,
                  const char *field, const char *details);

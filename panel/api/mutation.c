@@ -55,7 +55,7 @@ static int save_refusal(struct mutation *mutation, struct store_tx *tx, struct e
     mutation->waits_for[0] = '\0';
     mutation->status = status;
     mutation->refused = true;
-    error_render(err, http_req_id(mutation->call->req), &mutation->body);
+    call_render_err(mutation->call, err, &mutation->body);
     return save_answer(mutation, tx, err);
 }
 

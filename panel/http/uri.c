@@ -8,41 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-bool uri_is_utf8(const char *s, size_t len)
-{
-    const unsigned char *p = (const unsigned char *)s;
-    const unsigned char *end = p + len;
-    while (p < end) {
-        unsigned char c = *p++;
-        if (c < 0x80)
-            continue;
-        unsigned char low = 0x80, high = 0xbf;
-        int more;
-        if (c >= 0xc2 && c <= 0xdf)
-            more = 1;
-        else if ((c & 0xf0) == 0xe0)
-            more = 2;
-        else if (c >= 0xf0 && c <= 0xf4)
-            more = 3;
-        else
-            return false;
-        if (c == 0xe0)
-            low = 0xa0; /* overlong */
-        else if (c == 0xed)
-            high = 0x9f; /* surrogates */
-        else if (c == 0xf0)
-            low = 0x90;
-        else if (c == 0xf4)
-            high = 0x8f; /* past U+10FFFF */
-        if (end - p < more || *p < low || *p > high)
-            return false;
-        for (p++; --more; p++) {
-            if ((*p & 0xc0) != 0x80)
-                return false;
-        }
-    }
-    return true;
-}
+#include "common/utf8.h"
 
 static int hex_value(char c)
 {
@@ -80,9 +46,9 @@ static const char *decode(const char *in, size_t len, bool is_path, char **out)
         }
         *to++ = c;
     }
-    if (!uri_is_utf8(start, (size_t)(to - start)))
-        return "The URL is not UTF-8 once it is decoded.";
     *to++ = '\0';
+    if (!utf8_is_valid(start))
+        return "The URL is not UTF-8 once it is decoded.";
     *out = to;
     return NULL;
 }

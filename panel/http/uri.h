@@ -24,7 +24,4 @@ const char *uri_parse(const char *target, size_t len, char *scratch, struct uri 
 /* The first parameter of that name, or NULL. */
 const char *uri_param(const struct uri *uri, const char *name);
 
-/* Is it well-formed UTF-8 (no surrogates, nothing overlong)? */
-bool uri_is_utf8(const char *s, size_t len);
-
 #endif

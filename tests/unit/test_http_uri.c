@@ -72,32 +72,6 @@ static void what_cant_be_decoded_is_refused(void **state)
     }
 }
 
-static void utf8_is_checked_strictly(void **state)
-{
-    (void)state;
-    static const char *const good[] = {"",
-                                       "a",
-                                       "\xc3\xa9",
-                                       "\xe2\x82\xac",
-                                       "\xf0\x9f\x98\x80",
-                                       "\xf4\x8f\xbf\xbf",
-                                       "\xed\x9f\xbf"};
-    static const char *const bad[] = {"\x80",
-                                      "\xc3",
-                                      "\xc1\x81",
-                                      "\xe0\x80\x80",
-                                      "\xed\xa0\x80",
-                                      "\xf4\x90\x80\x80",
-                                      "\xf5\x80\x80\x80",
-                                      "\xf0\x80\x80\x80",
-                                      "\xe2\x82",
-                                      "a\xff"};
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-        assert_true(uri_is_utf8(good[i], strlen(good[i])));
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_false(uri_is_utf8(bad[i], strlen(bad[i])));
-}
-
 /* --- the guard ------------------------------------------------------------------------------- */
 
 /* A head of "Name: value" lines, fed without looking at line ends. */
@@ -191,7 +165,6 @@ int main(void)
         cmocka_unit_test(paths_are_decoded),
         cmocka_unit_test(parameters_are_decoded),
         cmocka_unit_test(what_cant_be_decoded_is_refused),
-        cmocka_unit_test(utf8_is_checked_strictly),
         cmocka_unit_test(sound_heads_pass),
         cmocka_unit_test(heads_read_in_two_ways_are_refused),
         cmocka_unit_test(line_ends_are_seen),
