@@ -208,7 +208,8 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
     if (now == OBSERVED_RUNNING) {
         if (before != OBSERVED_RUNNING || !inst->running_since)
             inst->running_since = clock_mono_ms();
-        set_error(inst, "", "");
+        if (!inst->suspended) /* else why it FAILED still holds */
+            set_error(inst, "", "");
     } else {
         if (is_down(now) && news && wanted_up && inst->phase == PHASE_READY)
             note_crash(inst, status);

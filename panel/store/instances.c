@@ -157,13 +157,15 @@ int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, 
     if (check_living(tx, id, err) < 0)
         return -1;
     /* Woken up again without a container, or after a failure, it is to be installed anew, so
-     * that this too has an end. */
+     * that this too has an end. Until then a failure keeps its reason. */
     struct stmt *stmt =
         db_stmt(tx->db,
                 "UPDATE instances SET suspended = ?2, updated_at = ?3,"
                 " generation = generation + 1,"
                 " phase = CASE WHEN ?2 = 0 AND (phase = ?4 OR container_id = '') THEN ?5"
-                "  ELSE phase END, phase_since = ?3, error_code = '', error_message = ''"
+                "  ELSE phase END, phase_since = ?3,"
+                " error_code = CASE WHEN ?2 = 1 AND phase = ?4 THEN error_code ELSE '' END,"
+                " error_message = CASE WHEN ?2 = 1 AND phase = ?4 THEN error_message ELSE '' END"
                 " WHERE id = ?1 AND suspended <> ?2",
                 err);
     if (!stmt)

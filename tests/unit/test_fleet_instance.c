@@ -207,6 +207,31 @@ static void test_what_was_stopped_once_has_its_time_to_stop_again(void **state)
     assert_int_equal(inst->phase, PHASE_READY);
 }
 
+/* Its error is what tells, once it has stopped, that this heals it. */
+static void test_what_runs_on_in_spite_of_its_suspension_keeps_its_error(void **state)
+{
+    (void)state;
+    struct instance suspended = {.id = "i1",
+                                 .node_id = "n1",
+                                 .generation = 4,
+                                 .suspended = true,
+                                 .phase = PHASE_READY,
+                                 .phase_since = clock_wall_ms() - 3600000,
+                                 .observed = OBSERVED_RUNNING,
+                                 .container_id = "c1",
+                                 .error_code = "",
+                                 .error_message = ""};
+    instance_update(inst, &suspended);
+    hear(OBSERVED_RUNNING);
+    assert_int_equal(inst->phase, PHASE_FAILED);
+    assert_string_equal(inst->error_code, "stop_timeout");
+    hear(OBSERVED_RUNNING);
+    assert_string_equal(inst->error_code, "stop_timeout");
+    hear(OBSERVED_STOPPED);
+    assert_int_equal(inst->phase, PHASE_READY);
+    assert_string_equal(inst->error_code, "");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -216,6 +241,7 @@ int main(void)
         TEST(test_a_queue_left_by_a_lost_link_is_sent),
         TEST(test_a_retry_that_meets_a_call_under_way_is_not_lost),
         TEST(test_what_was_stopped_once_has_its_time_to_stop_again),
+        TEST(test_what_runs_on_in_spite_of_its_suspension_keeps_its_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
