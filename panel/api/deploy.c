@@ -78,9 +78,10 @@ int instance_render_failure(const struct instance *instance, const char *request
     jw_string(&details, "instanceId", instance->id);
     jw_object_end(&details);
     bool known = instance->error_code && *instance->error_code;
+    bool port = known && strcmp(instance->error_code, "port_in_use") == 0;
     error_write(out, known ? instance->error_code : "deploy_failed",
                 known ? instance->error_message : "The instance could not be installed.",
-                request_id, NULL, details.data);
+                request_id, port ? "ports" : NULL, details.data);
     out->failed |= details.failed;
     return 500;
 }
@@ -130,7 +131,10 @@ void instances_deploy_resume(struct call *call, const char *instance_id)
 {
     struct err err = {0};
     uint32_t seconds = 0;
-    call_read_wait(call, &seconds, &err); /* checked before the change */
+    if (call_read_wait(call, &seconds, &err) < 0) { /* only a repeat's: it may wait as it likes */
+        call_answer_err(call, &err);
+        return;
+    }
     call_wait(call, instance_id, FLEET_GOAL_READY, seconds * 1000, render_deployed);
 }
 

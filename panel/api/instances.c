@@ -317,7 +317,10 @@ void instances_retry_resume(struct call *call, const char *instance_id)
 {
     struct err err = {0};
     uint32_t seconds = 0;
-    call_read_wait(call, &seconds, &err); /* checked before the change */
+    if (call_read_wait(call, &seconds, &err) < 0) { /* only a repeat's: it may wait as it likes */
+        call_answer_err(call, &err);
+        return;
+    }
     call_wait(call, instance_id, FLEET_GOAL_READY, seconds ? seconds * 1000 : 1, render_retried);
 }
 

@@ -64,7 +64,7 @@ struct call {
     bool has_idempotency;
     char param[ROUTE_PARAM_SIZE];
     char idempotency_key[IDEMPOTENCY_KEY_MAX + 1];
-    char digest[CRYPTO_HEX_LEN + 1]; /* of the whole request, with an Idempotency-Key */
+    char digest[CRYPTO_HEX_LEN + 1]; /* of what is asked for, with an Idempotency-Key */
 };
 
 /* Before the request is handed to another thread; again is fine. */

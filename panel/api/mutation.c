@@ -124,14 +124,27 @@ static bool is_usable_key(const char *key)
     return len >= 1 && len <= IDEMPOTENCY_KEY_MAX;
 }
 
+/* How long to wait for the answer doesn't change what is asked for. */
+static void add_query(struct strbuf *all, const char *query)
+{
+    for (size_t len; *query; query += len + (query[len] == '&')) {
+        len = strcspn(query, "&");
+        if (strncmp(query, "wait=", 5) == 0)
+            continue;
+        strbuf_add(all, query, len);
+        strbuf_char(all, '&');
+    }
+}
+
 /* Over all that makes the request what it is. */
 static int make_digest(struct call *call, struct err *err)
 {
     auto_strbuf struct strbuf all = {0};
     size_t len;
     const char *body = http_req_body(call->req, &len);
-    strbuf_fmt(&all, "%d\n%s\n%s\n", (int)http_req_method(call->req), http_req_path(call->req),
-               http_req_query_text(call->req));
+    strbuf_fmt(&all, "%d\n%s\n", (int)http_req_method(call->req), http_req_path(call->req));
+    add_query(&all, http_req_query_text(call->req));
+    strbuf_char(&all, '\n');
     strbuf_add(&all, body, len);
     if (all.failed)
         return err_nomem(err);

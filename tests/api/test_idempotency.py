@@ -61,6 +61,29 @@ class Replay(unittest.TestCase):
         self.same("/api/instances/deploy", WORLD.spec(), 201)
         self.assertEqual(len(WORLD.api.instances()), count + 1)
 
+    def test_of_a_deploy_with_another_wait(self):
+        """How long to wait for the answer is no part of what is asked for."""
+        count = len(WORLD.api.instances())
+        for first, again in ((None, 30), (30, None), (30, 5)):
+            with self.subTest(first=first, again=again):
+                key, body, count = fresh(), WORLD.spec(), count + 1
+                one, two = (keyed(key, "/api/instances/deploy", body, timeout=60,
+                                  query={"wait": wait} if wait else None).expect(201)
+                            for wait in (first, again))
+                self.assertEqual(two.body, one.body)
+                self.assertEqual(len(WORLD.api.instances()), count)
+
+    def test_of_a_retry_with_another_wait(self):
+        WORLD.engine.start_error = "scripted failure"
+        try:
+            failed = WORLD.api.post("/api/instances/deploy", WORLD.spec(),
+                                    query={"wait": 30}).refused(500).json["details"]["instanceId"]
+        finally:
+            WORLD.engine.start_error = None
+        key, path = fresh(), f"/api/instances/{failed}/retry"
+        first = keyed(key, path, {}, query={"wait": 30}).expect(200)
+        self.assertEqual(keyed(key, path, {}, query={"wait": 60}).expect(200).body, first.body)
+
     def test_of_a_delete(self):
         instance = WORLD.deploy()["Id"]
         self.same("/api/instance/delete", {"id": instance}, 201, "DELETE")
