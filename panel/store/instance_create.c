@@ -15,12 +15,13 @@ static int check_user(struct store_tx *tx, const char *id, struct err *err)
     return rc == 0 ? store_no_such("user", "user", id, err) : rc;
 }
 
-static int check_memory(struct store_tx *tx, const struct instance_new *create, struct err *err)
+/* Memory is promised once; CPU is shared, but a limit above the node's cores can't be set. */
+static int check_room(struct store_tx *tx, const struct instance_new *create, struct err *err)
 {
     const struct instance *row = &create->row;
     struct stmt *stmt = db_stmt(tx->db,
-                                "SELECT capacity_memory_mib, allocated_memory_mib FROM nodes"
-                                " WHERE id = ?1 AND deleted = 0",
+                                "SELECT capacity_memory_mib, allocated_memory_mib, capacity_cpus"
+                                " FROM nodes WHERE id = ?1 AND deleted = 0",
                                 err);
     if (!stmt)
         return -1;
@@ -28,6 +29,7 @@ static int check_memory(struct store_tx *tx, const struct instance_new *create, 
     int rc = db_step(stmt, err);
     uint64_t capacity = rc > 0 ? (uint64_t)db_int(stmt, 0) : 0;
     uint64_t allocated = rc > 0 ? (uint64_t)db_int(stmt, 1) : 0;
+    int64_t cpus = rc > 0 ? db_int(stmt, 2) : 0;
     db_end(stmt);
     if (rc <= 0)
         return rc < 0 ? -1 : store_no_such("node", "nodeId", row->node_id, err);
@@ -38,6 +40,10 @@ static int check_memory(struct store_tx *tx, const struct instance_new *create, 
                          "the node has %llu MiB left of %llu MiB, %llu MiB were asked for",
                          (unsigned long long)left, (unsigned long long)usable,
                          (unsigned long long)row->memory_mib);
+    if (cpus && row->cpu_milli > cpus * 1000)
+        return err_field(err, ERR_CONFLICT, "insufficient_cpu", "cpu",
+                         "the node has %lld core%s, %g were asked for", (long long)cpus,
+                         cpus == 1 ? "" : "s", (double)row->cpu_milli / 1000);
     return 0;
 }
 
@@ -185,7 +191,7 @@ int store_instance_create(struct store_tx *tx, struct instance_new *create,
     if (!ports)
         return err_nomem(err);
     memcpy(ports, create->ports, create->port_count * sizeof(*ports));
-    if (check_user(tx, row.user_id, err) < 0 || check_memory(tx, create, err) < 0 ||
+    if (check_user(tx, row.user_id, err) < 0 || check_room(tx, create, err) < 0 ||
         take_ports(tx, create, ports, err) < 0)
         return -1;
     row.primary_port = create->primary_asked ? create->primary_asked : ports[0].host_port;

@@ -131,16 +131,23 @@ int store_node_create(struct store_tx *tx, const struct node *node,
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
-static int count_instances(struct store_tx *tx, const char *id, int64_t *ret, struct err *err)
+static int count_instances(struct store_tx *tx, const char *id, int64_t *ret, int64_t *ret_deleting,
+                           struct err *err)
 {
-    struct stmt *stmt =
-        db_stmt(tx->db, "SELECT instances FROM nodes WHERE id = ?1 AND deleted = 0", err);
+    struct stmt *stmt = db_stmt(
+        tx->db,
+        "SELECT instances, (SELECT count(*) FROM instances WHERE node_id = ?1 AND phase = ?2)"
+        " FROM nodes WHERE id = ?1 AND deleted = 0",
+        err);
     if (!stmt)
         return -1;
     db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, PHASE_DELETING);
     int rc = db_step(stmt, err);
-    if (rc > 0)
+    if (rc > 0) {
         *ret = db_int(stmt, 0);
+        *ret_deleting = db_int(stmt, 1);
+    }
     db_end(stmt);
     return rc == 0 ? store_no_such("node", "nodeId", id, err) : rc;
 }
@@ -172,16 +179,29 @@ static int delete_with_instances(struct store_tx *tx, const char *id, struct err
     return run_on_node(tx, "UPDATE nodes SET deleted = 1 WHERE id = ?1", id, err);
 }
 
+/* Those being deleted are in no list, so they have to be told apart. */
+static int refuse_delete(int64_t instances, int64_t deleting, struct err *err)
+{
+    char going[64] = "";
+    if (deleting == instances)
+        snprintf(going, sizeof(going), ", still being deleted");
+    else if (deleting)
+        snprintf(going, sizeof(going), ", %lld of them still being deleted", (long long)deleting);
+    return err_field(err, ERR_CONFLICT, "node_has_instances", "nodeId",
+                     "the node still has %lld instance%s%s; %s, or send \"force\": true to delete "
+                     "the node with what is on it",
+                     (long long)instances, instances == 1 ? "" : "s", going,
+                     deleting == instances ? "wait for that" : "delete them first");
+}
+
 int store_node_delete(struct store_tx *tx, const char *id, bool force, struct err *err)
 {
     int64_t instances = 0;
-    if (count_instances(tx, id, &instances, err) < 0)
+    int64_t deleting = 0;
+    if (count_instances(tx, id, &instances, &deleting, err) < 0)
         return -1;
     if (instances && !force)
-        return err_field(err, ERR_CONFLICT, "node_has_instances", "nodeId",
-                         "the node still has %lld instance%s; delete them first, or send "
-                         "\"force\": true to delete them with it",
-                         (long long)instances, instances == 1 ? "" : "s");
+        return refuse_delete(instances, deleting, err);
     tx_touch(tx, STORE_NODES);
     return instances ? delete_with_instances(tx, id, err)
                      : run_on_node(tx, "DELETE FROM nodes WHERE id = ?1", id, err);

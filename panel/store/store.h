@@ -134,9 +134,11 @@ struct node {
     uint64_t capacity_memory_mib; /* what the agent measured; 0: unknown */
     uint32_t capacity_cpus;
     uint64_t capacity_disk_mib;
-    uint64_t allocated_memory_mib; /* sums over its instances, those being deleted included */
+    /* Sums over its instances, each for as long as it has a right to come (back) up: FAILED and
+     * suspended ones count, and those being deleted until the node has confirmed. */
+    uint64_t allocated_memory_mib;
     int64_t allocated_cpu_milli;
-    uint32_t instances; /* likewise */
+    uint32_t instances;
 };
 typedef int (*store_node_fn)(const struct node *node, void *arg, struct err *err);
 
@@ -152,8 +154,9 @@ int store_node_create(struct store_tx *tx, const struct node *node,
                       struct err *err);
 
 /* Inside apply(). ERR_NOT_FOUND "node_not_found"; ERR_CONFLICT "node_has_instances" (msg says how
- * many) unless force: then its instances become DELETING and the node leaves every list at once,
- * but the fleet keeps working on it until the last of them is gone. */
+ * many, and how many of them are being deleted) unless force: then its instances become DELETING
+ * and the node leaves every list at once, but the fleet keeps working on it until the last of them
+ * is gone. */
 int store_node_delete(struct store_tx *tx, const char *id, bool force, struct err *err);
 /* Inside apply(): forget a deleted node that has no instances left; 0 also when it still has. */
 int store_node_forget(struct store_tx *tx, const char *id, struct err *err);
@@ -272,9 +275,10 @@ struct instance_new {
 /* Inside apply(). Checks, and reserves, all that must hold: user and node exist (ERR_NOT_FOUND
  * user_not_found, node_not_found), host ports are free on the node (ERR_CONFLICT port_taken: says
  * the port and who has it), the memory is there (ERR_CONFLICT insufficient_memory: says how much
- * is left), primary is one of the ports. The environment's PRIMARY_PORT depends on picked ports,
- * so row.env must be made by finish_env, called with the final mappings; its result lives
- * until the call returns. Phase is INSTALLING, generation 1. */
+ * is left), the node has so many cores at all (ERR_CONFLICT insufficient_cpu; they are shared, so
+ * nothing is left of them), primary is one of the ports. The environment's PRIMARY_PORT depends on
+ * picked ports, so row.env must be made by finish_env, called with the final mappings; its result
+ * lives until the call returns. Phase is INSTALLING, generation 1. */
 int store_instance_create(struct store_tx *tx, struct instance_new *create,
                           int (*finish_env)(void *arg, const struct instance *row,
                                             const char **ret_env_json, struct err *err),

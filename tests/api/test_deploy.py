@@ -217,6 +217,14 @@ class Fields(unittest.TestCase):
         answer = deploy(memory=capacity).refused(400, code="insufficient_memory", field="memory")
         self.assertRegex(answer.json["error"], rf"\b{capacity - 64}\b")
 
+    def test_cpu_beyond_the_nodes_cores_says_how_many_it_has(self):
+        cores = WORLD.api.node(WORLD.node_id)["capacity"]["cpus"]
+        deploy(cpu=cores + 0.5).refused(400, code="insufficient_cpu", field="cpu",
+                                        says=(f"{cores} cores", cores + 0.5))
+        self.assertEqual(WORLD.api.instances(), [])
+        for _ in range(2):  # cores are shared: together they may be more
+            self.made(cpu=cores)
+
 
 class Answer(unittest.TestCase):
     def tearDown(self):
@@ -244,6 +252,12 @@ class Answer(unittest.TestCase):
         instance = WORLD.api.instances()[-1]
         self.assertEqual(instance["InternalState"], "FAILED")
         self.assertEqual(instance["Error"]["code"], answer.json["code"])
+        self.assertEqual(answer.json["details"], {"instanceId": instance["Id"]})
+
+    def test_a_port_in_use_names_port_and_field(self):
+        port = places.free_port()
+        WORLD.engine.start_error = f"listen tcp4 127.0.0.1:{port}: bind: address already in use"
+        deploy(wait=30, host_port=port).refused(500, code="port_in_use", field="ports", says=port)
 
     def test_a_missing_image_fails_with_its_name(self):
         answer = deploy(wait=30, image="no/such:image").refused(500, code="image_not_found",

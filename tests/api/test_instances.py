@@ -127,6 +127,25 @@ class Suspend(unittest.TestCase):
         if instance["ContainerId"]:
             self.assertNotEqual(WORLD.engine.find(instance["ContainerId"]).status, "running")
 
+    def test_a_failed_one_keeps_its_reason(self):
+        WORLD.engine.start_error = "scripted failure"
+        try:
+            answer = WORLD.api.post("/api/instances/deploy", WORLD.spec(), query={"wait": 30}).refused(500)
+        finally:
+            WORLD.engine.start_error = None
+        failed = answer.json["details"]["instanceId"]
+        reason = WORLD.api.instance(failed)["Error"]
+        self.assertTrue(reason)
+        for _ in range(2):
+            instance = WORLD.api.post(f"/api/instances/suspend/{failed}").expect(200).json
+            self.assertEqual((instance["InternalState"], instance["Error"]), ("FAILED", reason))
+        WORLD.panel.restart()
+        WORLD.await_status(WORLD.node_id, "Online")
+        self.assertEqual(WORLD.api.instance(failed)["Error"], reason)
+        WORLD.api.post(f"/api/instances/unsuspend/{failed}").expect(200)
+        instance = WORLD.await_instance(failed, InternalState="READY", State="running")
+        self.assertIsNone(instance["Error"])
+
 
 class Retry(unittest.TestCase):
     def setUp(self):
@@ -216,6 +235,21 @@ class Delete(unittest.TestCase):
         WORLD.delete(instance["Id"])
         until(lambda: WORLD.api.node(WORLD.node_id)["allocated"] == before, 5, "all is given back")
 
+    def test_a_failed_one_holds_them_until_it_is_deleted(self):
+        """It may be retried at any time, and has to find its place then."""
+        before = WORLD.api.node(WORLD.node_id)["allocated"]
+        WORLD.engine.start_error = "scripted failure"
+        try:
+            answer = WORLD.api.post("/api/instances/deploy", WORLD.spec(memory="128", cpu="0.5"),
+                                    query={"wait": 30}).refused(500)
+        finally:
+            WORLD.engine.start_error = None
+        self.assertEqual(WORLD.api.node(WORLD.node_id)["allocated"],
+                         {"memoryMiB": before["memoryMiB"] + 128, "cpu": before["cpu"] + 0.5,
+                          "instances": before["instances"] + 1})
+        WORLD.delete(answer.json["details"]["instanceId"])
+        self.assertEqual(WORLD.api.node(WORLD.node_id)["allocated"], before)
+
 
 class DeleteNode(unittest.TestCase):
     def setUp(self):
@@ -234,6 +268,18 @@ class DeleteNode(unittest.TestCase):
         self.delete(force=False).refused(400, says="2")
         self.delete(force="false").refused(400, says="2")
         self.assertEqual(len(self.world.api.instances()), 2)
+
+    def test_those_being_deleted_are_told_apart(self):
+        first, second = (row["Id"] for row in self.world.api.instances())
+        self.world.agent.kill()
+        self.world.await_status(self.world.node_id, "Offline")
+        self.world.delete(first)
+        self.delete().refused(400, code="node_has_instances",
+                              says=("2 instances", "1 of them still being deleted"))
+        self.world.delete(second)
+        self.delete().refused(400, says=("2 instances, still being deleted", "wait"))
+        self.world.agent.start()
+        until(lambda: self.delete().status == 201, 20, "the node can be deleted")
 
     def test_with_force_removes_instances_too(self):
         self.delete(force="true").expect(201)
