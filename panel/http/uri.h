@@ -14,8 +14,9 @@ struct uri {
     size_t param_count;
 };
 
-/* Room that uri_parse() needs for a target of len bytes. */
-#define URI_SCRATCH_SIZE(len) (2 * (len) + 4)
+/* Room that uri_parse() needs for a target of len bytes: for the path, the raw query, and the
+ * parameters, of which one letter and its '&' become three bytes. */
+#define URI_SCRATCH_SIZE(len) (3 * (len) + 4)
 
 /* Split and decode the target of a request line. NULL when it is fine, else a sentence that says
  * what is wrong with it. scratch holds URI_SCRATCH_SIZE(len) bytes and outlives *ret_uri. */

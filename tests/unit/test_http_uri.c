@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "panel/http/guard.h"
@@ -54,6 +55,23 @@ static void parameters_are_decoded(void **state)
     assert_null(uri_param(&uri, "v"));
     assert_null(parse("/a", &uri));
     assert_null(uri_param(&uri, "x"));
+}
+
+/* The scratch is as large as a request's, and the sanitizer sees what goes past it. */
+static void many_parameters_fit_the_scratch(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"a&", "&", "a=&", "=&", "aa&", "%41&", "=", "a=b&"};
+    for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
+        char target[256] = "/?";
+        for (size_t len = 2; len < sizeof(target); len++) {
+            struct uri uri;
+            char *scratch = malloc(URI_SCRATCH_SIZE(len));
+            (void)uri_parse(target, len, scratch, &uri);
+            free(scratch);
+            target[len] = patterns[i][(len - 2) % strlen(patterns[i])];
+        }
+    }
 }
 
 static void what_cant_be_decoded_is_refused(void **state)
@@ -164,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_are_decoded),
         cmocka_unit_test(parameters_are_decoded),
+        cmocka_unit_test(many_parameters_fit_the_scratch),
         cmocka_unit_test(what_cant_be_decoded_is_refused),
         cmocka_unit_test(sound_heads_pass),
         cmocka_unit_test(heads_read_in_two_ways_are_refused),
