@@ -16,6 +16,8 @@
 #define OURS_OLDEST 1024 /* 1.24, as major * 1000 + minor */
 #define OURS_NEWEST 1047
 
+#define IMAGE_MAX 520 /* a name of 255, a tag of 128, the longest digest, : and @ */
+
 #define SHORT_MS      30000u
 #define START_MS      60000u
 #define PULL_QUIET_MS 120000u
@@ -372,7 +374,7 @@ struct docker_call *docker_pull(struct docker *docker, const char *image, docker
 bool docker_image_is_sane(const char *image)
 {
     size_t len = strlen(image);
-    if (len < 1 || len > 512)
+    if (len < 1 || len > IMAGE_MAX)
         return false;
     char before = '/';
     for (const char *p = image; *p; p++) {

@@ -92,15 +92,20 @@ static bool is_tag(const char *s, size_t len)
            strspn(s, LOWER UPPER DIGITS "_.-") >= len;
 }
 
+/* Of an algorithm that Docker has: it refuses the others that its grammar leaves room for. */
 static bool is_digest(const char *s)
 {
-    size_t algorithm = strspn(s, LOWER UPPER DIGITS "+._-");
-    if (!algorithm || s[algorithm] != ':')
-        return false;
-    const char *hex = s + algorithm + 1;
-    size_t len = strspn(hex, "abcdef" DIGITS);
-    bool sha256 = algorithm == 6 && memcmp(s, "sha256", 6) == 0;
-    return !hex[len] && (sha256 ? len == 64 : len >= 32 && len <= 256);
+    static const struct {
+        const char *prefix;
+        size_t digits;
+    } algorithms[] = {{"sha256:", 64}, {"sha384:", 96}, {"sha512:", 128}};
+    for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++) {
+        size_t len = strlen(algorithms[i].prefix);
+        if (strncmp(s, algorithms[i].prefix, len) == 0)
+            return strspn(s + len, "abcdef" DIGITS) == algorithms[i].digits &&
+                   !s[len + algorithms[i].digits];
+    }
+    return false;
 }
 
 static bool is_reference(const char *s)
