@@ -5,7 +5,6 @@
 #include "panel/control.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,16 +16,17 @@
 #include <unistd.h>
 
 #include "common/auto.h"
+#include "common/crypto.h"
 #include "common/fs.h"
 #include "common/json_writer.h"
-#include "common/log.h"
-#include "panel/key_command.h"
 
-#define SOCKET_NAME  "control.sock"
-#define LINE_MAX_LEN 4096
+#define SOCKET_NAME "control.sock"
+#define REQUEST_MAX 4096u
+#define ANSWER_MAX  (4u << 20)
 
 struct control {
-    struct store *store;
+    control_answer_fn answer;
+    void *arg;
     char *path;
     int fd;
     atomic_bool stopping;
@@ -52,22 +52,21 @@ static void set_deadline(int fd)
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &five, sizeof(five));
 }
 
-/* One line without its newline; -1 when none came whole. */
-static int read_line(int fd, char *line, size_t size)
+/* One line without its newline, of at most max bytes; -1 when none came whole. */
+static int read_line(int fd, size_t max, struct strbuf *line)
 {
-    size_t len = 0;
-    while (len + 1 < size) {
-        ssize_t n = recv(fd, line + len, size - 1 - len, 0);
+    char piece[4096];
+    while (line->len <= max && !line->failed) {
+        ssize_t n = recv(fd, piece, sizeof(piece), 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return -1;
-        len += (size_t)n;
-        char *end = memchr(line, '\n', len);
-        if (end) {
-            *end = '\0';
-            return 0;
-        }
+            break;
+        char *end = memchr(piece, '\n', (size_t)n);
+        strbuf_add(line, piece, end ? (size_t)(end - piece) : (size_t)n);
+        crypto_wipe(piece, (size_t)n);
+        if (end)
+            return line->failed || line->len > max ? -1 : 0;
     }
     return -1;
 }
@@ -85,44 +84,28 @@ static int send_text(int fd, const struct strbuf *text)
     return 0;
 }
 
-static int answer(struct control *control, const char *line, struct strbuf *out, struct err *err)
+static void wipe(struct strbuf *text)
 {
-    json_t *root = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
-    const char *command = json_string_value(json_object_get(root, "command"));
-    int rc;
-    if (command && strcmp(command, "key.create") == 0) {
-        const char *name = json_string_value(json_object_get(root, "name"));
-        char key[API_KEY_LEN + 1];
-        rc = key_create(control->store, name ? name : "", key, err);
-        if (rc == 0) {
-            jw_string(out, "key", key);
-            log_info("api key created", "by=control");
-        }
-        crypto_wipe(key, sizeof(key));
-    } else {
-        rc = err_set(err, ERR_INVALID, "unknown_command", "this paneld doesn't know that command");
-    }
-    json_decref(root);
-    return rc;
+    if (text->data)
+        crypto_wipe(text->data, text->len);
 }
 
 static void serve(struct control *control, int fd)
 {
-    char line[LINE_MAX_LEN];
+    auto_strbuf struct strbuf request = {0};
     auto_strbuf struct strbuf out = {0};
     struct err err = {0};
     set_deadline(fd);
-    if (read_line(fd, line, sizeof(line)) < 0)
+    if (read_line(fd, REQUEST_MAX, &request) < 0)
         return;
     jw_object_begin(&out, NULL);
-    if (answer(control, line, &out, &err) < 0)
+    if (control->answer(control->arg, request.data ? request.data : "", &out, &err) < 0)
         jw_string(&out, "error", err.msg);
     jw_object_end(&out);
     strbuf_char(&out, '\n');
     if (!out.failed)
         (void)send_text(fd, &out);
-    if (out.data)
-        crypto_wipe(out.data, out.len);
+    wipe(&out);
 }
 
 static void *control_main(void *arg)
@@ -138,8 +121,8 @@ static void *control_main(void *arg)
     return NULL;
 }
 
-int control_start(const char *dir, struct store *store, struct control **ret_control,
-                  struct err *err)
+int control_start(const char *dir, control_answer_fn answer, void *arg,
+                  struct control **ret_control, struct err *err)
 {
     struct sockaddr_un at;
     if (make_address(dir, &at, err) < 0)
@@ -151,7 +134,8 @@ int control_start(const char *dir, struct store *store, struct control **ret_con
     struct control *control = calloc(1, sizeof(*control));
     if (!control)
         return err_nomem(err);
-    control->store = store;
+    control->answer = answer;
+    control->arg = arg;
     control->fd = fd;
     control->path = strdup(at.sun_path);
     int rc = control->path ? pthread_create(&control->thread, NULL, control_main, control) : ENOMEM;
@@ -178,36 +162,11 @@ void control_stop(struct control *control)
     free(control);
 }
 
-static int exchange(int fd, const char *name, char *out_key, struct err *err)
-{
-    auto_strbuf struct strbuf request = {0};
-    char line[LINE_MAX_LEN];
-    jw_object_begin(&request, NULL);
-    jw_string(&request, "command", "key.create");
-    jw_string(&request, "name", name);
-    jw_object_end(&request);
-    strbuf_char(&request, '\n');
-    if (request.failed)
-        return err_nomem(err);
-    if (send_text(fd, &request) < 0 || read_line(fd, line, sizeof(line)) < 0)
-        return err_set(err, ERR_TIMEOUT, "no_answer", "the running paneld did not answer");
-    json_t *root = json_loads(line, 0, NULL);
-    const char *key = json_string_value(json_object_get(root, "key"));
-    const char *error = json_string_value(json_object_get(root, "error"));
-    int rc = 0;
-    if (key && strlen(key) == API_KEY_LEN)
-        memcpy(out_key, key, API_KEY_LEN + 1);
-    else
-        rc = err_set(err, ERR_INTERNAL, "refused", "%s",
-                     error ? error : "the running paneld gave no key");
-    json_decref(root);
-    crypto_wipe(line, sizeof(line));
-    return rc;
-}
-
-int control_request_key(const char *dir, const char *name, char *out_key, struct err *err)
+int control_request(const char *dir, const char *request, char **ret_answer, struct err *err)
 {
     struct sockaddr_un to;
+    auto_strbuf struct strbuf line = {0};
+    auto_strbuf struct strbuf answer = {0};
     if (make_address(dir, &to, err) < 0)
         return -1;
     auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -216,5 +175,11 @@ int control_request_key(const char *dir, const char *name, char *out_key, struct
     set_deadline(fd);
     if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
         return err_set(err, ERR_NOT_FOUND, "no_daemon", "no paneld listens on %s", to.sun_path);
-    return exchange(fd, name, out_key, err);
+    strbuf_fmt(&line, "%s\n", request);
+    if (line.failed)
+        return err_nomem(err);
+    if (send_text(fd, &line) < 0 || read_line(fd, ANSWER_MAX, &answer) < 0)
+        return err_set(err, ERR_TIMEOUT, "no_answer", "the running paneld did not answer");
+    *ret_answer = strbuf_steal(&answer);
+    return *ret_answer ? 0 : err_nomem(err);
 }

@@ -1,17 +1,24 @@
-/* Making API keys on the host: `paneld key create`. */
+/* API keys on the host: `paneld key create`, `list` and `revoke`.
+ *
+ * Each command is one request, answered by key_answer(): in the running daemon, over its control
+ * socket, or, when none runs, right here on the database. */
 #ifndef PANEL_KEY_COMMAND_H
 #define PANEL_KEY_COMMAND_H
 
+#include <stdio.h>
+
 #include "common/err.h"
+#include "common/strbuf.h"
 #include "panel/auth/api_key.h"
-#include "panel/store/store.h"
 
-/* Makes a key and waits until its digest is committed. Not on the writer's thread. */
-int key_create(struct store *store, const char *name, char out_key[API_KEY_LEN + 1],
-               struct err *err);
+/* A control_answer_fn; arg is the struct store. A change is committed before it is answered. Not
+ * on the writer's thread. */
+int key_answer(void *arg, const char *request, struct strbuf *out, struct err *err);
 
-/* The command: by the running daemon where there is one, else in the database itself. */
+/* The commands, on the panel of DIR. ERR_NOT_FOUND "no_panel" when there is none. */
 int key_command_create(const char *dir, const char *name, char out_key[API_KEY_LEN + 1],
                        struct err *err);
+int key_command_list(const char *dir, FILE *to, struct err *err);
+int key_command_revoke(const char *dir, const char *id_or_name, struct err *err);
 
 #endif

@@ -14,15 +14,15 @@
 #include "panel/serve.h"
 #include "panel/store/backup.h"
 
-static const char usage_text[] =
+static const char intro_text[] =
     "paneld - the panel daemon: a REST API that places containers on nodes\n"
     "\n"
     "Usage:\n"
-    "  paneld [options]                               serve until SIGTERM\n"
-    "  paneld key create [--data DIR] --name NAME     print a new API key; the daemon may run\n"
-    "  paneld backup [--data DIR] FILE                all into one file; the daemon may run\n"
-    "  paneld restore [--data DIR] [--replace] FILE   and back, while no daemon runs;\n"
-    "                                                 --replace moves what is there aside\n"
+    "  paneld [options]                              serve until SIGTERM or Ctrl-C; the first "
+    "start\n"
+    "                                                makes the panel in its data folder\n";
+
+static const char options_text[] =
     "\n"
     "Options:\n"
     "  --data DIR          where everything is kept (default /var/lib/panel)\n"
@@ -34,16 +34,27 @@ static const char usage_text[] =
     "  --check-config      say whether the settings are right, and exit\n"
     "  --log-level LEVEL   debug, info, warn or error (default info), to stderr\n"
     "  --version           print the version\n"
-    "  --help              print this\n"
+    "  --help, -h          print this\n"
     "\n"
-    "Settings in FILE: listen, tlsCert, tlsKey, logLevel, publicUrl, heartbeatMs,\n"
-    "installTimeoutMs, stopTimeoutMs, autoPortFirst, autoPortLast, memoryOvercommit.\n";
+    "Settings in FILE, with their defaults:\n"
+    "  listen (127.0.0.1:3001), tlsCert and tlsKey (none), logLevel (info), publicUrl (the "
+    "address\n"
+    "  that a request came to), heartbeatMs (5000), installTimeoutMs (1800000), stopTimeoutMs "
+    "(60000),\n"
+    "  autoPortFirst (20000), autoPortLast (29999), memoryOvercommit (1.0)\n"
+    "\n"
+    "Examples:\n"
+    "  paneld --data ./panel                               # and in another shell:\n"
+    "  KEY=$(paneld key create --data ./panel --name me)\n"
+    "  curl -H \"x-api-key: $KEY\" http://127.0.0.1:3001/api/nodes\n";
 
 static int fail_usage(const char *program, const struct err *err)
 {
     fprintf(stderr, "paneld: %s\nTry '%s --help'.\n", err->msg, program);
     return 2;
 }
+
+static void print_help(void);
 
 /* --- the command line ------------------------------------------------------------------------ */
 
@@ -130,7 +141,7 @@ static int read_option(int c, struct config *config, struct arguments *args, str
         return 0;
     case 'h':
     case OPT_HELP:
-        fputs(usage_text, stdout);
+        print_help();
         args->done = true;
         return 0;
     default:
@@ -152,7 +163,8 @@ static int create_key(const struct config *config, const struct arguments *args,
     struct err err = {0};
     char key[API_KEY_LEN + 1];
     if (!args->key_name) {
-        err_set(&err, ERR_INVALID, "no_name", "key create needs --name NAME");
+        err_set(&err, ERR_INVALID, "no_name",
+                "key create needs --name NAME, by which you will know the key");
         return fail_usage("paneld", &err);
     }
     if (key_command_create(config->data_dir, args->key_name, key, &err) < 0)
@@ -194,32 +206,78 @@ static int restore(const struct config *config, const struct arguments *args, co
     return 0;
 }
 
+static int list_keys(const struct config *config, const struct arguments *args, const char *unused)
+{
+    (void)args;
+    (void)unused;
+    struct err err = {0};
+    if (key_command_list(config->data_dir, stdout, &err) < 0)
+        return fail_command("list the keys", &err);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int revoke_key(const struct config *config, const struct arguments *args, const char *key)
+{
+    (void)args;
+    struct err err = {0};
+    if (key_command_revoke(config->data_dir, key, &err) < 0)
+        return fail_command("revoke the key", &err);
+    printf("revoked; it opens nothing any more\n");
+    return 0;
+}
+
 static const struct command {
     const char *words[2];
     int operands; /* after the words */
     int (*run)(const struct config *config, const struct arguments *args, const char *operand);
+    const char *usage, *help;
 } commands[] = {
-    {{"key", "create"}, 0, create_key},
-    {{"backup", NULL}, 1, back_up},
-    {{"restore", NULL}, 1, restore},
+    {{"key", "create"},
+     0,
+     create_key,
+     "key create [--data DIR] --name NAME",
+     "print a new API key"},
+    {{"key", "list"}, 0, list_keys, "key list [--data DIR]", "names, ids and states; never a key"},
+    {{"key", "revoke"}, 1, revoke_key, "key revoke [--data DIR] ID|NAME", "end a key, at once"},
+    {{"backup", NULL}, 1, back_up, "backup [--data DIR] FILE", "all into one file"},
+    {{"restore", NULL},
+     1,
+     restore,
+     "restore [--data DIR] [--replace] FILE",
+     "and back, while no daemon runs;\n"
+     "                                                --replace moves what is there aside"},
 };
+
+static void print_help(void)
+{
+    fputs(intro_text, stdout);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        printf("  paneld %-37s  %s\n", commands[i].usage, commands[i].help);
+    fputs("The daemon may run meanwhile, or not, but for restore.\n", stdout);
+    fputs(options_text, stdout);
+}
 
 /* The command that the operands name; NULL with err set when they name none. */
 static const struct command *find_command(int count, char **words, struct err *err)
 {
+    auto_strbuf struct strbuf near = {0}; /* those that begin alike */
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         const struct command *command = &commands[i];
         int length = command->words[1] ? 2 : 1;
-        if (count < length || strcmp(words[0], command->words[0]) != 0 ||
-            (length == 2 && strcmp(words[1], command->words[1]) != 0))
+        if (strcmp(words[0], command->words[0]) != 0)
+            continue;
+        strbuf_fmt(&near, "\n  paneld %s", command->usage);
+        if (length == 2 && (count < 2 || strcmp(words[1], command->words[1]) != 0))
             continue;
         if (count == length + command->operands)
             return command;
-        err_set(err, ERR_INVALID, "bad_command", "%s takes %s", words[0],
-                command->operands ? "one FILE" : "nothing more");
+        err_set(err, ERR_INVALID, "bad_command", "the command is\n  paneld %s", command->usage);
         return NULL;
     }
-    err_set(err, ERR_INVALID, "bad_command", "there is no command \"%.64s\"", words[0]);
+    if (near.data)
+        err_set(err, ERR_INVALID, "bad_command", "say which:%s", near.data);
+    else
+        err_set(err, ERR_INVALID, "bad_command", "there is no command \"%.64s\"", words[0]);
     return NULL;
 }
 

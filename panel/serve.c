@@ -14,6 +14,7 @@
 #include "common/notify.h"
 #include "panel/api/api.h"
 #include "panel/control.h"
+#include "panel/key_command.h"
 
 #define STOP_GRACE_MS 5000
 
@@ -105,9 +106,18 @@ static int rooms_open(struct rooms *rooms, const struct config *config, struct e
         return -1;
     struct api_rooms api_rooms = {rooms->store, rooms->fleet, rooms->ca, rooms->passwords};
     if (api_create(&api_rooms, &api, &rooms->api, err) < 0 ||
-        control_start(config->data_dir, rooms->store, &rooms->control, err) < 0)
+        control_start(config->data_dir, key_answer, rooms->store, &rooms->control, err) < 0)
         return -1;
     return serve_http(rooms, config, err);
+}
+
+/* Keys and everything else would pass in the clear. */
+static void warn_if_open(const struct config *config)
+{
+    bool loopback = strncmp(config->address, "127.", 4) == 0 || strcmp(config->address, "::1") == 0;
+    if (!loopback && !config->tls_cert)
+        log_warn("no TLS, and not on loopback: API keys pass in the clear", "listen=%s",
+                 config->listen);
 }
 
 int serve(const struct config *config)
@@ -130,6 +140,7 @@ int serve(const struct config *config)
     printf("listening on %s://%s%s%s:%u\n", config->tls_cert ? "https" : "http", v6 ? "[" : "",
            config->address, v6 ? "]" : "", http_server_port(rooms.server));
     fflush(stdout);
+    warn_if_open(config);
     notify_supervisor("READY=1");
     while (sigwait(&stops, &caught) != 0 || caught == SIGHUP)
         ;

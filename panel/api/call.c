@@ -27,12 +27,13 @@ static const char *method_name(enum http_method method)
     return names[method];
 }
 
-static void log_answer(const struct http_req *req, bool mutates, int status)
+/* call is NULL where the request was not admitted. */
+static void log_answer(const struct http_req *req, const struct call *call, int status)
 {
-    log_write(mutates ? LOG_INFO : LOG_DEBUG, "request",
-              "request=%s method=%s path=\"%s\" status=%d ms=%lld", http_req_id(req),
-              method_name(http_req_method(req)), http_req_path(req), status,
-              (long long)http_req_age_ms(req));
+    log_write(call && call->route->mutates ? LOG_INFO : LOG_DEBUG, "request",
+              "request=%s key=%s method=%s path=\"%s\" status=%d ms=%lld", http_req_id(req),
+              call && call->key.id[0] ? call->key.name : "-", method_name(http_req_method(req)),
+              http_req_path(req), status, (long long)http_req_age_ms(req));
 }
 
 void call_defer(struct call *call)
@@ -45,7 +46,7 @@ void call_defer(struct call *call)
 
 void call_answer(struct call *call, int status, struct strbuf *take_body)
 {
-    log_answer(call->req, call->route->mutates, status);
+    log_answer(call->req, call, status);
     size_t len = take_body->len;
     char *text = strbuf_steal(take_body);
     http_req_answer(call->req, status, text, len);
@@ -67,7 +68,7 @@ void call_replay(struct call *call, struct answer *take_answer)
         return;
     }
     char *text = steal_ptr(take_answer->body);
-    log_answer(call->req, true, take_answer->status);
+    log_answer(call->req, call, take_answer->status);
     http_req_answer(call->req, take_answer->status, text, text ? strlen(text) : 0);
 }
 
@@ -85,7 +86,7 @@ static void refuse(struct http_req *req, const struct err *err, struct http_verd
 {
     verdict->refuse_status = error_status(err);
     error_render(err, http_req_id(req), body);
-    log_answer(req, false, verdict->refuse_status);
+    log_answer(req, NULL, verdict->refuse_status);
 }
 
 static int find_key(struct api *api, struct http_req *req, struct api_key *ret_key, struct err *err)
@@ -154,7 +155,7 @@ static void refuse_route(struct http_req *req, int status, struct http_verdict *
     else
         error_write(body, "not_found", "There is nothing at this path.", http_req_id(req), NULL,
                     NULL);
-    log_answer(req, false, status);
+    log_answer(req, NULL, status);
 }
 
 static bool has_body(const struct http_req *req)
@@ -238,8 +239,7 @@ static void describe(void *arg, struct http_req *req, int status, const char *co
 {
     (void)arg;
     error_write(body, code, sentence, http_req_id(req), NULL, NULL);
-    const struct call *call = http_req_kept(req);
-    log_answer(req, call && call->route->mutates, status);
+    log_answer(req, http_req_kept(req), status);
 }
 
 struct http_app api_http_app(struct api *api)

@@ -78,16 +78,27 @@ const struct store_identity *store_identity(const struct store *store);
 
 #define API_KEY_ID_SIZE 17
 
+#define API_KEY_NAME_SIZE 65
+
 struct api_key {
     char id[API_KEY_ID_SIZE];
-    int64_t expires_at; /* wall ms; 0: never */
+    char name[API_KEY_NAME_SIZE]; /* for people; need not be unique */
+    int64_t created_at;           /* wall ms */
+    int64_t expires_at;           /* wall ms; 0: never */
+    int64_t revoked_at;           /* wall ms; 0: not */
 };
+typedef int (*store_key_fn)(const struct api_key *key, void *arg, struct err *err);
 
 /* Find a live key (neither revoked nor expired) by the SHA-256 of its text.
  * 1 found, 0 not, -1 err. Reader. */
 int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
                    struct api_key *ret_key, struct err *err);
-/* Inside apply(). The name is for people and need not be unique. */
+/* All that ever were, the oldest first. Reader. */
+int store_key_list(struct store *store, store_key_fn fn, void *arg, struct err *err);
+/* Inside apply(). From the commit on the key is not found. ERR_NOT_FOUND "key_not_found" when no
+ * live key has that id or name, ERR_CONFLICT "key_ambiguous" when several have the name. */
+int store_key_revoke(struct store_tx *tx, const char *id_or_name, struct err *err);
+/* Inside apply(). */
 int store_key_create(struct store_tx *tx, const char *name, const uint8_t hash[CRYPTO_HASH_BYTES],
                      struct err *err);
 

@@ -39,7 +39,8 @@ class Arguments(Cli):
         done = self.run_paneld("--help")
         self.assertEqual(done.code, 0)
         for option in ("--data", "--listen", "--tls-cert", "--tls-key", "--config", "--check-config",
-                       "--log-level", "key create"):
+                       "--log-level", "key create", "key list", "key revoke", "backup", "restore",
+                       "--replace", "--version"):
             self.assertIn(option, done.out)
 
     def test_bad_arguments_exit_2_and_name_them(self):
@@ -134,31 +135,64 @@ class CheckConfig(Cli):
 
 
 class Keys(Cli):
+    def panel(self):
+        panel = Paneld(self.dir)
+        panel.data = self.data
+        return panel.start()
+
+    def key(self, *args, **more):
+        return self.run_paneld("key", args[0], "--data", self.data, *args[1:], **more)
+
+    def rows(self):
+        """id, state and name of each key, as listed."""
+        done = self.key("list")
+        self.assertEqual(done.code, 0, done.err)
+        head, *lines = done.out.splitlines()
+        self.assertEqual(head.split(), ["ID", "CREATED", "STATE", "NAME"])
+        row = r"([0-9a-z]{16})  [\dT:-]{19}Z  (valid|revoked [\dT:-]{19}Z) +(.+)"
+        return [re.fullmatch(row, line).groups() for line in lines]
+
     def test_prints_the_key_alone(self):
-        done = self.run_paneld("key", "create", "--data", self.data, "--name", "first")
+        panel = self.panel()
+        done = self.key("create", "--name", "first")
+        panel.stop()
         self.assertEqual(done.code, 0, done.err)
         self.assertRegex(done.out, r"\Apanel_[0-9A-Za-z]{36}\n\Z")
 
     def test_without_a_daemon_and_with_one(self):
-        before = create_key(self.data, "before")
-        panel = Paneld(self.dir)
-        panel.data = self.data
-        panel.start()
+        panel = self.panel()
         during = create_key(self.data, "during")
-        for key in (before, during):
-            panel.client(key).get("/api/users").expect(200)
         panel.stop()
         after = create_key(self.data, "after")
         panel.start()
-        for key in (before, during, after):
+        for key in (during, after):
             panel.client(key).get("/api/users").expect(200)
         panel.stop()
 
+    def test_while_the_panel_starts_for_the_first_time(self):
+        daemon = Daemon("first", [places.PANELD, "--data", self.data, "--listen", "127.0.0.1:0"],
+                        self.dir).start()
+        until(lambda: os.path.exists(self.data + "/panel.lock"), 10, "it has its folder")
+        create_key(self.data)
+        daemon.stop()
+
+    def test_where_no_panel_is_none_is_made(self):
+        os.makedirs(self.data)
+        for args in (["create", "--name", "x"], ["list"], ["revoke", "x"]):
+            for folder in (self.data, self.data + "/typo", "/proc/nothing/here"):
+                with self.subTest(args=args, folder=folder):
+                    done = self.run_paneld("key", *args, "--data", folder)
+                    self.assertEqual(done.code, 1)
+                    self.assertIn(f"no panel in {folder}", done.err)
+                    self.assertEqual(done.out, "")
+        self.assertEqual(os.listdir(self.data), [])
+
     def test_names_that_can_not_be_used(self):
-        for name in ("", "x" * 65, "a\nb"):
+        for name in ("", "x" * 65, "a\nb", b"\xff"):
             with self.subTest(name=name):
                 done = self.run_paneld("key", "create", "--data", self.data, "--name", name)
                 self.assertNotEqual(done.code, 0)
+                self.assertIn("name", done.err)
                 self.assertEqual(done.out, "")
 
     def test_a_missing_name_is_said(self):
@@ -166,10 +200,71 @@ class Keys(Cli):
         self.assertEqual(done.code, 2)
         self.assertIn("--name", done.err)
 
-    def test_a_folder_that_can_not_be_made_is_said(self):
-        done = self.run_paneld("key", "create", "--data", "/proc/nothing/here", "--name", "x")
-        self.assertNotEqual(done.code, 0)
-        self.assertEqual(done.out, "")
+    def test_key_alone_says_what_there_is(self):
+        for args in (["key"], ["key", "nonsense"]):
+            done = self.run_paneld(*args)
+            self.assertEqual(done.code, 2)
+            for word in ("key create", "key list", "key revoke"):
+                self.assertIn(word, done.err)
+
+    def test_list_shows_all_but_the_keys(self):
+        panel = self.panel()  # makes one called t
+        keys = [create_key(self.data, name) for name in ("mein Schlüssel", "shop")]
+        with_daemon = self.rows()
+        self.assertEqual([(state, name) for _, state, name in with_daemon],
+                         [("valid", "t"), ("valid", "mein Schlüssel"), ("valid", "shop")])
+        panel.stop()
+        self.assertEqual(self.rows(), with_daemon)
+        for key in keys + [panel.key]:
+            self.assertNotIn(key[6:], self.key("list").out)
+
+    def test_a_long_list_comes_whole(self):
+        panel = self.panel()
+        for number in range(60):
+            create_key(self.data, f"{number:064}")
+        self.assertEqual(len(self.rows()), 61)
+        panel.stop()
+
+    def test_revoked_it_opens_nothing_from_then_on(self):
+        panel = self.panel()
+        by_name, by_id, kept = (create_key(self.data, name) for name in ("one", "two", "three"))
+        kept_open = panel.client(by_name).connect()
+        panel.client(by_name).get("/api/users", connection=kept_open).expect(200)
+        self.assertEqual(self.key("revoke", "one").code, 0)
+        panel.client(by_name).get("/api/users", connection=kept_open).refused(401, code="unauthorized")
+        kept_open.close()
+        self.assertEqual(self.key("revoke", self.rows()[2][0]).code, 0)
+        panel.client(by_id).get("/api/users").refused(401)
+        panel.client(kept).get("/api/users").expect(200)
+        states = [state[:7] for _, state, _ in self.rows()]
+        self.assertEqual(states, ["valid", "revoked", "revoked", "valid"])
+        panel.crash()
+        panel.client(by_name).get("/api/users").refused(401)
+        panel.stop()
+        self.assertEqual(self.key("revoke", "three").code, 0)
+        panel.start()
+        panel.client(kept).get("/api/users").refused(401)
+        panel.stop()
+
+    def test_revoke_of_what_is_not_one_key_is_refused(self):
+        panel = self.panel()
+        for name in ("twin", "twin", "gone"):
+            create_key(self.data, name)
+        self.assertEqual(self.key("revoke", "gone").code, 0)
+        for which, says in (("twin", "several"), ("nobody", "nobody"), ("gone", "still valid"), ("", "name")):
+            with self.subTest(which=which):
+                done = self.key("revoke", which)
+                self.assertEqual((done.code, done.out), (1, ""))
+                self.assertIn(says, done.err)
+        panel.stop()
+        self.assertEqual([state for _, state, _ in self.rows()][:3], ["valid"] * 3)
+
+    def test_the_log_names_the_key_of_a_request(self):
+        panel = self.panel()
+        panel.client(create_key(self.data, "the shop")).post("/api/auth/create-user", {
+            "username": "u", "email": "u@example.test", "password": "long enough"}).expect(201)
+        panel.stop()
+        self.assertRegex(panel.daemon.log(), r'"request" request=\S+ key="the shop" method=POST ')
 
 
 class Start(Cli):
@@ -277,6 +372,17 @@ class Start(Cli):
         done = self.run_paneld("--data", self.data, "--listen", "127.0.0.1:0")
         self.assertNotEqual(done.code, 0)
         self.assertTrue(done.err.strip())
+
+    def test_open_to_others_without_tls_it_warns(self):
+        for name, address, warns in (("own4", "127.0.0.1:0", 0), ("own6", "[::1]:0", 0),
+                                     ("open4", "0.0.0.0:0", 1), ("open6", "[::]:0", 1)):
+            with self.subTest(address=address):
+                panel = Daemon(name, [places.PANELD, "--data", self.data, "--listen", address],
+                               self.dir).start()
+                until(lambda: "listening on" in panel.output(), 10, "it listens")
+                panel.stop()
+                self.assertEqual(panel.log().count(" warn "), warns, panel.log())
+                self.assertEqual(panel.log().count("no TLS"), warns, panel.log())
 
     def test_ipv6(self):
         panel = Daemon("paneld6", [places.PANELD, "--data", self.data, "--listen", "[::1]:0"], self.dir)
