@@ -288,9 +288,9 @@ static int check_present(const char *dir, const struct ticket *ticket, char **re
     int rc = strcmp(present.node_id, ticket->node_id) == 0
                  ? 0
                  : err_set(err, ERR_CONFLICT, "already_joined",
-                           "%s belongs to the node %s already; use another --state folder, or "
-                           "empty this one to give up that node",
-                           dir, present.node_id);
+                           "%s belongs to the node %s of the panel %s already; use another --state "
+                           "folder, or empty this one to give up that node",
+                           dir, present.node_id, present.panel_id);
     if (rc == 0)
         *ret_panel_id = steal_ptr(present.panel_id);
     identity_fini(&present);
@@ -330,6 +330,12 @@ static int join_in(const struct options *options, const struct ticket *ticket, c
     if (check_present(dir, ticket, &old_panel, err) < 0)
         return -1;
     int rc = exchange(options, ticket, dir, pending_path, &identity, err);
+    if (rc < 0 && old_panel)
+        err_wrap(
+            err,
+            "joined already, as node %s of panel %s: start it with \"panel-agent --state %s\". "
+            "Joining anew",
+            ticket->node_id, old_panel, dir);
     if (rc == 0) {
         /* Another panel counts its starts anew. */
         if (!old_panel || strcmp(old_panel, identity.panel_id) != 0)

@@ -25,6 +25,7 @@ static const struct mapping {
     {ERR_NOT_FOUND, NULL, 400, true}, /* the contract: unknown things are 400 */
     {ERR_CONFLICT, "user_exists", 409, true},
     {ERR_CONFLICT, "image_exists", 409, true},
+    {ERR_CONFLICT, "node_exists", 409, true},
     {ERR_CONFLICT, "idempotency_key_reused", 409, true},
     {ERR_CONFLICT, "token_used", 409, true},
     {ERR_CONFLICT, "not_failed", 409, true},

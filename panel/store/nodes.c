@@ -103,10 +103,34 @@ int store_node_scan(struct store *store, const char *id, store_node_fn fn, void 
     return rc < 0 ? -1 : count;
 }
 
+/* Two agents can't listen at one place. A node that nobody joined (its token has expired, say)
+ * takes no place yet. */
+static int check_place(struct store_tx *tx, const struct node *node, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "SELECT name, id FROM nodes WHERE deleted = 0 AND joined = 1"
+                                " AND address = ?1 COLLATE NOCASE AND port = ?2",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, node->address);
+    db_bind_text(stmt, 2, node->port);
+    int rc = db_step(stmt, err);
+    if (rc > 0)
+        err_field(err, ERR_CONFLICT, "node_exists", "address",
+                  "the node \"%.64s\" (%s) is at this address and port; delete it first, or choose "
+                  "another port",
+                  db_text(stmt, 0), db_text(stmt, 1));
+    db_end(stmt);
+    return rc == 0 ? 0 : -1;
+}
+
 int store_node_create(struct store_tx *tx, const struct node *node,
                       const uint8_t join_key[CRYPTO_HASH_BYTES], int64_t join_expires_at,
                       struct err *err)
 {
+    if (check_place(tx, node, err) < 0)
+        return -1;
     struct stmt *stmt = db_stmt(tx->db,
                                 "INSERT INTO nodes(id, name, tags, ram, disk, processor, address,"
                                 " port, created_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",

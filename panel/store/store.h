@@ -159,7 +159,8 @@ int store_node_list(struct store *store, struct store_page *page, store_node_fn 
                     struct err *err);
 
 /* Inside apply(). Only the wire's own strings, id and created_at are read from node.
- * join_key: see join_token.h; valid until join_expires_at (wall ms). */
+ * join_key: see join_token.h; valid until join_expires_at (wall ms). ERR_CONFLICT "node_exists"
+ * when a node that has joined is at its address and port. */
 int store_node_create(struct store_tx *tx, const struct node *node,
                       const uint8_t join_key[CRYPTO_HASH_BYTES], int64_t join_expires_at,
                       struct err *err);

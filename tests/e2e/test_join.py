@@ -1,4 +1,5 @@
 """Join: a token, once, for one node; and what an agent needs to begin."""
+import json
 import os
 import socket
 import sqlite3
@@ -46,6 +47,35 @@ class Join(unittest.TestCase):
         done = agent("second").try_join(WORLD.panel.url, node["joinToken"])
         self.assertNotEqual(done.code, 0)
         self.assertTrue(done.err.strip())
+
+    def test_a_machine_that_has_joined_is_told_where(self):
+        node = WORLD.create_node("settled")
+        settled = agent("settled").join(WORLD.panel.url, node["joinToken"])
+        with open(settled.state + "/identity.json") as identity:
+            panel_id = json.load(identity)["panelId"]
+        again = settled.try_join(WORLD.panel.url, node["joinToken"])
+        other = settled.try_join(WORLD.panel.url, WORLD.create_node("unsettled")["joinToken"])
+        for done in (again, other):
+            self.assertNotEqual(done.code, 0)
+            for word in (node["id"], panel_id, settled.state):
+                self.assertIn(word, done.err)
+        self.assertIn("panel-agent --state", again.err)
+        self.assertIn("another --state", other.err)
+        settled.start()
+        WORLD.await_status(node["id"], "Online")
+        settled.stop()
+
+    def test_a_place_is_for_one_node(self):
+        place = places.free_port()
+        first = WORLD.create_node("first here", place)
+        WORLD.create_node("not joined yet", place)
+        agent("placed").join(WORLD.panel.url, first["joinToken"])
+        body = {"name": "second here", "tags": "t", "ram": "1", "disk": "1", "processor": "1",
+                "address": "127.0.0.1", "port": place}
+        WORLD.api.post("/api/nodes/create", body).refused(
+            409, code="node_exists", field="address", says=("first here", first["id"]))
+        WORLD.api.delete("/api/nodes/delete", {"nodeId": first["id"]}).expect(201)
+        WORLD.api.post("/api/nodes/create", body).expect(201)
 
     def test_wrong_tokens_are_refused(self):
         node = WORLD.create_node("wrong")

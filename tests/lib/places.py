@@ -34,8 +34,15 @@ def drop_dir(path):
     shutil.rmtree(path, ignore_errors=True)
 
 
+_given = set()
+
+
 def free_port(kind=socket.SOCK_STREAM):
-    """A port of 127.0.0.1 that nobody had a moment ago."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of 127.0.0.1 that nobody had a moment ago, and that wasn't given before."""
+    while True:
+        with socket.socket(socket.AF_INET, kind) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
