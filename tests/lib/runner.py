@@ -132,7 +132,11 @@ def main():
     loader = unittest.TestLoader()
     found = loader.discover(os.path.join(here, args.suite), top_level_dir=here)
     result = LineResult()
-    unittest.TestSuite(pick(found, args.only)).run(result)
+    tests = pick(found, args.only)
+    if not tests:
+        print(f"FAILED no test of {args.suite} is named so: {args.only}")
+        result.failed += 1
+    unittest.TestSuite(tests).run(result)
     daemon.kill_leftovers()
     for error in loader.errors:
         print(error)
