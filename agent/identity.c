@@ -46,9 +46,7 @@ static int promote_key(const char *dir, struct err *err)
     auto_free char *to = fs_join(dir, "agent.key");
     if (!from || !to)
         return err_nomem(err);
-    if (rename(from, to) < 0)
-        return err_io(err, errno, "can't put %s in place", to);
-    return 0;
+    return fs_commit(from, to, err);
 }
 
 static void free_secret(char **text)
@@ -195,6 +193,10 @@ int identity_begin_renewal(struct identity *identity, char **ret_csr, struct err
 {
     if (!identity->next_key) {
         char *key = NULL;
+        /* The file agent.key.next may hold the only copy of the key in use. */
+        if (identity->promote_due && promote_key(identity->dir, err) < 0)
+            return -1;
+        identity->promote_due = false;
         if (pki_key_create(&key, err) < 0)
             return -1;
         if (write_file(identity->dir, "agent.key.next", key, err) < 0) {
@@ -230,7 +232,8 @@ int identity_install(struct identity *identity, const char *cert, bool *ret_chan
     }
     /* From here on the new pair is the one in use, even if the rename has to wait for a start. */
     struct err rename_err;
-    if (promote_key(identity->dir, &rename_err) < 0)
+    identity->promote_due = promote_key(identity->dir, &rename_err) < 0;
+    if (identity->promote_due)
         log_error("key not renamed", "error=\"%s\"", rename_err.msg);
     free_secret(&identity->key);
     identity->key = steal_ptr(identity->next_key);

@@ -26,7 +26,8 @@ struct identity {
     char *key;
     char *cert;
     char *ca;
-    char *next_key; /* NULL when no renewal is under way */
+    char *next_key;   /* NULL when no renewal is under way */
+    bool promote_due; /* the key in use still lies in agent.key.next */
     int64_t cert_not_after;
     uint64_t epoch;
 };

@@ -176,9 +176,8 @@ static int create_key(const struct config *config, const struct arguments *args,
 
 static int back_up(const struct config *config, const struct arguments *args, const char *file)
 {
-    (void)args;
     struct err err = {0};
-    if (backup_write(config->data_dir, file, &err) < 0)
+    if (backup_write(config->data_dir, file, args->replace, &err) < 0)
         return fail_command("back up", &err);
     printf("backed up to %s; it holds keys, so keep it as you keep those\n", file);
     return 0;
@@ -239,7 +238,12 @@ static const struct command {
      "print a new API key"},
     {{"key", "list"}, 0, list_keys, "key list [--data DIR]", "names, ids and states; never a key"},
     {{"key", "revoke"}, 1, revoke_key, "key revoke [--data DIR] ID|NAME", "end a key, at once"},
-    {{"backup", NULL}, 1, back_up, "backup [--data DIR] FILE", "all into one file"},
+    {{"backup", NULL},
+     1,
+     back_up,
+     "backup [--data DIR] [--replace] FILE",
+     "all into one file;\n"
+     "                                                --replace overwrites one that is there"},
     {{"restore", NULL},
      1,
      restore,
@@ -300,9 +304,9 @@ static int run(int argc, char **argv, struct config *config)
     if (optind < argc && !(command = find_command(argc - optind, argv + optind, &err)))
         return fail_usage(argv[0], &err);
     if ((args.key_name && (!command || command->run != create_key)) ||
-        (args.replace && (!command || command->run != restore))) {
+        (args.replace && (!command || (command->run != restore && command->run != back_up)))) {
         err_set(&err, ERR_INVALID, "bad_option",
-                "--name belongs to \"key create\", --replace to \"restore\"");
+                "--name belongs to \"key create\", --replace to \"backup\" and \"restore\"");
         return fail_usage(argv[0], &err);
     }
     if (config_check(config, &err) < 0) {

@@ -1,8 +1,11 @@
 /* Backup and restore. See backup.h.
  *
  * A backup reads through a connection of its own, one snapshot from the first row to the last,
- * while the daemon goes on writing. What a restore puts together it puts together under temporary
- * names; the database's own name comes last, so a restore that was cut off has not happened. */
+ * while the daemon goes on writing.
+ *
+ * A restore happens in one rename: before it the old panel is whole in its place, after it the new
+ * one is, with the keys still inside its database. These are unpacked next, or at the next start
+ * of the daemon when the restore was cut off there. */
 #include "panel/store/backup.h"
 
 #include <errno.h>
@@ -14,6 +17,7 @@
 
 #include "common/auto.h"
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/fs.h"
 #include "panel/store/db.h"
 #include "panel/store/schema.h"
@@ -91,8 +95,11 @@ static int add_files(const char *dir, const char *copy, struct err *err)
     return rc;
 }
 
-int backup_write(const char *dir, const char *file, struct err *err)
+int backup_write(const char *dir, const char *file, bool replace, struct err *err)
 {
+    if (!replace && access(file, F_OK) == 0)
+        return err_set(err, ERR_CONFLICT, "file_exists",
+                       "%s is there already; --replace overwrites it", file);
     auto_free char *source = fs_join(dir, "panel.db");
     auto_free char *copy = NULL;
     if (!source || asprintf(&copy, "%s.part", file) < 0) {
@@ -113,31 +120,62 @@ int backup_write(const char *dir, const char *file, struct err *err)
 
 /* --- restore --------------------------------------------------------------------------------- */
 
-static int set_aside(const char *dir, bool replace, struct err *err)
+/* A second name for the file, so that it outlives the first. Absent is success. */
+static int keep_file(const char *dir, const char *aside, const char *name, struct err *err)
 {
-    static const char *const names[] = {"panel.db", "panel.db-wal", "panel.db-shm", "pki"};
-    auto_free char *database = fs_join(dir, "panel.db");
+    auto_free char *from = fs_join(dir, name);
+    auto_free char *to = fs_join(aside, name);
+    if (!from || !to)
+        return err_nomem(err);
+    if (link(from, to) < 0 && errno != ENOENT)
+        return err_io(err, errno, "can't keep %s", from);
+    return 0;
+}
+
+/* What is there, in a folder of its own; its first place is not touched. */
+static int keep_old(const char *dir, struct err *err)
+{
+    const char *const names[] = {"panel.db", "panel.db-wal", kept_files[0], kept_files[1]};
     char when[32];
     snprintf(when, sizeof(when), "replaced-%lld", (long long)clock_wall_ms());
     auto_free char *aside = fs_join(dir, when);
-    if (!database || !aside)
+    auto_free char *pki = aside ? fs_join(aside, "pki") : NULL;
+    if (!pki)
         return err_nomem(err);
-    bool there = access(database, F_OK) == 0;
-    if (there && !replace)
-        return err_set(err, ERR_CONFLICT, "not_empty",
-                       "%s holds a panel already; --replace moves it aside and takes its place",
-                       dir);
-    if (fs_make_dir(aside, 0700, err) < 0)
-        return -1;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        auto_free char *from = fs_join(dir, names[i]);
-        auto_free char *to = fs_join(aside, names[i]);
-        if (!from || !to)
-            return err_nomem(err);
-        if (rename(from, to) < 0 && errno != ENOENT)
-            return err_io(err, errno, "can't move %s aside", from);
+    int rc = fs_make_dir(aside, 0700, err);
+    if (rc == 0)
+        rc = fs_make_dir(pki, 0700, err);
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(names); i++)
+        rc = keep_file(dir, aside, names[i], err);
+    if (rc < 0)
+        (void)fs_remove_tree(aside, NULL);
+    return rc;
+}
+
+/* A journal of the old database must not be taken for one of the new. What it holds goes into the
+ * old one; of one that is too damaged for that, the kept copy has it. */
+static int fold_journal(const char *database, struct err *err)
+{
+    static const char *const ends[] = {"-wal", "-shm"};
+    struct db *db;
+    if (access(database, F_OK) == 0 && db_open(database, DB_WRITER, &db, NULL) == 0) {
+        struct err why = {0};
+        (void)db_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", &why);
+        db_close(db);
+        if (strcmp(why.reason, "disk_full") == 0) {
+            *err = why;
+            return -1;
+        }
     }
-    rmdir(aside); /* only when nothing was there */
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        auto_free char *path = NULL;
+        if (asprintf(&path, "%s%s", database, ends[i]) < 0) {
+            path = NULL;
+            return err_nomem(err);
+        }
+        if (unlink(path) < 0 && errno != ENOENT)
+            return err_io(err, errno, "can't remove %s", path);
+    }
     return 0;
 }
 
@@ -182,21 +220,46 @@ static int outrank_the_past(struct db *db, struct err *err)
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
-static int unpack(const char *dir, const char *copy, struct err *err)
+static int has_files(struct db *db, struct err *err)
 {
-    struct db *db;
+    struct stmt *stmt = db_stmt(db, "SELECT 1 FROM sqlite_schema WHERE name = 'backup_files'", err);
+    int rc = stmt ? db_step(stmt, err) : -1;
+    if (rc >= 0)
+        db_end(stmt);
+    return rc;
+}
+
+int backup_unpack(struct db *db, const char *dir, struct err *err)
+{
     auto_free char *pki = fs_join(dir, "pki");
     if (!pki)
         return err_nomem(err);
-    if (fs_make_dir(pki, 0700, err) < 0 || db_open(copy, DB_WRITER, &db, err) < 0)
+    int rc = has_files(db, err);
+    if (rc <= 0)
+        return rc;
+    if (fs_make_dir(pki, 0700, err) < 0 || write_files(db, dir, err) < 0)
         return -1;
-    int rc = write_files(db, dir, err);
-    if (rc == 0)
-        rc = db_exec(db, "DROP TABLE backup_files", err);
-    if (rc == 0)
-        rc = outrank_the_past(db, err);
-    if (rc == 0)
-        rc = db_exec(db, "VACUUM", err);
+    (void)FAILPOINT("restore.unpacked");
+    return db_exec(db, "DROP TABLE backup_files", err);
+}
+
+/* The copy as it is to be used. */
+static int prepare(const char *copy, struct err *err)
+{
+    struct db *db;
+    if (db_open(copy, DB_WRITER, &db, err) < 0)
+        return -1;
+    int rc = outrank_the_past(db, err);
+    db_close(db);
+    return rc;
+}
+
+static int unpack(const char *database, const char *dir, struct err *err)
+{
+    struct db *db;
+    if (db_open(database, DB_WRITER, &db, err) < 0)
+        return -1;
+    int rc = backup_unpack(db, dir, err);
     db_close(db);
     return rc;
 }
@@ -205,24 +268,20 @@ static int unpack(const char *dir, const char *copy, struct err *err)
 static int check_backup(const char *file, struct err *err)
 {
     struct db *db;
+    if (access(file, R_OK) < 0)
+        return err_io(err, errno, "can't read %s", file);
     if (db_open(file, DB_READER, &db, err) < 0)
-        return err_wrap(err, "%s can't be opened", file);
+        return err_wrap(err, "%s is damaged, or no backup", file);
     int rc = schema_check(db, file, err);
-    struct stmt *stmt = rc < 0 ? NULL
-                               : db_stmt(db,
-                                         "SELECT count(*) FROM sqlite_schema"
-                                         " WHERE name = 'backup_files'",
-                                         err);
-    rc = stmt ? db_step(stmt, err) : -1;
-    bool has_files = rc > 0 && db_int(stmt, 0) == 1;
-    if (rc >= 0)
-        db_end(stmt);
-    if (rc > 0 && !has_files)
+    int found = rc == 0 ? has_files(db, err) : -1;
+    if (found == 0)
         rc = err_set(err, ERR_INVALID, "not_a_backup", "%s was not made by paneld backup", file);
-    if (rc >= 0)
+    else if (found > 0)
         rc = check_integrity(db, file, err);
+    if (found < 0 && err->code == ERR_IO)
+        err_wrap(err, "%s is damaged, or no backup", file);
     db_close(db);
-    return rc < 0 ? -1 : 0;
+    return found < 0 ? -1 : rc;
 }
 
 int backup_restore(const char *dir, const char *file, bool replace, struct err *err)
@@ -231,14 +290,30 @@ int backup_restore(const char *dir, const char *file, bool replace, struct err *
     auto_free char *database = fs_join(dir, "panel.db");
     if (!copy || !database)
         return err_nomem(err);
-    if (check_backup(file, err) < 0 || copy_database(file, copy, err) < 0)
+    bool there = access(database, F_OK) == 0;
+    if (there && !replace)
+        return err_set(err, ERR_CONFLICT, "not_empty",
+                       "%s holds a panel already; --replace moves it aside and takes its place",
+                       dir);
+    if (check_backup(file, err) < 0)
         return -1;
-    int rc = set_aside(dir, replace, err);
+    int rc = copy_database(file, copy, err);
     if (rc == 0)
-        rc = unpack(dir, copy, err);
+        rc = prepare(copy, err);
+    (void)FAILPOINT("restore.copied");
+    if (rc == 0 && there)
+        rc = keep_old(dir, err);
+    (void)FAILPOINT("restore.kept");
     if (rc == 0)
-        rc = fs_commit(copy, database, err);
-    if (rc < 0)
+        rc = fold_journal(database, err);
+    (void)FAILPOINT("restore.folded");
+    if (rc == 0)
+        rc = FAILPOINT("restore.renaming") ? err_io(err, EIO, "can't put %s in place", database)
+                                           : fs_commit(copy, database, err);
+    if (rc < 0) {
         unlink(copy);
-    return rc;
+        return -1;
+    }
+    (void)FAILPOINT("restore.committed");
+    return unpack(database, dir, err);
 }

@@ -9,13 +9,19 @@
 #include <stdbool.h>
 
 #include "common/err.h"
+#include "panel/store/db.h"
 
-/* Of the data folder dir, a daemon running on it or not. The file is whole or not there. */
-int backup_write(const char *dir, const char *file, struct err *err);
+/* Of the data folder dir, a daemon running on it or not. The file is whole or not there. Refused
+ * with ERR_CONFLICT "file_exists" where one is already, unless replace. */
+int backup_write(const char *dir, const char *file, bool replace, struct err *err);
 
 /* Into the data folder dir, which no daemon may be using (the caller holds its lock). Refused with
  * ERR_CONFLICT "not_empty" where a database is already, unless replace: then the old one is moved
- * to dir/replaced-<time> first. */
+ * to dir/replaced-<time> first. Cut off anywhere, it leaves the old panel or the new one, whole. */
 int backup_restore(const char *dir, const char *file, bool replace, struct err *err);
+
+/* The end of a restore: write the keys that db still holds to their files in dir, and drop them
+ * there. For a database without such, nothing. */
+int backup_unpack(struct db *db, const char *dir, struct err *err);
 
 #endif

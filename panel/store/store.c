@@ -8,6 +8,7 @@
 #include "common/auto.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "panel/store/backup.h"
 #include "panel/store/internal.h"
 #include "panel/store/schema.h"
 
@@ -136,6 +137,7 @@ int store_open(const char *dir, void (*on_fatal)(const struct err *err), struct 
     }
     if (db_open(store->path, DB_WRITER, &store->writer_db, err) < 0 ||
         schema_migrate(store->writer_db, store->path, err) < 0 ||
+        backup_unpack(store->writer_db, dir, err) < 0 ||
         db_exec(store->writer_db, "PRAGMA journal_mode=WAL", err) < 0 ||
         take_identity(store, err) < 0 || writer_start(store, err) < 0)
         goto fail;

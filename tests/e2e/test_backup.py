@@ -1,10 +1,12 @@
 """paneld backup and restore: the original is lost, and what was in the backup is there again."""
 import os
 import shutil
+import signal
 import unittest
 
 from lib import places
 from lib.daemon import run_tool
+from lib.promises import proves, ran
 from lib.wait import hold, until
 from lib.world import World
 
@@ -24,6 +26,8 @@ def tearDownModule():
 class Backup(unittest.TestCase):
     def setUp(self):
         self.file = os.path.join(WORLD.dir, "backup.db")
+        if os.path.exists(self.file):
+            os.unlink(self.file)
 
     def tearDown(self):
         if not WORLD.panel.daemon.running():
@@ -31,8 +35,9 @@ class Backup(unittest.TestCase):
         WORLD.await_status(WORLD.node_id, "Online", timeout=20)
         WORLD.clear()
 
-    def paneld(self, *args, code=0):
-        done = run_tool([places.PANELD, *args, "--data", WORLD.panel.data], WORLD.dir)
+    def paneld(self, *args, code=0, failpoints=""):
+        done = run_tool([places.PANELD, *args, "--data", WORLD.panel.data], WORLD.dir,
+                        env={"PANEL_FAILPOINTS": failpoints})
         self.assertEqual(done.code, code, done.out + done.err)
         return done
 
@@ -70,13 +75,76 @@ class Backup(unittest.TestCase):
         self.assertEqual(len(aside), 1)
         self.assertIn("panel.db", os.listdir(os.path.join(WORLD.panel.data, aside[0])))
 
+    def test_a_backup_overwrites_nothing_unasked(self):
+        self.paneld("backup", self.file)
+        with open(self.file, "rb") as file:
+            before = file.read()
+        self.assertIn("--replace", self.paneld("backup", self.file, code=1).err)
+        with open(self.file, "rb") as file:
+            self.assertEqual(file.read(), before)
+        self.paneld("backup", "--replace", self.file)
+
     def test_what_is_no_backup_is_refused(self):
+        self.paneld("backup", self.file)
+        with open(self.file, "rb") as file:
+            whole = file.read()
+        bad = {"foreign": b"this is no backup" * 1000, "empty": b"",
+               "cut short": whole[:len(whole) // 2], "a page lost": whole[:4096] + whole[8192:]}
+        for name, content in bad.items():
+            with open(os.path.join(WORLD.dir, name), "wb") as out:
+                out.write(content)
         WORLD.panel.kill()
-        bad = os.path.join(WORLD.dir, "bad")
-        with open(bad, "w") as out:
-            out.write("this is no backup")
         kept = sorted(os.listdir(WORLD.panel.data))
-        for file in (bad, os.path.join(WORLD.dir, "missing"),
+        for file in (*(os.path.join(WORLD.dir, name) for name in bad),
+                     os.path.join(WORLD.dir, "missing"),
                      os.path.join(WORLD.panel.data, "panel.db")):
-            self.paneld("restore", "--replace", file, code=1)
-            self.assertEqual([n for n in sorted(os.listdir(WORLD.panel.data)) if n in kept], kept)
+            with self.subTest(file=file):
+                done = self.paneld("restore", "--replace", file, code=1)
+                self.assertIn(file, done.err)
+                self.assertRegex(done.err, "damaged|no backup|not made by|not a panel's|No such file")
+                self.assertEqual([n for n in sorted(os.listdir(WORLD.panel.data)) if n in kept], kept)
+
+    @proves("I1", "I5", fault="kill -9 of a restore at each step")
+    def test_a_restore_that_is_killed_leaves_the_old_panel_or_the_new_one(self):
+        self.paneld("backup", self.file)
+        pki = os.path.join(WORLD.panel.data, "pki", "ca.key")
+        with open(pki) as key:
+            right_key = key.read()
+        places_of_a_restore = ("copied", "kept", "folded", "committed", "unpacked")
+        for place in places_of_a_restore:
+            with self.subTest(place=place):
+                WORLD.panel.client().post("/api/images/create", {
+                    "Name": f"after {place}", "Image": "x"}).expect(201)
+                WORLD.panel.kill()  # what is newest is in the journal alone
+                self.paneld("restore", "--replace", self.file, code=-signal.SIGKILL,
+                            failpoints=f"restore.{place}=die")
+                WORLD.panel.start()
+                WORLD.await_status(WORLD.node_id, "Online", timeout=20)
+                there = f"after {place}" in [image["Name"] for image in WORLD.api.images()]
+                self.assertEqual(there, place in ("copied", "kept", "folded"))
+                with open(pki) as key:
+                    self.assertEqual(key.read(), right_key)
+        ran(len(places_of_a_restore))
+
+    @proves("I1", fault="a restore whose last rename fails")
+    def test_a_restore_whose_rename_fails_leaves_the_old_panel(self):
+        self.paneld("backup", self.file)
+        WORLD.add_user("after-backup")
+        WORLD.panel.kill()
+        self.assertIn("can't put", self.paneld("restore", "--replace", self.file, code=1,
+                                               failpoints="restore.renaming=fail").err)
+        WORLD.panel.start()
+        self.assertIn("after-backup", [user["username"] for user in WORLD.api.users()])
+
+    @proves("I1", fault="a restore over a damaged database")
+    def test_a_restore_takes_the_place_of_a_damaged_panel(self):
+        self.paneld("backup", self.file)
+        before = [user["username"] for user in WORLD.api.users()]
+        WORLD.panel.kill()
+        for name in ("panel.db", "panel.db-wal"):
+            with open(os.path.join(WORLD.panel.data, name), "wb") as out:
+                out.write(os.urandom(10000))
+        self.paneld("restore", "--replace", self.file)
+        WORLD.panel.start()
+        self.assertEqual([user["username"] for user in WORLD.api.users()], before)
+        WORLD.await_status(WORLD.node_id, "Online", timeout=20)

@@ -47,6 +47,7 @@ class Join(unittest.TestCase):
         done = agent("second").try_join(WORLD.panel.url, node["joinToken"])
         self.assertNotEqual(done.code, 0)
         self.assertTrue(done.err.strip())
+        self.assertNotIn("join.pending", os.listdir(agent("second").state), "a refused key is kept")
 
     def test_a_machine_that_has_joined_is_told_where(self):
         node = WORLD.create_node("settled")

@@ -39,7 +39,7 @@ def places():
     for side in ("panel", "agent"):
         for path in glob.glob(f"{ROOT}/{side}/**/*.c", recursive=True):
             with open(path) as source:
-                names.update(re.findall(r'FAILPOINT\("([^"]+)"\)', source.read()))
+                names.update(re.findall(r'FAILPOINT\("((?:panel|agent)\.[^"]+)"\)', source.read()))
     return sorted(names)
 
 
