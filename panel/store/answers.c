@@ -36,7 +36,8 @@ int store_answer_find(struct store *store, const char *scope, const char *key,
                       const char digest[CRYPTO_HEX_LEN + 1], struct answer *ret_answer,
                       struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     return db ? find(db, scope, key, digest, ret_answer, err) : -1;
 }
 

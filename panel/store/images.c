@@ -11,7 +11,8 @@ static int give_row(struct stmt *stmt, store_image_fn fn, void *arg, struct err 
 int store_image_list(struct store *store, struct store_page *page, store_image_fn fn, void *arg,
                      struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt =
         db ? db_stmt(db, "SELECT id, name, body, seq FROM images WHERE seq > ?1 ORDER BY seq", err)
            : NULL;
@@ -41,7 +42,8 @@ int store_image_list(struct store *store, struct store_page *page, store_image_f
 int store_image_find(struct store *store, const char *name, store_image_fn fn, void *arg,
                      struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt =
         db ? db_stmt(db, "SELECT id, name, body FROM images WHERE name = ?1", err) : NULL;
     if (!stmt)

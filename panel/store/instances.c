@@ -80,7 +80,8 @@ static int give_rows(struct stmt *stmt, struct store_page *page, store_instance_
 int store_instance_get(struct store *store, const char *id, store_instance_fn fn, void *arg,
                        struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt = db ? db_stmt(db, COLUMNS "WHERE i.id = ?1 AND " LIVING, err) : NULL;
     if (!stmt)
         return -1;
@@ -91,7 +92,8 @@ int store_instance_get(struct store *store, const char *id, store_instance_fn fn
 int store_instance_list(struct store *store, const char *user_id, struct store_page *page,
                         store_instance_fn fn, void *arg, struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt = NULL;
     if (db && user_id)
         stmt = db_stmt(
@@ -110,7 +112,8 @@ int store_instance_list(struct store *store, const char *user_id, struct store_p
 int store_instance_scan(struct store *store, const char *node_id, const char *id,
                         store_instance_fn fn, void *arg, struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt = NULL;
     if (db && id)
         stmt = db_stmt(db, COLUMNS "WHERE i.id = ?1", err);

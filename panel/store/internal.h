@@ -14,16 +14,13 @@ struct store_tx {
     int64_t now;      /* wall ms, one for the whole transaction */
 };
 
-struct reader {
-    struct db *db;
-    struct store *store;
-    struct reader *next;
-};
+struct reader; /* reader.c */
 
 struct store {
     char *path;
     struct store_identity identity;
     _Atomic uint64_t versions[STORE_TABLES];
+    _Atomic uint64_t commits; /* risen before a change's done() */
 
     /* readers: one a thread, closed with its thread or with the store */
     pthread_key_t reader_key;
@@ -40,8 +37,23 @@ struct store {
     struct err lost; /* the writer's: a commit's outcome is unknown, so nothing more is written */
 };
 
-/* This thread's read-only connection; NULL with err set. */
-struct db *store_reader(struct store *store, struct err *err);
+int readers_init(struct store *store, struct err *err);
+void readers_fini(struct store *store);
+/* End the snapshots of readers that no thread is in. Only the writer, before it writes. */
+void readers_let_go(struct store *store);
+
+/* This thread's read-only connection, which sees every commit whose done() has been called; NULL
+ * with err set. What a read points to is good until reader_end(). May be nested. */
+struct reader *reader_begin(struct store *store, struct err *err);
+void reader_end(struct reader *reader);
+struct db *reader_db(struct reader *reader);
+
+static inline void auto_reader_cleanup(struct reader **reader)
+{
+    if (*reader)
+        reader_end(*reader);
+}
+#define auto_reader __attribute__((cleanup(auto_reader_cleanup)))
 
 static inline void tx_touch(struct store_tx *tx, enum store_table table)
 {

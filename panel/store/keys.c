@@ -19,7 +19,8 @@ static void take_row(struct stmt *stmt, struct api_key *ret_key)
 int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
                    struct api_key *ret_key, struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt = db ? db_stmt(db, COLUMNS "WHERE hash = ?1", err) : NULL;
     if (!stmt)
         return -1;
@@ -36,7 +37,8 @@ int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
 
 int store_key_list(struct store *store, store_key_fn fn, void *arg, struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt = db ? db_stmt(db, COLUMNS "ORDER BY created_at, id", err) : NULL;
     if (!stmt)
         return -1;

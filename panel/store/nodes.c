@@ -39,7 +39,8 @@ static int give_row(struct stmt *stmt, store_node_fn fn, void *arg, struct err *
 int store_node_get(struct store *store, const char *id, store_node_fn fn, void *arg,
                    struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt = db ? db_stmt(db, COLUMNS "WHERE id = ?1 AND deleted = 0", err) : NULL;
     if (!stmt)
         return -1;
@@ -54,7 +55,8 @@ int store_node_get(struct store *store, const char *id, store_node_fn fn, void *
 int store_node_list(struct store *store, struct store_page *page, store_node_fn fn, void *arg,
                     struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt =
         db ? db_stmt(db, COLUMNS "WHERE seq > ?1 AND deleted = 0 ORDER BY seq", err) : NULL;
     if (!stmt)
@@ -83,7 +85,8 @@ int store_node_list(struct store *store, struct store_page *page, store_node_fn 
 int store_node_scan(struct store *store, const char *id, store_node_fn fn, void *arg,
                     struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt =
         db ? db_stmt(db, COLUMNS "WHERE joined = 1 AND (?1 IS NULL OR id = ?1) ORDER BY seq", err)
            : NULL;
@@ -241,7 +244,8 @@ int store_node_forget(struct store_tx *tx, const char *id, struct err *err)
 int store_node_join_get(struct store *store, const char *node_id, struct node_join *ret_join,
                         struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt = db ? db_stmt(db,
                                      "SELECT j.key, j.expires_at, j.used_by, n.address, n.port"
                                      " FROM node_joins j JOIN nodes n ON n.id = j.node_id"

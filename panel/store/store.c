@@ -1,4 +1,4 @@
-/* Opening and closing the store, and the readers. See store.h and writer.c. */
+/* Opening and closing the store. See store.h, reader.c and writer.c. */
 #include "panel/store/store.h"
 
 #include <stdio.h>
@@ -60,54 +60,9 @@ static int take_identity(struct store *store, struct err *err)
     return write_meta(db, "epoch", text, err);
 }
 
-static void reader_close(void *p)
-{
-    struct reader *reader = p;
-    struct store *store = reader->store;
-    pthread_mutex_lock(&store->readers_lock);
-    for (struct reader **at = &store->readers; *at; at = &(*at)->next) {
-        if (*at == reader) {
-            *at = reader->next;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&store->readers_lock);
-    db_close(reader->db);
-    free(reader);
-}
-
-struct db *store_reader(struct store *store, struct err *err)
-{
-    struct reader *reader = pthread_getspecific(store->reader_key);
-    if (reader)
-        return reader->db;
-    reader = calloc(1, sizeof(*reader));
-    if (!reader) {
-        err_nomem(err);
-        return NULL;
-    }
-    if (db_open(store->path, DB_READER, &reader->db, err) < 0 ||
-        pthread_setspecific(store->reader_key, reader) != 0) {
-        if (reader->db)
-            err_nomem(err);
-        db_close(reader->db);
-        free(reader);
-        return NULL;
-    }
-    reader->store = store;
-    pthread_mutex_lock(&store->readers_lock);
-    reader->next = store->readers;
-    store->readers = reader;
-    pthread_mutex_unlock(&store->readers_lock);
-    return reader->db;
-}
-
 static void store_free(struct store *store)
 {
-    while (store->readers)
-        reader_close(store->readers);
-    pthread_key_delete(store->reader_key);
-    pthread_mutex_destroy(&store->readers_lock);
+    readers_fini(store);
     db_close(store->writer_db);
     free(store->path);
     free(store);
@@ -122,11 +77,9 @@ int store_open(const char *dir, void (*on_fatal)(const struct err *err), struct 
     if (!store)
         return err_nomem(err);
     store->on_fatal = on_fatal;
-    pthread_mutex_init(&store->readers_lock, NULL);
-    if (pthread_key_create(&store->reader_key, reader_close) != 0) {
-        pthread_mutex_destroy(&store->readers_lock);
+    if (readers_init(store, err) < 0) {
         free(store);
-        return err_nomem(err);
+        return -1;
     }
     for (size_t i = 0; i < STORE_TABLES; i++)
         atomic_init(&store->versions[i], 1);

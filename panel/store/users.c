@@ -20,7 +20,8 @@ int store_user_get(struct store *store, enum user_key by, const char *value, sto
         [USER_BY_USERNAME] = COLUMNS "WHERE username = ?1",
         [USER_BY_EMAIL] = COLUMNS "WHERE email = ?1",
     };
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt = db ? db_stmt(db, queries[by], err) : NULL;
     if (!stmt)
         return -1;
@@ -39,7 +40,8 @@ int store_user_get(struct store *store, enum user_key by, const char *value, sto
 int store_user_list(struct store *store, struct store_page *page, store_user_fn fn, void *arg,
                     struct err *err)
 {
-    struct db *db = store_reader(store, err);
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
     struct stmt *stmt = db ? db_stmt(db, COLUMNS "WHERE seq > ?1 ORDER BY seq", err) : NULL;
     if (!stmt)
         return -1;

@@ -98,6 +98,7 @@ static void commit_batch(struct store *store, struct mail *batch)
         fail_batch(batch, &store->lost);
         return;
     }
+    readers_let_go(store);
     do {
         tx = (struct store_tx){.db = store->writer_db, .now = clock_wall_ms()};
         rc = run_all(&tx, batch, &err);
@@ -113,6 +114,7 @@ static void commit_batch(struct store *store, struct mail *batch)
         fail_batch(batch, &err);
         return;
     }
+    atomic_fetch_add_explicit(&store->commits, 1, memory_order_release);
     for (unsigned i = 0; i < STORE_TABLES; i++) {
         if (tx.touched & 1u << i)
             atomic_fetch_add_explicit(&store->versions[i], 1, memory_order_release);
