@@ -428,6 +428,7 @@ static void take_up(struct identity *identity)
     struct sim_node *node = calloc(1, sizeof(*node));
     node->identity = *identity;
     node->started = mono_ms();
+    node->seq = 1; /* 0 is who knows nothing yet */
     pthread_mutex_init(&node->lock, NULL);
     crypto_uuid(node->boot_id);
     must(nng_rep0_open(&node->socket), "socket");
