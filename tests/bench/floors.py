@@ -1,0 +1,37 @@
+"""The floors: what the libraries do with nothing of ours between. See floor_*.c."""
+import os
+import re
+import subprocess
+import tempfile
+
+
+class HttpFloor:
+    """libmicrohttpd answering every request with the same bytes."""
+
+    def __init__(self, programs, body, threads=None):
+        self.file = tempfile.NamedTemporaryFile()
+        self.file.write(body)
+        self.file.flush()
+        self.process = subprocess.Popen(
+            [os.path.join(programs, "floor-http"), str(threads or os.cpu_count()), self.file.name],
+            stdout=subprocess.PIPE, text=True)
+        self.port = int(re.search(r"\d+$", self.process.stdout.readline().strip()).group())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.file.close()
+
+
+def store(programs, database, batch, seconds):
+    """(commits a second, rows a second) of SQLite alone."""
+    done = subprocess.run([os.path.join(programs, "floor-store"), database, str(batch), str(seconds)],
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    commits, rows = done.stdout.split()
+    return float(commits), float(rows)
