@@ -167,6 +167,12 @@ int db_run(struct stmt *stmt, struct err *err)
     return rc < 0 ? -1 : sqlite3_changes(stmt->db->handle);
 }
 
+int db_do(struct db *db, const char *sql_literal, struct err *err)
+{
+    struct stmt *stmt = db_stmt(db, sql_literal, err);
+    return stmt && db_step(stmt, err) >= 0 ? 0 : -1;
+}
+
 const char *db_text(struct stmt *stmt, int column)
 {
     return (const char *)sqlite3_column_text(stmt->handle, column);

@@ -23,6 +23,8 @@ void db_close(struct db *db);
 
 /* Statements without results; several may stand in sql. */
 int db_exec(struct db *db, const char *sql, struct err *err);
+/* The same for one statement, a literal, that is run again and again: prepared once. */
+int db_do(struct db *db, const char *sql_literal, struct err *err);
 /* Is a transaction open? SQLite ends one by itself on some errors. */
 bool db_in_transaction(const struct db *db);
 

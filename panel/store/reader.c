@@ -20,7 +20,7 @@ struct reader {
 static void leave_snapshot(struct reader *reader)
 {
     if (db_in_transaction(reader->db))
-        (void)db_exec(reader->db, "ROLLBACK", NULL);
+        (void)db_do(reader->db, "ROLLBACK", NULL);
 }
 
 static void reader_free(struct reader *reader)
@@ -109,7 +109,7 @@ static int take_snapshot(struct reader *reader, struct err *err)
     if (db_in_transaction(reader->db))
         return 0;
     reader->commits = commits;
-    return db_exec(reader->db, "BEGIN", err);
+    return db_do(reader->db, "BEGIN", err);
 }
 
 struct reader *reader_begin(struct store *store, struct err *err)

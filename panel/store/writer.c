@@ -52,10 +52,10 @@ static int run_change(struct store_tx *tx, struct store_change *change)
     struct err *err = &change->error;
     if (err->code)
         return 0; /* failed in an earlier run of this batch */
-    if (db_exec(tx->db, "SAVEPOINT change", err) == 0) {
+    if (db_do(tx->db, "SAVEPOINT change", err) == 0) {
         int rc = change->apply(change, tx, err);
         if (rc == 0)
-            rc = db_exec(tx->db, "RELEASE change", err);
+            rc = db_do(tx->db, "RELEASE change", err);
         if (rc == 0)
             return 0;
     }
@@ -68,7 +68,7 @@ static int run_change(struct store_tx *tx, struct store_change *change)
 
 static int run_all(struct store_tx *tx, struct mail *batch, struct err *err)
 {
-    if (db_exec(tx->db, "BEGIN IMMEDIATE", err) < 0)
+    if (db_do(tx->db, "BEGIN IMMEDIATE", err) < 0)
         return -1;
     for (struct mail *m = batch; m; m = m->next) {
         if (run_change(tx, change_of(m)) < 0) {
@@ -78,7 +78,7 @@ static int run_all(struct store_tx *tx, struct mail *batch, struct err *err)
             return 1; /* again, without that one */
         }
     }
-    return db_exec(tx->db, "COMMIT", err);
+    return db_do(tx->db, "COMMIT", err);
 }
 
 static void fail_batch(struct mail *batch, const struct err *err)
