@@ -27,13 +27,14 @@ static const char *method_name(enum http_method method)
     return names[method];
 }
 
-/* call is NULL where the request was not admitted. */
+/* call is NULL where the request was not admitted. The path last: it may be cut. */
 static void log_answer(const struct http_req *req, const struct call *call, int status)
 {
     log_write(call && call->route->mutates ? LOG_INFO : LOG_DEBUG, "request",
-              "request=%s key=%s method=%s path=\"%s\" status=%d ms=%lld", http_req_id(req),
-              call && call->key.id[0] ? call->key.name : "-", method_name(http_req_method(req)),
-              http_req_path(req), status, (long long)http_req_age_ms(req));
+              "request=%s key=%s status=%d ms=%lld method=%s path=\"%s\"", http_req_id(req),
+              call && call->key.id[0] ? call->key.name : "-", status,
+              (long long)http_req_age_ms(req), method_name(http_req_method(req)),
+              http_req_path(req));
 }
 
 void call_defer(struct call *call)

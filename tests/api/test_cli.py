@@ -264,7 +264,7 @@ class Keys(Cli):
         panel.client(create_key(self.data, "the shop")).post("/api/auth/create-user", {
             "username": "u", "email": "u@example.test", "password": "long enough"}).expect(201)
         panel.stop()
-        self.assertRegex(panel.daemon.log(), r'"request" request=\S+ key="the shop" method=POST ')
+        self.assertRegex(panel.daemon.log(), r'"request" request=\S+ key="the shop" status=201 ')
 
 
 class Start(Cli):
@@ -285,6 +285,12 @@ class Start(Cli):
         panel.stop()
         for line in panel.daemon.log().splitlines():
             self.assertRegex(line, r"^\d{4}-\d\d-\d\dT[\d:.]+Z (debug|info|warn|error) ", line)
+
+    def test_no_path_hides_what_was_answered(self):
+        panel = self.panel(config={"logLevel": "debug"}).start()
+        panel.client().get("/api/" + "x" * 4000).expect(404)
+        panel.stop()
+        self.assertRegex(panel.daemon.log(), r" status=404 .* path=\"?/api/xxx")
 
     def test_the_log_holds_no_secret(self):
         panel = self.panel(config={"logLevel": "debug"}).start()

@@ -1,7 +1,8 @@
 """A world of several nodes: one panel, and for each node a network namespace of its own with a real
 Docker Engine and a real agent, on a bridge in the sandbox's network.
 
-The panel listens on loopback for its clients, and reaches node i at 10.77.0.(10 + i)."""
+The panel listens on loopback for its clients, and reaches node i of the n-th
+cluster at 10.77.n.(10 + i)."""
 import itertools
 import os
 import subprocess

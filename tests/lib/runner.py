@@ -38,6 +38,7 @@ class LineResult(unittest.TestResult):
         super().startTest(test)
         self.subtest_failed = False
         self.failed_before = self.failed
+        self.skipped_before = len(self.skipped)
         self.began = time.monotonic()
         promises.take_runs()
         signal.alarm(TEST_SECONDS)
@@ -47,7 +48,7 @@ class LineResult(unittest.TestResult):
         if self.subtest_failed:
             self.show_logs()
         proves = getattr(getattr(test, test._testMethodName), "proves", None)
-        if proves:
+        if proves and len(self.skipped) == self.skipped_before:  # what was not run shows nothing
             promises.record(*proves, promises.take_runs(), self.failed == self.failed_before,
                             readable(test))
         super().stopTest(test)
