@@ -53,6 +53,12 @@ void call_answer(struct call *call, int status, struct strbuf *take_body)
     http_req_answer(call->req, status, text, len);
 }
 
+void call_answer_shared(struct call *call, struct shared *take_body)
+{
+    log_answer(call->req, call, 200);
+    http_req_answer_shared(call->req, 200, take_body);
+}
+
 void call_answer_err(struct call *call, const struct err *err)
 {
     struct strbuf body = {0};
@@ -263,6 +269,10 @@ int api_create(const struct api_rooms *rooms, const struct api_settings *setting
         return err_nomem(err);
     }
     api->settings.public_url = api->public_url;
+    if (list_cache_create(&api->lists, err) < 0) {
+        api_destroy(api);
+        return -1;
+    }
     crypto_random(api->dummy_key, sizeof(api->dummy_key));
     *ret_api = api;
     return 0;
@@ -272,6 +282,7 @@ void api_destroy(struct api *api)
 {
     if (!api)
         return;
+    list_cache_destroy(api->lists);
     free(api->public_url);
     free(api);
 }

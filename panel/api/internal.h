@@ -13,12 +13,14 @@
 #include "common/err.h"
 #include "common/strbuf.h"
 #include "panel/api/api.h"
+#include "panel/api/list_cache.h"
 
 struct api {
     struct api_rooms rooms;
     struct api_settings settings;
     char *public_url;                     /* owned copy, or NULL */
     uint8_t dummy_key[CRYPTO_HASH_BYTES]; /* for joins of nodes that don't exist */
+    struct list_cache *lists;
 };
 
 /* --- routes.c -------------------------------------------------------------------------------- */
@@ -73,6 +75,8 @@ void call_defer(struct call *call);
 /* Answer, taking the text; a failed strbuf becomes a plain 500. Any thread. */
 void call_answer(struct call *call, int status, struct strbuf *take_body);
 void call_answer_err(struct call *call, const struct err *err);
+/* 200 with a text that is shared; takes a reference. */
+void call_answer_shared(struct call *call, struct shared *take_body);
 /* An idempotent first answer again; takes answer->body. */
 void call_replay(struct call *call, struct answer *take_answer);
 
@@ -94,6 +98,8 @@ struct list {
     struct store_page page;
     struct strbuf out; /* the array, to be filled item by item */
     char limit[8];     /* as asked, "" when not */
+    char etag[LIST_CACHE_ETAG_SIZE];
+    bool whole; /* not a page, and with an ETag: worth keeping */
 };
 
 /* Reads If-None-Match, limit and cursor. versions: all that the answer depends on, read before the

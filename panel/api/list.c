@@ -13,7 +13,7 @@
 #include "panel/domain/text.h"
 
 #define LIMIT_MAX 1000
-#define ETAG_SIZE 160
+#define ETAG_SIZE LIST_CACHE_ETAG_SIZE
 
 static uint64_t hash_text(uint64_t hash, const char *s)
 {
@@ -89,14 +89,22 @@ static int read_page(const struct call *call, struct list *list, struct err *err
     return 0;
 }
 
-/* Puts the ETag on the answer; does the client have that already? */
-static bool is_known(const struct call *call, const uint64_t *versions, size_t count)
+/* Does the client have it already, or this room? Then it has been answered. */
+static bool answer_known(struct call *call, struct list *list)
 {
-    char etag[ETAG_SIZE];
-    make_etag(call, versions, count, etag);
-    http_req_add_header(call->req, "ETag", etag);
+    http_req_add_header(call->req, "ETag", list->etag);
     const char *known = http_req_header(call->req, "If-None-Match");
-    return known && etag_matches(known, etag);
+    if (known && etag_matches(known, list->etag)) {
+        struct strbuf nothing = {0};
+        call_answer(call, 304, &nothing);
+        return true;
+    }
+    list->whole = !list->page.limit && !list->page.after;
+    struct shared *body =
+        list->whole ? list_cache_get(call->api->lists, call->route, list->etag) : NULL;
+    if (body)
+        call_answer_shared(call, body);
+    return body != NULL;
 }
 
 bool list_begin(struct call *call, const uint64_t *versions, size_t count, struct list *ret_list)
@@ -107,10 +115,10 @@ bool list_begin(struct call *call, const uint64_t *versions, size_t count, struc
         call_answer_err(call, &err);
         return false;
     }
-    if (count && is_known(call, versions, count)) {
-        struct strbuf nothing = {0};
-        call_answer(call, 304, &nothing);
-        return false;
+    if (count) {
+        make_etag(call, versions, count, list.etag);
+        if (answer_known(call, &list))
+            return false;
     }
     jw_array_begin(&list.out, NULL);
     *ret_list = list;
@@ -131,5 +139,14 @@ void list_end(struct call *call, struct list *list, int rc, const struct err *er
                  http_req_path(call->req), list->limit, (uint64_t)list->page.next);
         http_req_add_header(call->req, "Link", link);
     }
-    call_answer(call, 200, &list->out);
+    if (!list->whole) {
+        call_answer(call, 200, &list->out);
+        return;
+    }
+    size_t len = list->out.len;
+    char *text = strbuf_steal(&list->out);
+    struct shared *body = text ? shared_create(text, len) : NULL;
+    if (body)
+        list_cache_put(call->api->lists, call->route, list->etag, body);
+    call_answer_shared(call, body);
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "common/shared.h"
 #include "common/strbuf.h"
 
 struct http_req;
@@ -95,5 +96,7 @@ void http_req_defer(struct http_req *req);
 /* Answer. body (taken; malloc'ed, may be NULL when out of memory: then a plain 500 goes out) is
  * JSON text of len bytes. Any thread, once a request; after a deadline passed it is dropped. */
 void http_req_answer(struct http_req *req, int status, char *take_body, size_t len);
+/* The same with bytes that others may hold as well; takes a reference, or NULL. */
+void http_req_answer_shared(struct http_req *req, int status, struct shared *take_body);
 
 #endif

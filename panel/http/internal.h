@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "common/shared.h"
 #include "common/strbuf.h"
 #include "panel/http/http.h"
 #include "panel/http/uri.h"
@@ -124,8 +125,7 @@ struct http_req {
 
     /* the answer; written by whoever answers, before state moves */
     int status;
-    char *answer;
-    size_t answer_len;
+    struct shared *answer;
     struct http_extra *extras;
     bool extras_failed;
 

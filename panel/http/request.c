@@ -42,7 +42,7 @@ void request_unref(struct http_req *req)
         free(extra);
     }
     strbuf_fini(&req->body);
-    free(req->answer);
+    shared_unref(req->answer);
     free(req);
 }
 
@@ -176,17 +176,20 @@ void http_req_defer(struct http_req *req)
 
 void http_req_answer(struct http_req *req, int status, char *take_body, size_t len)
 {
+    http_req_answer_shared(req, status, take_body ? shared_create(take_body, len) : NULL);
+}
+
+void http_req_answer_shared(struct http_req *req, int status, struct shared *take_body)
+{
     if (!req->deferred) { /* the pool thread sends it when the handler returns */
-        free(req->answer);
+        shared_unref(req->answer);
         req->status = status;
         req->answer = take_body;
-        req->answer_len = len;
         atomic_store(&req->state, REQ_ANSWERED);
         return;
     }
     req->status = status;
     req->answer = take_body;
-    req->answer_len = len;
     int was = REQ_OPEN;
     if (atomic_compare_exchange_strong(&req->state, &was, REQ_ANSWERED)) {
         sweeper_unwait(server_sweeper(req->server), req->conn);

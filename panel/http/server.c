@@ -63,18 +63,25 @@ static bool add_headers(struct http_req *req, struct MHD_Response *response, int
     return ok;
 }
 
-/* Send take_body (may be NULL with len 0). */
-static enum MHD_Result send_answer(struct http_req *req, int status, char *take_body, size_t len,
+static void let_go(void *body)
+{
+    shared_unref(body);
+}
+
+/* Send take_body; NULL: an empty one. */
+static enum MHD_Result send_answer(struct http_req *req, int status, struct shared *take_body,
                                    bool close)
 {
-    auto_free char *body = take_body;
     struct MHD_Response *response =
-        len ? MHD_create_response_from_buffer(len, body, MHD_RESPMEM_MUST_FREE)
+        take_body && shared_len(take_body)
+            ? MHD_create_response_from_buffer_with_free_callback_cls(
+                  shared_len(take_body), (void *)(uintptr_t)shared_data(take_body), let_go,
+                  take_body)
             : MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+    if (!response || !take_body || !shared_len(take_body))
+        shared_unref(take_body);
     if (!response)
         return MHD_NO;
-    if (len)
-        (void)steal_ptr(body);
     enum MHD_Result sent = MHD_NO;
     bool ok = add_headers(req, response, status, close);
     if (atomic_load(&req->state) != REQ_EXPIRED) {
@@ -88,15 +95,21 @@ static enum MHD_Result send_answer(struct http_req *req, int status, char *take_
     return sent;
 }
 
+/* NULL without memory. */
+static struct shared *take_text(struct strbuf *from)
+{
+    size_t len = from->len;
+    char *text = strbuf_steal(from);
+    return text ? shared_create(text, len) : NULL;
+}
+
 /* An error that this room found. */
 static enum MHD_Result send_error(struct http_req *req, int status, const char *code,
                                   const char *sentence, bool close)
 {
     struct strbuf body = {0};
     req->server->app.describe(req->server->app.arg, req, status, code, sentence, &body);
-    size_t len = body.len;
-    char *text = strbuf_steal(&body);
-    return send_answer(req, status, text, text ? len : 0, close);
+    return send_answer(req, status, take_text(&body), close);
 }
 
 static enum MHD_Result send_app_answer(struct http_req *req)
@@ -108,9 +121,8 @@ static enum MHD_Result send_app_answer(struct http_req *req)
     bool wants_body = status != 204 && status != 304;
     if (req->extras_failed || (wants_body && !req->answer))
         return send_error(req, 500, "internal_error", "The panel is out of memory.", false);
-    size_t len = wants_body ? req->answer_len : 0;
-    char *body = len ? steal_ptr(req->answer) : NULL;
-    return send_answer(req, status, body, len, atomic_load(&req->server->stopping));
+    struct shared *body = wants_body ? steal_ptr(req->answer) : NULL;
+    return send_answer(req, status, body, atomic_load(&req->server->stopping));
 }
 
 /* --- the head -------------------------------------------------------------------------------- */
@@ -173,18 +185,16 @@ static enum MHD_Result refuse(struct http_req *req, int status, const char *code
 
 static enum MHD_Result refuse_by_app(struct http_req *req, struct strbuf *body, bool more_to_come)
 {
-    size_t len = body->len;
-    char *text = strbuf_steal(body);
+    struct shared *text = take_text(body);
     req->handled = true;
     if (!more_to_come) { /* an answer this early would end the connection: send it at the end */
         req->status = req->verdict.refuse_status;
         req->answer = text;
-        req->answer_len = len;
         atomic_store(&req->state, REQ_ANSWERED);
         return MHD_YES;
     }
     req->conn->linger = true;
-    return send_answer(req, req->verdict.refuse_status, text, text ? len : 0, true);
+    return send_answer(req, req->verdict.refuse_status, text, true);
 }
 
 static enum MHD_Result begin(struct http_req *req, const char *method, const char *version)
