@@ -11,6 +11,8 @@ void users_create(struct call *call);
 void nodes_list(struct call *call);
 void nodes_create(struct call *call);
 void nodes_delete(struct call *call);
+void orphans_list(struct call *call);
+void orphans_delete(struct call *call);
 
 void images_list(struct call *call);
 void images_create(struct call *call);

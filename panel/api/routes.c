@@ -18,6 +18,9 @@ const struct route routes[] = {
     {HTTP_GET, "/api/nodes", PERMISSION_READ, MIB, AT_ONCE, false, nodes_list, NULL},
     {HTTP_POST, "/api/nodes/create", PERMISSION_WRITE, MIB, SOON, true, nodes_create, NULL},
     {HTTP_DELETE, "/api/nodes/delete", PERMISSION_WRITE, MIB, SOON, true, nodes_delete, NULL},
+    {HTTP_GET, "/api/nodes/:id/orphans", PERMISSION_READ, MIB, AT_ONCE, false, orphans_list, NULL},
+    {HTTP_DELETE, "/api/nodes/:id/orphans", PERMISSION_WRITE, MIB, 90u * 1000u, true,
+     orphans_delete, instances_delete_resume},
 
     {HTTP_GET, "/api/images", PERMISSION_READ, MIB, AT_ONCE, false, images_list, NULL},
     {HTTP_POST, "/api/images/create", PERMISSION_WRITE, 4 * MIB, SOON, true, images_create, NULL},

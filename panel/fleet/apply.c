@@ -38,6 +38,11 @@ static void come_back(struct fleet_instance *inst, uint32_t delay_ms)
 
 static void refused(struct fleet_instance *inst, const Wire__Failure *failure)
 {
+    if (strcmp(failure->code, "stale_generation") == 0) {
+        inst->seen_generation = inst->generation + 1; /* at least */
+        instance_drive(inst);
+        return;
+    }
     /* A refusal is an answer like a failed attempt: the rule decides what follows. */
     Wire__InstanceStatus status = WIRE__INSTANCE_STATUS__INIT;
     status.instance_id = inst->id;

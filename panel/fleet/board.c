@@ -14,8 +14,17 @@
 struct entry {
     char id[65];
     struct node_live live;
+    struct board_orphan *orphans;
+    size_t orphan_count;
     UT_hash_handle hh;
 };
+
+static void free_entry(struct entry *entry)
+{
+    if (entry)
+        free(entry->orphans);
+    free(entry);
+}
 
 struct board {
     pthread_mutex_t lock;
@@ -45,7 +54,7 @@ void board_destroy(struct board *board)
     HASH_ITER(hh, board->entries, entry, next)
     {
         HASH_DEL(board->entries, entry);
-        free(entry);
+        free_entry(entry);
     }
     pthread_mutex_destroy(&board->lock);
     free(board);
@@ -110,9 +119,41 @@ void board_remove(struct board *board, const char *node_id)
     if (entry)
         HASH_DEL(board->entries, entry);
     pthread_mutex_unlock(&board->lock);
-    free(entry);
+    free_entry(entry);
     atomic_fetch_add(&board->status_version, 1);
     atomic_fetch_add(&board->version, 1);
+}
+
+int board_put_orphans(struct board *board, const char *node_id, const struct board_orphan *orphans,
+                      size_t count, struct err *err)
+{
+    struct entry *entry;
+    struct board_orphan *copy = calloc(count + 1, sizeof(*copy));
+    if (!copy)
+        return err_nomem(err);
+    memcpy(copy, orphans, count * sizeof(*copy));
+    pthread_mutex_lock(&board->lock);
+    HASH_FIND_STR(board->entries, node_id, entry);
+    struct board_orphan *old = entry ? entry->orphans : copy;
+    if (entry) {
+        entry->orphans = copy;
+        entry->orphan_count = count;
+    }
+    pthread_mutex_unlock(&board->lock);
+    free(old);
+    atomic_fetch_add(&board->version, 1);
+    return 0;
+}
+
+void board_orphans(struct board *board, const char *node_id,
+                   void (*fn)(const struct board_orphan *orphan, void *arg), void *arg)
+{
+    struct entry *entry;
+    pthread_mutex_lock(&board->lock);
+    HASH_FIND_STR(board->entries, node_id, entry);
+    for (size_t i = 0; entry && i < entry->orphan_count; i++)
+        fn(&entry->orphans[i], arg);
+    pthread_mutex_unlock(&board->lock);
 }
 
 uint64_t board_version(struct board *board)

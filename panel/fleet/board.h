@@ -5,6 +5,7 @@
 #define PANEL_FLEET_BOARD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -26,6 +27,14 @@ struct node_live {
     uint32_t orphans; /* containers with our label that the store doesn't know */
 };
 
+/* One of those. */
+struct board_orphan {
+    char id[65]; /* of the instance, as its label says */
+    char container_id[65];
+    uint64_t generation; /* the highest that the node knows */
+    bool running;
+};
+
 struct board;
 
 int board_create(struct board **ret_board, struct err *err);
@@ -36,6 +45,12 @@ bool board_get(struct board *board, const char *node_id, struct node_live *ret_l
 int board_put(struct board *board, const char *node_id, const struct node_live *live,
               struct err *err);
 void board_remove(struct board *board, const char *node_id);
+/* All of a node that is on the board; copied. */
+int board_put_orphans(struct board *board, const char *node_id, const struct board_orphan *orphans,
+                      size_t count, struct err *err);
+/* fn is called for each under the board's lock: it may only copy. */
+void board_orphans(struct board *board, const char *node_id,
+                   void (*fn)(const struct board_orphan *orphan, void *arg), void *arg);
 
 uint64_t board_version(struct board *board);
 /* Rises only when a node's status does, for answers that show nothing else. */

@@ -56,6 +56,16 @@ static int load_instance(const struct instance *row, void *arg, struct err *err)
     return 0;
 }
 
+static int load_removal(const struct removal *removal, void *arg, struct err *err)
+{
+    struct fleet *fleet = arg;
+    struct fleet_instance *inst;
+    HASH_FIND_STR(fleet->instances, removal->instance_id, inst);
+    if (!inst && !instance_add_removal(fleet, removal, err))
+        return load_failed(fleet, removal->instance_id, err);
+    return 0;
+}
+
 static void drive_all(struct fleet *fleet)
 {
     struct fleet_instance *inst;
@@ -72,7 +82,8 @@ static void load_all(struct fleet *fleet)
 {
     struct err err = {0};
     if (store_node_scan(fleet->store, NULL, load_node, fleet, &err) < 0 ||
-        store_instance_scan(fleet->store, NULL, NULL, load_instance, fleet, &err) < 0) {
+        store_instance_scan(fleet->store, NULL, NULL, load_instance, fleet, &err) < 0 ||
+        store_removal_scan(fleet->store, NULL, load_removal, fleet, &err) < 0) {
         log_error("fleet not loaded", "reason=\"%s\"", err.msg);
         fleet_rescan_later(fleet);
     }

@@ -125,6 +125,26 @@ void instance_free(struct fleet_instance *inst)
     free(inst);
 }
 
+struct fleet_instance *instance_add_removal(struct fleet *fleet, const struct removal *removal,
+                                            struct err *err)
+{
+    struct instance row = {
+        .id = removal->instance_id,
+        .node_id = removal->node_id,
+        .generation = removal->generation,
+        .phase = PHASE_DELETING,
+        .container_id = "",
+        .error_code = "",
+        .error_message = "",
+    };
+    struct fleet_instance *inst = instance_add(fleet, &row, err);
+    if (!inst)
+        return NULL;
+    inst->orphan = true;
+    node_drop_orphan(inst->node, inst->id);
+    return inst;
+}
+
 struct reload {
     struct fleet *fleet;
     struct fleet_instance *inst;
@@ -141,11 +161,23 @@ static int reload_row(const struct instance *row, void *arg, struct err *err)
     return reload->inst ? 0 : -1;
 }
 
+static int reload_removal(const struct removal *removal, void *arg, struct err *err)
+{
+    struct reload *reload = arg;
+    HASH_FIND_STR(reload->fleet->instances, removal->instance_id, reload->inst);
+    if (!reload->inst)
+        reload->inst = instance_add_removal(reload->fleet, removal, err);
+    return reload->inst ? 0 : -1;
+}
+
 struct fleet_instance *instance_reload(struct fleet *fleet, const char *id)
 {
     struct reload reload = {.fleet = fleet};
     struct err err = {0};
-    if (store_instance_scan(fleet->store, NULL, id, reload_row, &reload, &err) < 0) {
+    int rows = store_instance_scan(fleet->store, NULL, id, reload_row, &reload, &err);
+    if (rows == 0)
+        rows = store_removal_scan(fleet->store, id, reload_removal, &reload, &err);
+    if (rows < 0) {
         log_warn("instance not loaded", "instance=%s reason=\"%s\"", id, err.msg);
         fleet_rescan_later(fleet);
     }
@@ -196,6 +228,8 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
     bool news = now != before || strcmp(inst->container_id, status->container_id) != 0;
     inst->observed = now;
     inst->told = status->generation == inst->generation;
+    if (status->generation > inst->seen_generation)
+        inst->seen_generation = status->generation;
     inst->progress = status->progress_percent <= 100 ? status->progress_percent : 100;
     snprintf(inst->container_id, sizeof(inst->container_id), "%s", status->container_id);
     snprintf(inst->spec_hash, sizeof(inst->spec_hash), "%s", status->spec_hash);
@@ -333,6 +367,10 @@ void instance_drive(struct fleet_instance *inst)
 {
     if (inst->forgetting)
         return;
+    if (inst->seen_generation > inst->generation) { /* the node would refuse what it is told */
+        instance_outrank(inst);
+        return;
+    }
     struct reconcile_view view = {
         .phase = inst->phase,
         .suspended = inst->suspended,

@@ -57,11 +57,28 @@ void node_envelope(struct fleet_node *node, Wire__Envelope *envelope)
 
 /* --- status ---------------------------------------------------------------------------------- */
 
+static int publish_orphans(struct fleet_node *node, struct err *err)
+{
+    struct orphan *orphan;
+    struct orphan *next;
+    size_t count = 0;
+    struct board_orphan *rows = calloc(HASH_COUNT(node->orphans) + 1, sizeof(*rows));
+    if (!rows)
+        return err_nomem(err);
+    HASH_ITER(hh, node->orphans, orphan, next)
+    rows[count++] = orphan->seen;
+    int rc = board_put_orphans(node->fleet->board, node->id, rows, count, err);
+    free(rows);
+    node->orphans_changed = rc < 0;
+    return rc;
+}
+
 static void publish(struct fleet_node *node)
 {
     struct err err;
     node->live.orphans = HASH_COUNT(node->orphans);
-    if (!node->deleted && board_put(node->fleet->board, node->id, &node->live, &err) < 0)
+    if (!node->deleted && (board_put(node->fleet->board, node->id, &node->live, &err) < 0 ||
+                           (node->orphans_changed && publish_orphans(node, &err) < 0)))
         log_warn("node not shown", "node=%s reason=\"%s\"", node->id, err.msg);
 }
 
@@ -128,27 +145,55 @@ static void status_due(struct timer *timer)
 
 /* --- what an answer brings ------------------------------------------------------------------- */
 
+static struct orphan *add_orphan(struct fleet_node *node, const Wire__InstanceStatus *status)
+{
+    struct orphan *orphan = calloc(1, sizeof(*orphan));
+    if (!orphan)
+        return NULL;
+    snprintf(orphan->seen.id, sizeof(orphan->seen.id), "%s", status->instance_id);
+    HASH_ADD_STR(node->orphans, seen.id, orphan);
+    if (!orphan->hh.tbl) {
+        free(orphan);
+        return NULL;
+    }
+    log_warn("orphan container", "node=%s instance=%s container=%.12s", node->id, orphan->seen.id,
+             status->container_id);
+    return orphan;
+}
+
+static void remove_orphan(struct fleet_node *node, struct orphan *orphan)
+{
+    HASH_DEL(node->orphans, orphan);
+    free(orphan);
+    node->orphans_changed = true;
+}
+
 static void note_orphan(struct fleet_node *node, const Wire__InstanceStatus *status)
 {
     struct orphan *orphan;
     HASH_FIND_STR(node->orphans, status->instance_id, orphan);
-    bool there = status->container_id[0] != '\0';
-    if (there && !orphan) {
-        orphan = calloc(1, sizeof(*orphan));
-        if (!orphan)
-            return;
-        snprintf(orphan->id, sizeof(orphan->id), "%s", status->instance_id);
-        HASH_ADD_STR(node->orphans, id, orphan);
-        if (!orphan->hh.tbl) {
-            free(orphan);
-            return;
-        }
-        log_warn("orphan container", "node=%s instance=%s container=%.12s", node->id, orphan->id,
-                 status->container_id);
-    } else if (!there && orphan) {
-        HASH_DEL(node->orphans, orphan);
-        free(orphan);
+    if (!status->container_id[0]) {
+        if (orphan)
+            remove_orphan(node, orphan);
+        return;
     }
+    if (!orphan && !(orphan = add_orphan(node, status)))
+        return;
+    snprintf(orphan->seen.container_id, sizeof(orphan->seen.container_id), "%s",
+             status->container_id);
+    orphan->seen.generation = status->generation;
+    orphan->seen.running = status->observed == WIRE__OBSERVED__OBSERVED_RUNNING;
+    node->orphans_changed = true;
+}
+
+void node_drop_orphan(struct fleet_node *node, const char *instance_id)
+{
+    struct orphan *orphan;
+    HASH_FIND_STR(node->orphans, instance_id, orphan);
+    if (!orphan)
+        return;
+    remove_orphan(node, orphan);
+    publish(node);
 }
 
 static void take_status(struct fleet_node *node, const Wire__InstanceStatus *status)
@@ -218,10 +263,7 @@ static void inventory_begin(struct fleet_node *node, const char *boot_id)
     for (inst = node->instances; inst; inst = inst->next)
         inst->listed = false;
     HASH_ITER(hh, node->orphans, orphan, next)
-    {
-        HASH_DEL(node->orphans, orphan);
-        free(orphan);
-    }
+    remove_orphan(node, orphan);
 }
 
 static void inventory_end(struct fleet_node *node)
@@ -429,10 +471,7 @@ void node_remove(struct fleet_node *node)
         instance_free(node->instances);
     link_destroy(node->link);
     HASH_ITER(hh, node->orphans, orphan, next)
-    {
-        HASH_DEL(node->orphans, orphan);
-        free(orphan);
-    }
+    remove_orphan(node, orphan);
     HASH_DEL(fleet->nodes, node);
     board_remove(fleet->board, node->id);
     free(node->address);

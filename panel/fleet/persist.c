@@ -1,6 +1,7 @@
 /* What the fleet saw, on its way into the store: one change an instance or node at a time, the
  * latest state only. Answers come back to the loop as tasks. A store that is too busy, or a disk
  * that is full, is asked again a second later; what is in memory is not lost meanwhile. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,9 @@ struct instance_write {
     char error_code[40];
     char error_message[ERROR_MESSAGE_SIZE];
     uint32_t progress;
-    bool forget;
+    uint64_t outrank; /* not 0: only that */
+    bool forget;      /* only that */
+    bool orphan;
     bool failed;
 };
 
@@ -35,7 +38,10 @@ static int write_apply(struct store_change *change, struct store_tx *tx, struct 
 {
     struct instance_write *write = (struct instance_write *)change;
     if (write->forget)
-        return store_instance_forget(tx, write->id, err);
+        return write->orphan ? store_removal_end(tx, write->id, err)
+                             : store_instance_forget(tx, write->id, err);
+    if (write->outrank)
+        return store_instance_outrank(tx, write->id, write->outrank, err);
     struct instance_facts facts = {
         .id = write->id,
         .generation = write->generation,
@@ -55,6 +61,8 @@ static void try_again(struct timer *timer)
         (struct fleet_instance *)((char *)timer - offsetof(struct fleet_instance, write_timer));
     if (inst->forgetting)
         instance_forget(inst);
+    else if (inst->seen_generation > inst->generation)
+        instance_outrank(inst);
     else
         instance_persist(inst);
 }
@@ -90,6 +98,9 @@ static void write_home(struct task *task)
             later(inst);
         } else if (write->forget) {
             forgotten(inst);
+        } else if (write->outrank) {
+            if (instance_reload(inst->fleet, inst->id) == inst)
+                instance_drive(inst);
         } else {
             if (write->generation == inst->generation) {
                 inst->committed_phase = write->phase;
@@ -98,6 +109,8 @@ static void write_home(struct task *task)
             }
             if (inst->forgetting)
                 instance_forget(inst);
+            else if (inst->seen_generation > inst->generation)
+                instance_outrank(inst);
             else if (inst->dirty)
                 instance_persist(inst);
         }
@@ -114,7 +127,9 @@ static void write_done(struct store_change *change, const struct err *err)
     task_post(&write->fleet->inbox, &write->task, write_home);
 }
 
-static int submit(struct fleet_instance *inst, bool forget, struct err *err)
+enum write_kind { WRITE_FACTS, WRITE_OUTRANK, WRITE_FORGET };
+
+static int submit(struct fleet_instance *inst, enum write_kind kind, struct err *err)
 {
     struct instance_write *write = calloc(1, sizeof(*write));
     if (!write)
@@ -126,7 +141,9 @@ static int submit(struct fleet_instance *inst, bool forget, struct err *err)
     write->phase = inst->phase;
     write->observed = inst->observed;
     write->progress = inst->progress;
-    write->forget = forget;
+    write->forget = kind == WRITE_FORGET;
+    write->outrank = kind == WRITE_OUTRANK ? inst->seen_generation : 0;
+    write->orphan = inst->orphan;
     memcpy(write->id, inst->id, sizeof(write->id));
     memcpy(write->container_id, inst->container_id, sizeof(write->container_id));
     memcpy(write->error_code, inst->error_code, sizeof(write->error_code));
@@ -168,7 +185,7 @@ void instance_persist(struct fleet_instance *inst)
 {
     struct err err = {0};
     uint64_t digest = facts_digest(inst);
-    if (digest == inst->written_digest && !inst->dirty) {
+    if (inst->orphan || (digest == inst->written_digest && !inst->dirty)) {
         waits_check(inst);
         return;
     }
@@ -176,7 +193,7 @@ void instance_persist(struct fleet_instance *inst)
         inst->dirty = true;
         return;
     }
-    if (submit(inst, false, &err) < 0) {
+    if (submit(inst, WRITE_FACTS, &err) < 0) {
         log_warn("instance not written", "instance=%s reason=\"%s\"", inst->id, err.msg);
         later(inst);
         return;
@@ -190,8 +207,29 @@ void instance_forget(struct fleet_instance *inst)
     inst->forgetting = true;
     if (inst->writing)
         return; /* it goes on when that write has come home */
-    if (submit(inst, true, &err) < 0) {
+    if (submit(inst, WRITE_FORGET, &err) < 0) {
         log_warn("instance not forgotten", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        later(inst);
+    }
+}
+
+void instance_outrank(struct fleet_instance *inst)
+{
+    struct err err = {0};
+    if (inst->orphan) { /* nothing but the number in memory counts */
+        inst->generation = inst->seen_generation + 1;
+        instance_drive(inst);
+        return;
+    }
+    timers_cancel(&inst->fleet->timers, &inst->timer);
+    inst->retry_set = false;
+    if (inst->writing)
+        return; /* it goes on when that write has come home */
+    log_warn("the node knows a later state of it than the database",
+             "instance=%s node=%s generation=%" PRIu64 " known=%" PRIu64, inst->id, inst->node->id,
+             inst->generation, inst->seen_generation);
+    if (submit(inst, WRITE_OUTRANK, &err) < 0) {
+        log_warn("instance not written", "instance=%s reason=\"%s\"", inst->id, err.msg);
         later(inst);
     }
 }

@@ -38,6 +38,7 @@ struct fleet_instance {
     struct fleet *fleet;
     struct fleet_node *node;
     struct fleet_instance *prev, *next; /* among the node's */
+    bool orphan;                        /* it has no row, only a removal */
     /* wanted, as the row says */
     uint64_t generation;
     bool suspended;
@@ -52,8 +53,9 @@ struct fleet_instance {
     char *error_message; /* NULL: "" */
     uint32_t progress;
     bool failed_now;
-    bool told;   /* the last status was for the present generation */
-    bool listed; /* seen in the inventory under way */
+    bool told;                /* the last status was for the present generation */
+    uint64_t seen_generation; /* the highest that the node knows */
+    bool listed;              /* seen in the inventory under way */
     /* being driven */
     uint64_t attempt;
     unsigned failures;
@@ -77,7 +79,7 @@ struct fleet_instance {
 enum link_state { LINK_IDLE, LINK_QUEUED, LINK_DIALING, LINK_UP };
 
 struct orphan {
-    char id[ID_SIZE];
+    struct board_orphan seen; /* its id is the key */
     UT_hash_handle hh;
 };
 
@@ -117,6 +119,7 @@ struct fleet_node {
     bool renewing;
     int64_t next_renewal; /* mono ms */
     struct orphan *orphans;
+    bool orphans_changed; /* since the board was told */
 };
 
 struct fleet {
@@ -157,6 +160,8 @@ bool node_is_ready(const struct fleet_node *node);
 void node_facts_committed(struct fleet_node *node);
 /* A deleted node goes when nothing of it is left. */
 void node_remove_if_empty(struct fleet_node *node);
+/* It is to be removed, or was an instance after all. */
+void node_drop_orphan(struct fleet_node *node, const char *instance_id);
 void node_envelope(struct fleet_node *node, Wire__Envelope *envelope);
 uint32_t node_beat_ms(const struct fleet *fleet);
 
@@ -180,7 +185,10 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
 void instance_missing(struct fleet_instance *inst);
 /* Look at it and do what is to be done. */
 void instance_drive(struct fleet_instance *inst);
-/* Reload from the store; NULL when there is no such row. */
+/* One without row, that is only to be removed. */
+struct fleet_instance *instance_add_removal(struct fleet *fleet, const struct removal *removal,
+                                            struct err *err);
+/* Reload from the store; NULL when it has neither such a row nor such a removal. */
 struct fleet_instance *instance_reload(struct fleet *fleet, const char *id);
 
 /* persist.c */
@@ -188,6 +196,8 @@ struct fleet_instance *instance_reload(struct fleet *fleet, const char *id);
 void instance_mark_written(struct fleet_instance *inst);
 void instance_persist(struct fleet_instance *inst);
 void instance_forget(struct fleet_instance *inst);
+/* Its node knows a later generation than the row: raise the row's above it. */
+void instance_outrank(struct fleet_instance *inst);
 void node_persist(struct fleet_node *node);
 void node_forget(struct fleet_node *node);
 

@@ -234,6 +234,19 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
+int store_instance_outrank(struct store_tx *tx, const char *id, uint64_t generation,
+                           struct err *err)
+{
+    struct stmt *stmt = db_stmt(
+        tx->db, "UPDATE instances SET generation = max(generation, ?2) + 1 WHERE id = ?1", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, (int64_t)generation);
+    tx_touch(tx, STORE_INSTANCES);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
 int store_instance_forget(struct store_tx *tx, const char *id, struct err *err)
 {
     struct stmt *stmt = db_stmt(tx->db, "DELETE FROM instances WHERE id = ?1 AND phase = ?2", err);

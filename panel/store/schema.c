@@ -91,6 +91,11 @@ static const char *const migrations[] = {
     " body TEXT NOT NULL, waits_for TEXT NOT NULL, created_at INTEGER NOT NULL,"
     " PRIMARY KEY(scope, key)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX answers_by_age ON answers(created_at);",
+
+    /* 2 */
+    "CREATE TABLE removals("
+    " instance_id TEXT PRIMARY KEY, node_id TEXT NOT NULL REFERENCES nodes(id) ON DELETE CASCADE,"
+    " generation INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

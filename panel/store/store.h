@@ -319,6 +319,28 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
                            struct err *err);
 /* Inside apply(): nothing is left on its node; forget it and free its ports. */
 int store_instance_forget(struct store_tx *tx, const char *id, struct err *err);
+/* Inside apply(): its node knows a generation that the row has never had, as when the database was
+ * put back to an old copy. Raise the row's above it. */
+int store_instance_outrank(struct store_tx *tx, const char *id, uint64_t generation,
+                           struct err *err);
+
+/* --- orphans --------------------------------------------------------------------------------- */
+
+/* What a node has of an instance that this database doesn't know, and a person wants removed. */
+struct removal {
+    const char *instance_id;
+    const char *node_id;
+    uint64_t generation; /* above all that the node has seen of it */
+};
+typedef int (*store_removal_fn)(const struct removal *removal, void *arg, struct err *err);
+
+/* Inside apply(). ERR_NOT_FOUND "orphan_not_found" when it is an instance after all. */
+int store_removal_add(struct store_tx *tx, const struct removal *removal, struct err *err);
+/* Inside apply(): nothing is left of it. */
+int store_removal_end(struct store_tx *tx, const char *instance_id, struct err *err);
+/* All, or instance_id not NULL: that one alone. Rows given, or -1. */
+int store_removal_scan(struct store *store, const char *instance_id, store_removal_fn fn, void *arg,
+                       struct err *err);
 
 /* --- idempotency ----------------------------------------------------------------------------- */
 

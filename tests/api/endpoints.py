@@ -3,7 +3,10 @@
 The matrix of bad input is made from this table, and a route of the panel that has no row here
 fails a test."""
 import itertools
+import json
 import uuid
+
+from lib.wait import until
 
 # What a field holds, and so how it can be wrong.
 TEXT = "text"  # no control characters, bounded length
@@ -93,6 +96,23 @@ def _failed_instance(world):
     return [row["Id"] for row in world.api.instances() if row["InternalState"] == "FAILED"][-1]
 
 
+_ORPHAN = itertools.count(1)
+
+
+def _orphan(world):
+    """A container with the panel's label that the panel doesn't know."""
+    with open(f"{world.agent.state}/identity.json") as identity:
+        panel_id = json.load(identity)["panelId"]
+    instance_id = f"orphan{next(_ORPHAN)}"
+    container = world.engine.add(instance_id, {"Image": "test:httpd", "Labels": {
+        "panel.id": panel_id, "panel.instance": instance_id, "panel.generation": "1",
+        "panel.spec": "0" * 64}})
+    world.engine.tell("start", container)
+    until(lambda: instance_id in str(world.api.get(f"/api/nodes/{world.node_id}/orphans").json), 5,
+          "the orphan is told")
+    return instance_id
+
+
 def unknown_id():
     return uuid.uuid4().hex[:20]
 
@@ -127,9 +147,14 @@ ENDPOINTS = [
               "address": TEXT, "port": SIZE}),
     Endpoint("delete node", "DELETE", "/api/nodes/delete", 201, _delete_node, {"nodeId": ID},
              {"force": BOOL}),
+    Endpoint("list orphans", "GET", "/api/nodes/{id}/orphans", 200,
+             lambda world: (f"/api/nodes/{world.node_id}/orphans", None)),
+    Endpoint("delete orphan", "DELETE", "/api/nodes/{id}/orphans", 201,
+             lambda world: (f"/api/nodes/{world.node_id}/orphans", {"instanceId": _orphan(world)}),
+             {"instanceId": ID}),
 ]
 
-LISTS = [e for e in ENDPOINTS if e.method == "GET"]
+LISTS = [e for e in ENDPOINTS if e.method == "GET" and "{id}" not in e.path]
 
 
 def fixed_path(endpoint):
