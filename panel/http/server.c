@@ -12,8 +12,9 @@
  *
  * What libmicrohttpd answers by itself can't be changed here, is HTML, and closes the connection: a
  * request line or head beyond HEAD_MEMORY, a version that isn't HTTP/1.x, a header line without a
- * colon, a Content-Length that isn't a number, broken chunks. In chunk framing it takes a bare LF.
- */
+ * colon, a Content-Length that isn't a number, broken chunks. In chunk framing it takes a bare LF,
+ * and a CR or NUL in what is behind a chunk's size. A proxy may see another end of such a body than
+ * we do, so a body in chunks is the last thing its connection is read for. */
 #include "panel/http/internal.h"
 
 #include <microhttpd.h>
@@ -83,7 +84,7 @@ static enum MHD_Result send_answer(struct http_req *req, int status, struct shar
     if (!response)
         return MHD_NO;
     enum MHD_Result sent = MHD_NO;
-    bool ok = add_headers(req, response, status, close);
+    bool ok = add_headers(req, response, status, close || req->chunked);
     if (atomic_load(&req->state) != REQ_EXPIRED) {
         for (struct http_extra *extra = req->extras; extra; extra = extra->next)
             ok &= MHD_add_response_header(response, extra->name, extra->value) == MHD_YES;

@@ -64,8 +64,10 @@ static const char *skip_authority(const char *target, const char *end)
         scheme = 8;
     if (!scheme)
         return target;
-    const char *slash = memchr(target + scheme, '/', len - scheme);
-    return slash ? slash : target;
+    const char *at = target + scheme;
+    while (at < end && *at != '/' && *at != '?')
+        at++;
+    return at < end && *at == '/' ? at : target;
 }
 
 static const char *decode_params(const char *query, size_t len, char *out, struct uri *uri)

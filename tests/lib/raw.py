@@ -99,7 +99,8 @@ def exchange(host, port, data, timeout=5.0, enough=None, shut=False):
 def is_librarys(answer):
     """libmicrohttpd refuses some bytes itself, before there is a request, with a page of its own
     that 0.9.75 lets nobody change. All that can be asked of it is to say no and to hang up."""
-    return b"<html><head><title>Request" in answer.body and answer.status >= 400
+    return answer.status >= 400 and any(b"<html><head><title>" + title in answer.body
+                                        for title in (b"Request", b"Internal server error"))
 
 
 def check_all(answers, what):
