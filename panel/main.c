@@ -329,7 +329,8 @@ int main(int argc, char **argv)
     struct err err = {0};
     umask(077);
     signal(SIGPIPE, SIG_IGN);
-    mallopt(M_ARENA_MAX, 2); /* few, so that freed memory can be given back */
+    mallopt(M_ARENA_MAX, 2);               /* few, so that freed memory can be given back … */
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* … and large answers at once, whatever came before */
     if (crypto_init(&err) < 0 || config_init(&config, &err) < 0) {
         fprintf(stderr, "paneld: %s\n", err.msg);
         return 1;

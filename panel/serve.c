@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/auto.h"
@@ -16,7 +17,8 @@
 #include "panel/control.h"
 #include "panel/key_command.h"
 
-#define STOP_GRACE_MS 5000
+#define STOP_GRACE_MS   5000
+#define CONNECTIONS_MAX 8192u
 
 static atomic_bool store_is_lost;
 
@@ -55,6 +57,20 @@ static void rooms_close(struct rooms *rooms)
         close(rooms->lock_fd);
 }
 
+/* As many descriptors as we may have. Half of them are for clients: nodes, files and the database
+ * never find them used up, and accept() never fails for want of one, which would make a thread of
+ * libmicrohttpd spin. */
+static uint32_t connection_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 512;
+    struct rlimit most = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &most) == 0)
+        limit = most;
+    return limit.rlim_cur / 2 < CONNECTIONS_MAX ? (uint32_t)(limit.rlim_cur / 2) : CONNECTIONS_MAX;
+}
+
 static int serve_http(struct rooms *rooms, const struct config *config, struct err *err)
 {
     auto_free char *cert = NULL;
@@ -67,7 +83,7 @@ static int serve_http(struct rooms *rooms, const struct config *config, struct e
         .port = config->port,
         .tls_cert_pem = cert,
         .tls_key_pem = key,
-        .max_connections = 8192,
+        .max_connections = connection_limit(),
         .head_timeout_ms = 15000,
         .body_timeout_ms = 30000,
         .idle_timeout_ms = 60000,

@@ -28,6 +28,7 @@ struct http_verdict {
     int refuse_status;    /* 0: go on; else answer this now and close */
     size_t max_body;      /* bytes; more is 413 */
     uint32_t deadline_ms; /* from the end of the body to the answer */
+    bool known;           /* who asks has shown a key: its connection isn't cut to make room */
     void *route;          /* handed to the handler by http_req_route() */
 };
 

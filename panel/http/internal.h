@@ -45,7 +45,10 @@ struct http_extra {
 struct http_conn {
     struct http_conn *prev, *next;
     int fd;
+    int64_t accepted;         /* monotonic ms */
     bool cut;                 /* shut down already; sweeper's lock */
+    _Atomic bool known;       /* a request of somebody with a key is under way */
+    _Atomic bool used;        /* such a one was, since its place in the list was last looked at */
     bool linger;              /* its client may still be sending what was refused; pool thread */
     struct http_req *waiting; /* deferred request on it; sweeper's lock */
     _Atomic int64_t deadline; /* monotonic ms */
@@ -56,15 +59,21 @@ struct sweeper {
     pthread_cond_t poked;
     pthread_t thread;
     bool ending;
-    bool expiring; /* everything deferred ends at once */
-    struct http_conn *conns;
+    bool expiring;                  /* everything deferred ends at once */
+    struct http_conn *conns, *last; /* newest first */
+    size_t count;
+    size_t room;              /* past it, a newcomer costs somebody else the connection */
     _Atomic int64_t next_due; /* what the thread sleeps until */
 };
 
-int sweeper_start(struct sweeper *sweeper, struct err *err);
+int sweeper_start(struct sweeper *sweeper, size_t room, struct err *err);
 void sweeper_stop(struct sweeper *sweeper);
 void sweeper_add(struct sweeper *sweeper, struct http_conn *conn, int64_t deadline);
 void sweeper_remove(struct sweeper *sweeper, struct http_conn *conn);
+/* Has its client closed it, with nothing more to be read? libmicrohttpd doesn't see an end that
+ * came in one packet with what it has read, and would keep such a connection until its time is up.
+ */
+bool sweeper_has_hung_up(const struct http_conn *conn);
 /* Move the connection's deadline; from the thread that works on it. Takes no lock as a rule. */
 void sweeper_set(struct sweeper *sweeper, struct http_conn *conn, int64_t deadline);
 /* The request is suspended; the sweeper will call request_expire() on it at its deadline. */
@@ -126,6 +135,7 @@ struct http_req {
     /* the answer; written by whoever answers, before state moves */
     int status;
     struct shared *answer;
+    size_t sending; /* bytes on their way */
     struct http_extra *extras;
     bool extras_failed;
 

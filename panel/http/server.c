@@ -26,9 +26,14 @@
 #include "common/clock.h"
 #include "panel/http/guard.h"
 
-#define HEAD_MEMORY   (32u * 1024u) /* a connection's buffer for its head */
-#define OVERFLOW_MAX  16u           /* times max_body that is read and thrown away */
-#define SEND_LIMIT_MS (5 * 60 * 1000)
+#define HEAD_MEMORY                                                                                \
+    (36u * 1024u)           /* a connection's buffer for its head; past 32 K it is a mapping       \
+                             * of its own, which goes back to the system with it */
+#define OVERFLOW_MAX  16u   /* times max_body that is read and thrown away */
+#define SEND_BASE_MS  30000 /* for an answer to be read by its client, and … */
+#define SEND_RATE     16u   /* … a millisecond more for so many bytes */
+#define SENDING_MAX   (256u * 1024u * 1024u) /* bytes of answers on their way, all together … */
+#define SENDING_SMALL (64u * 1024u)          /* … past which larger ones than this are refused */
 
 struct http_server {
     struct http_app app;
@@ -41,9 +46,10 @@ struct http_server {
     bool tls;
     bool lines_visible; /* see guard.c */
     _Atomic bool stopping;
-    _Atomic bool closing;  /* no handler may begin */
-    _Atomic size_t active; /* requests whose head is complete */
-    _Atomic size_t held;   /* requests in a handler, or deferred and not yet resumed */
+    _Atomic bool closing;   /* no handler may begin */
+    _Atomic size_t active;  /* requests whose head is complete */
+    _Atomic size_t held;    /* requests in a handler, or deferred and not yet resumed */
+    _Atomic size_t sending; /* bytes of answers that libmicrohttpd has */
 };
 
 /* --- answering ------------------------------------------------------------------------------- */
@@ -73,13 +79,12 @@ static void let_go(void *body)
 static enum MHD_Result send_answer(struct http_req *req, int status, struct shared *take_body,
                                    bool close)
 {
+    size_t len = take_body ? shared_len(take_body) : 0;
     struct MHD_Response *response =
-        take_body && shared_len(take_body)
-            ? MHD_create_response_from_buffer_with_free_callback_cls(
-                  shared_len(take_body), (void *)(uintptr_t)shared_data(take_body), let_go,
-                  take_body)
+        len ? MHD_create_response_from_buffer_with_free_callback_cls(
+                  len, (void *)(uintptr_t)shared_data(take_body), let_go, take_body)
             : MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
-    if (!response || !take_body || !shared_len(take_body))
+    if (!response || !len)
         shared_unref(take_body);
     if (!response)
         return MHD_NO;
@@ -92,7 +97,10 @@ static enum MHD_Result send_answer(struct http_req *req, int status, struct shar
     if (ok)
         sent = MHD_queue_response(req->connection, (unsigned)status, response);
     MHD_destroy_response(response);
-    sweeper_set(&req->server->sweeper, req->conn, clock_mono_ms() + SEND_LIMIT_MS);
+    req->sending = len;
+    atomic_fetch_add(&req->server->sending, len);
+    sweeper_set(&req->server->sweeper, req->conn,
+                clock_mono_ms() + SEND_BASE_MS + (int64_t)(len / SEND_RATE));
     return sent;
 }
 
@@ -123,6 +131,12 @@ static enum MHD_Result send_app_answer(struct http_req *req)
     if (req->extras_failed || (wants_body && !req->answer))
         return send_error(req, 500, "internal_error", "The panel is out of memory.", false);
     struct shared *body = wants_body ? steal_ptr(req->answer) : NULL;
+    if (body && shared_len(body) > SENDING_SMALL &&
+        atomic_load(&req->server->sending) > SENDING_MAX) {
+        shared_unref(body);
+        return send_error(req, 503, "busy", "Too much is being sent at once; try again soon.",
+                          false);
+    }
     return send_answer(req, status, body, atomic_load(&req->server->stopping));
 }
 
@@ -229,6 +243,8 @@ static enum MHD_Result begin(struct http_req *req, const char *method, const cha
     if (req->verdict.refuse_status)
         return refuse_by_app(req, &body, more_to_come);
     strbuf_fini(&body);
+    atomic_store(&req->conn->used, req->verdict.known);
+    atomic_store(&req->conn->known, req->verdict.known);
     if (walk.guard.length > req->verdict.max_body)
         return refuse(req, 413, "body_too_large", "The body is larger than this request may have.");
     if (more_to_come)
@@ -330,9 +346,12 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
     if (!req)
         return;
     *context = NULL;
-    if (req->conn)
-        sweeper_set(&server->sweeper, req->conn,
-                    clock_mono_ms() + server->settings.idle_timeout_ms);
+    atomic_fetch_sub(&server->sending, req->sending);
+    if (req->conn) {
+        atomic_store(&req->conn->known, false);
+        int64_t idle = sweeper_has_hung_up(req->conn) ? 0 : server->settings.idle_timeout_ms;
+        sweeper_set(&server->sweeper, req->conn, clock_mono_ms() + idle);
+    }
     bool begun = req->begun;
     request_unref(req);
     if (begun)
@@ -394,12 +413,11 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *s
 
 /* --- start and stop -------------------------------------------------------------------------- */
 
-static struct MHD_Daemon *start_daemon(struct http_server *server)
+static struct MHD_Daemon *start_daemon(struct http_server *server, unsigned limit)
 {
     const struct http_settings *settings = &server->settings;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned threads = settings->threads ? settings->threads : cores > 0 ? (unsigned)cores : 1;
-    unsigned limit = settings->max_connections ? settings->max_connections : 1024;
     struct MHD_OptionItem options[8] = {
         {MHD_OPTION_CONNECTION_LIMIT, limit < threads ? threads : limit, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_MEMORY, NULL},
@@ -441,13 +459,14 @@ int http_server_start(const struct http_settings *settings, const struct http_ap
     if (listener < 0)
         return -1;
     server->listener = listener;
-    if (sweeper_start(&server->sweeper, err) < 0)
+    unsigned limit = settings->max_connections ? settings->max_connections : 1024;
+    if (sweeper_start(&server->sweeper, limit - limit / 8, err) < 0)
         return -1;
     if (linger_start(&server->linger, err) < 0) {
         sweeper_stop(&server->sweeper);
         return -1;
     }
-    server->daemon = start_daemon(server);
+    server->daemon = start_daemon(server, limit);
     if (!server->daemon) {
         linger_stop(&server->linger);
         sweeper_stop(&server->sweeper);

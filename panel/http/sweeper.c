@@ -9,6 +9,10 @@
  * thread only when a deadline lies before what it sleeps until. The walk first sets next_due to
  * "never", so a deadline stored during the walk is either seen by it or wakes it again.
  *
+ * When connections run short, some are cut that carry no request of somebody with a key: by and
+ * large those that have been silent for longest. So neither one client nor thousands can take all
+ * the room with words that cost nothing, behind a proxy or not.
+ *
  * A connection is in the list from its start until just before its descriptor is closed, so
  * shutdown() never meets a descriptor that has become another's. */
 #include "panel/http/internal.h"
@@ -21,6 +25,7 @@
 
 #define WALK_EVERY_MS 100 /* no two walks closer than that */
 #define VICTIMS       64
+#define GRACE_MS      100
 
 static void cut(struct http_conn *conn)
 {
@@ -31,11 +36,67 @@ static void cut(struct http_conn *conn)
     shutdown(conn->fd, SHUT_RDWR);
 }
 
+static void link_first(struct sweeper *sweeper, struct http_conn *conn)
+{
+    conn->prev = NULL;
+    conn->next = sweeper->conns;
+    if (conn->next)
+        conn->next->prev = conn;
+    else
+        sweeper->last = conn;
+    sweeper->conns = conn;
+}
+
+static void unlink_conn(struct sweeper *sweeper, struct http_conn *conn)
+{
+    if (conn->prev)
+        conn->prev->next = conn->next;
+    else
+        sweeper->conns = conn->next;
+    if (conn->next)
+        conn->next->prev = conn->prev;
+    else
+        sweeper->last = conn->prev;
+}
+
+bool sweeper_has_hung_up(const struct http_conn *conn)
+{
+    char byte;
+    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static bool may_be_cut(struct http_conn *conn, int64_t now)
+{
+    if (!conn->waiting && sweeper_has_hung_up(conn))
+        return true;
+    bool used = atomic_exchange(&conn->used, false);
+    return !used && !atomic_load(&conn->known) && conn->accepted + GRACE_MS <= now;
+}
+
+/* Cut some from the list's end, where a used one gets a second chance. What was accepted just now
+ * stays, so that whoever asks at once is heard. True when more are to be cut soon. */
+static bool make_room(struct sweeper *sweeper, int64_t now)
+{
+    if (sweeper->count <= sweeper->room)
+        return false;
+    size_t wanted = sweeper->count - sweeper->room + sweeper->room / 8;
+    for (size_t looks = sweeper->count; looks && wanted; looks--) {
+        struct http_conn *conn = sweeper->last;
+        if (conn->cut || may_be_cut(conn, now)) { /* or is on its way out already */
+            cut(conn);
+            wanted--;
+        }
+        unlink_conn(sweeper, conn);
+        link_first(sweeper, conn);
+    }
+    return true;
+}
+
 /* One walk with the lock held. Fills victims with deferred requests to expire, a reference each;
  * returns when the next walk is due. */
 static int64_t walk(struct sweeper *sweeper, int64_t now, struct http_req **victims, size_t *count)
 {
-    int64_t next = INT64_MAX;
+    int64_t next = make_room(sweeper, now) ? now : INT64_MAX;
     for (struct http_conn *conn = sweeper->conns; conn; conn = conn->next) {
         int64_t due = atomic_load(&conn->deadline);
         if (conn->waiting) {
@@ -110,9 +171,9 @@ static void wake_by(struct sweeper *sweeper, int64_t deadline)
     }
 }
 
-int sweeper_start(struct sweeper *sweeper, struct err *err)
+int sweeper_start(struct sweeper *sweeper, size_t room, struct err *err)
 {
-    *sweeper = (struct sweeper){0};
+    *sweeper = (struct sweeper){.room = room};
     atomic_init(&sweeper->next_due, INT64_MAX);
     pthread_mutex_init(&sweeper->lock, NULL);
     pthread_condattr_t attr;
@@ -145,24 +206,17 @@ void sweeper_add(struct sweeper *sweeper, struct http_conn *conn, int64_t deadli
 {
     atomic_init(&conn->deadline, deadline);
     pthread_mutex_lock(&sweeper->lock);
-    conn->prev = NULL;
-    conn->next = sweeper->conns;
-    if (conn->next)
-        conn->next->prev = conn;
-    sweeper->conns = conn;
-    wake_by(sweeper, deadline);
+    conn->accepted = clock_mono_ms();
+    link_first(sweeper, conn);
+    wake_by(sweeper, ++sweeper->count > sweeper->room ? conn->accepted : deadline);
     pthread_mutex_unlock(&sweeper->lock);
 }
 
 void sweeper_remove(struct sweeper *sweeper, struct http_conn *conn)
 {
     pthread_mutex_lock(&sweeper->lock);
-    if (conn->prev)
-        conn->prev->next = conn->next;
-    else
-        sweeper->conns = conn->next;
-    if (conn->next)
-        conn->next->prev = conn->prev;
+    sweeper->count--;
+    unlink_conn(sweeper, conn);
     pthread_mutex_unlock(&sweeper->lock);
 }
 

@@ -20,6 +20,10 @@ def _sanitizer_env(path):
     env["ASAN_OPTIONS"] = f"{common}:detect_leaks=1:strict_string_checks=1"
     env["LSAN_OPTIONS"] = f"suppressions={ROOT}/tests/lib/lsan.supp:print_suppressions=0"
     env["UBSAN_OPTIONS"] = f"{common}:print_stacktrace=1"
+    # What libraries without instrumentation read and write is not looked at; their locks are.
+    env["TSAN_OPTIONS"] = (f"halt_on_error=0:exitcode=0:log_path={path}:history_size=4:"
+                           f"ignore_noninstrumented_modules=1:"
+                           f"suppressions={ROOT}/tests/lib/tsan.supp")
     return env
 
 
@@ -59,6 +63,7 @@ class Daemon:
         self.out_path = os.path.join(directory, name + ".out")
         self.report_path = os.path.join(directory, name + ".sanitizer")
         self.extra_env = env or {}
+        self.descriptors = None  # how many it may have open, where that is a fault's part
         self.process = None
 
     def start(self):
@@ -67,7 +72,8 @@ class Daemon:
         env.update(self.extra_env)
         # The output of each start begins anew; the log goes on.
         with open(self.log_path, "ab") as log, open(self.out_path, "wb") as out:
-            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out,
+            limits = ["prlimit", f"--nofile={self.descriptors}", "--"] if self.descriptors else []
+            self.process = subprocess.Popen(limits + self.argv, stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=log, env=env, start_new_session=True)
         _live.append(self)
         return self

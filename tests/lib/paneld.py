@@ -34,6 +34,7 @@ class Paneld:
         self.port = 0
         self.key = None
         self.daemon = None
+        self.descriptors = None
 
     def start(self):
         argv = [places.PANELD, "--data", self.data, "--listen", f"127.0.0.1:{self.port}"]
@@ -45,6 +46,7 @@ class Paneld:
         if self.daemon is None:
             self.daemon = Daemon(self.name, argv + self.args, self.dir)
         self.daemon.argv = argv + self.args
+        self.daemon.descriptors = self.descriptors
         self.daemon.start()
         # The port stays the same over restarts, so that clients stay good.
         self.port = int(until(self._listening, 20, "paneld says where it listens"))
