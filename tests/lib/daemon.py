@@ -20,10 +20,7 @@ def _sanitizer_env(path):
     env["ASAN_OPTIONS"] = f"{common}:detect_leaks=1:strict_string_checks=1"
     env["LSAN_OPTIONS"] = f"suppressions={ROOT}/tests/lib/lsan.supp:print_suppressions=0"
     env["UBSAN_OPTIONS"] = f"{common}:print_stacktrace=1"
-    # What libraries without instrumentation read and write is not looked at; their locks are.
-    env["TSAN_OPTIONS"] = (f"halt_on_error=0:exitcode=0:log_path={path}:history_size=4:"
-                           f"ignore_noninstrumented_modules=1:"
-                           f"suppressions={ROOT}/tests/lib/tsan.supp")
+    env["TSAN_OPTIONS"] = f"{env.get('TSAN_OPTIONS', '')}:log_path={path}"  # see tests/tsan
     return env
 
 
