@@ -56,6 +56,7 @@ static int save_refusal(struct mutation *mutation, struct store_tx *tx, struct e
     mutation->status = status;
     mutation->refused = true;
     call_render_err(mutation->call, err, &mutation->body);
+    *err = (struct err){0}; /* to the store it is a change like any other */
     return save_answer(mutation, tx, err);
 }
 
