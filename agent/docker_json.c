@@ -75,6 +75,12 @@ static bool is_container_id(const char *id)
            strspn(id, "0123456789abcdef") == CONTAINER_ID_SIZE - 1;
 }
 
+const char *docker_json_created(const json_t *answer)
+{
+    const char *id = docker_json_text(answer, "Id");
+    return is_container_id(id) ? id : NULL;
+}
+
 static int read_identity(const json_t *object, const json_t *labels, const char *panel_id,
                          struct docker_container *ret)
 {

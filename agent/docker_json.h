@@ -44,6 +44,9 @@ const char *docker_json_message(const json_t *answer);
 /* The error told in an object of a progress stream, or NULL. */
 const char *docker_json_stream_error(const json_t *item);
 
+/* The id of the container that was created, or NULL. */
+const char *docker_json_created(const json_t *answer);
+
 /* -1 when it isn't a container of that panel's with a usable instance id. */
 int docker_json_inspected(const json_t *answer, const char *panel_id,
                           struct docker_container *ret_container);

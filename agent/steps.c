@@ -180,19 +180,16 @@ static void end_create(void *arg, const struct docker_reply *reply)
     struct instance *inst = arg;
     if (!answered(inst, reply))
         return;
-    const char *id = docker_json_text(reply->json, "Id");
-    if (reply->err.code == ERR_CONFLICT) {
-        steps_lookup(inst);
-        return;
-    }
-    if (reply->err.code != ERR_NONE || !id || strlen(id) >= CONTAINER_ID_SIZE) {
+    const char *id = docker_json_created(reply->json);
+    if (reply->err.code != ERR_NONE && reply->err.code != ERR_CONFLICT) {
         struct failure failure;
         failure_of_create(&failure, inst->spec, &reply->err);
         give_up(inst, &failure);
         return;
     }
-    /* Labels and all as they are is for the Engine to tell, if a newer request came meanwhile. */
-    if (inst->work != inst->step_work) {
+    /* Our name is taken, or the answer tells no id, or labels and all as they are is for the Engine
+     * to tell since a newer request came meanwhile. */
+    if (reply->err.code == ERR_CONFLICT || !id || inst->work != inst->step_work) {
         steps_lookup(inst);
         return;
     }

@@ -127,6 +127,22 @@ static void test_refusals_get_their_codes(void **state)
     }
 }
 
+/* It becomes part of a request's path. */
+static void test_a_created_container_has_an_id_of_dockers_shape(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"{}", "{\"Id\":\"..\"}", "{\"Id\":\"\"}", "{\"Id\":1}"};
+    static const char id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        json_t *answer = json_loads(bad[i], 0, NULL);
+        assert_null(docker_json_created(answer));
+        json_decref(answer);
+    }
+    json_t *answer = json_pack("{s:s}", "Id", id);
+    assert_string_equal(docker_json_created(answer), id);
+    json_decref(answer);
+}
+
 static void add_progress(struct docker_progress *progress, const char *text)
 {
     json_t *item = json_loads(text, 0, NULL);
@@ -239,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_specs_out_of_bounds_are_refused),
         cmocka_unit_test(test_one_container_port_on_two_host_ports),
         cmocka_unit_test(test_refusals_get_their_codes),
+        cmocka_unit_test(test_a_created_container_has_an_id_of_dockers_shape),
         cmocka_unit_test(test_progress_never_falls),
         cmocka_unit_test(test_journal_keeps_the_order_of_changes),
         cmocka_unit_test(test_a_removal_that_failed_half_way_is_gone_on_with),
