@@ -231,8 +231,8 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
     if (status->generation > inst->seen_generation)
         inst->seen_generation = status->generation;
     inst->progress = status->progress_percent <= 100 ? status->progress_percent : 100;
-    snprintf(inst->container_id, sizeof(inst->container_id), "%s", status->container_id);
-    snprintf(inst->spec_hash, sizeof(inst->spec_hash), "%s", status->spec_hash);
+    utf8_copy(inst->container_id, sizeof(inst->container_id), status->container_id);
+    utf8_copy(inst->spec_hash, sizeof(inst->spec_hash), status->spec_hash);
     bool wanted_up = !inst->suspended && inst->phase != PHASE_DELETING;
     if (now == OBSERVED_FAILED ||
         (now == OBSERVED_STOPPED && wanted_up && inst->phase == PHASE_INSTALLING))
@@ -242,7 +242,7 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
     if (now == OBSERVED_RUNNING) {
         if (before != OBSERVED_RUNNING || !inst->running_since)
             inst->running_since = clock_mono_ms();
-        if (!inst->suspended) /* else why it FAILED still holds */
+        if (!inst->suspended && inst->phase != PHASE_FAILED) /* else why it FAILED still holds */
             set_error(inst, "", "");
     } else {
         if (is_down(now) && news && wanted_up && inst->phase == PHASE_READY)
@@ -384,8 +384,11 @@ void instance_drive(struct fleet_instance *inst)
         .failures = inst->failures,
     };
     struct reconcile_decision decision = reconcile(&view);
-    if (decision.phase == PHASE_READY && inst->phase != PHASE_READY)
+    if (decision.phase == PHASE_READY && inst->phase != PHASE_READY) {
         log_info("instance ready", "instance=%s node=%s", inst->id, inst->node->id);
+        if (!inst->suspended)
+            set_error(inst, "", "");
+    }
     inst->phase = decision.phase;
     if (inst->suspended && decision.step == STEP_REST)
         inst->deadline = INT64_MAX;

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/utf8.h"
 #include "panel/fleet/state.h"
 
 #define QUEUE_MAX 8192 /* the store's */
@@ -232,6 +233,33 @@ static void test_what_runs_on_in_spite_of_its_suspension_keeps_its_error(void **
     assert_string_equal(inst->error_code, "");
 }
 
+static void test_a_failed_one_keeps_its_reason_while_an_older_container_runs(void **state)
+{
+    (void)state;
+    inst->phase = PHASE_FAILED;
+    snprintf(inst->error_code, sizeof(inst->error_code), "image_not_found");
+    hear(OBSERVED_RUNNING); /* not of the wanted spec */
+    assert_int_equal(inst->phase, PHASE_FAILED);
+    assert_string_equal(inst->error_code, "image_not_found");
+}
+
+static void test_what_a_node_says_is_cut_between_characters(void **state)
+{
+    (void)state;
+    char text[100];
+    for (size_t i = 0; i + 3 < sizeof(text); i += 3)
+        memcpy(text + i, "\xe2\x82\xac", 4);
+    Wire__InstanceStatus status = WIRE__INSTANCE_STATUS__INIT;
+    status.instance_id = inst->id;
+    status.observed = WIRE__OBSERVED__OBSERVED_RUNNING;
+    status.container_id = text;
+    status.spec_hash = text;
+    instance_take_status(inst, &status);
+    assert_true(utf8_is_valid(inst->container_id));
+    assert_true(utf8_is_valid(inst->spec_hash));
+    assert_int_equal(strlen(inst->container_id), 63);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -242,6 +270,8 @@ int main(void)
         TEST(test_a_retry_that_meets_a_call_under_way_is_not_lost),
         TEST(test_what_was_stopped_once_has_its_time_to_stop_again),
         TEST(test_what_runs_on_in_spite_of_its_suspension_keeps_its_error),
+        TEST(test_a_failed_one_keeps_its_reason_while_an_older_container_runs),
+        TEST(test_what_a_node_says_is_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
