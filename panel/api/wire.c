@@ -46,7 +46,7 @@ enum node_status wire_node_status(struct board *board, const char *node_id, bool
 
 static void put_docker(struct strbuf *out, const struct node *node, const struct node_live *live)
 {
-    bool known = live->status != NODE_OFFLINE && live->status != NODE_UNCONFIGURED;
+    bool known = live->docker_told && live->status != NODE_OFFLINE;
     jw_object_begin(out, "docker");
     jw_string(out, "status", !known ? "unknown" : live->docker_up ? "up" : "down");
     put_text_or_null(out, "version",

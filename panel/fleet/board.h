@@ -15,6 +15,7 @@ struct node_live {
     enum node_status status;
     int64_t last_seen;      /* wall ms; 0: never since the panel started */
     char agent_version[32]; /* "" unknown */
+    bool docker_told;       /* since the panel started: the rest of it is known */
     bool docker_up;
     char docker_version[32];
     char docker_error[320];

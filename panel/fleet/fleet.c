@@ -18,6 +18,7 @@
 
 struct notice {
     struct task task;
+    void (*act)(const struct notice *notice);
     struct fleet *fleet;
     char id[ID_SIZE];
 };
@@ -113,33 +114,40 @@ static void rescan(struct task *task)
 {
     struct fleet *fleet = (struct fleet *)((char *)task - offsetof(struct fleet, rescan_task));
     atomic_store(&fleet->rescan_posted, false);
-    load_all(fleet);
+    if (!atomic_load(&fleet->stopping)) /* what was loaded now nobody would unload */
+        load_all(fleet);
 }
 
-static void post_notice(struct fleet *fleet, const char *id, void (*run)(struct task *))
+static void take_notice(struct task *task)
+{
+    struct notice *notice = (struct notice *)task;
+    if (!atomic_load(&notice->fleet->stopping))
+        notice->act(notice);
+    free(notice);
+}
+
+static void post_notice(struct fleet *fleet, const char *id, void (*act)(const struct notice *))
 {
     struct notice *notice = calloc(1, sizeof(*notice));
     if (notice) {
+        notice->act = act;
         notice->fleet = fleet;
         snprintf(notice->id, sizeof(notice->id), "%s", id);
-        task_post(&fleet->inbox, &notice->task, run);
+        task_post(&fleet->inbox, &notice->task, take_notice);
     } else if (!atomic_exchange(&fleet->rescan_posted, true)) {
         task_post(&fleet->inbox, &fleet->rescan_task, rescan);
     }
 }
 
-static void instance_noticed(struct task *task)
+static void instance_noticed(const struct notice *notice)
 {
-    struct notice *notice = (struct notice *)task;
     struct fleet_instance *inst = instance_reload(notice->fleet, notice->id);
     if (inst)
         instance_drive(inst);
-    free(notice);
 }
 
-static void node_noticed(struct task *task)
+static void node_noticed(const struct notice *notice)
 {
-    struct notice *notice = (struct notice *)task;
     struct fleet *fleet = notice->fleet;
     struct fleet_node *node;
     struct fleet_instance *inst;
@@ -161,7 +169,6 @@ static void node_noticed(struct task *task)
         }
         node_remove_if_empty(node);
     }
-    free(notice);
 }
 
 void fleet_notice_instance(struct fleet *fleet, const char *instance_id)
@@ -218,16 +225,14 @@ static void end_waits(struct fleet *fleet)
     waits_end(inst, FLEET_CLOSED);
 }
 
-static void end_waits_task(struct task *task)
+static void run_end_waits(struct task *task)
 {
-    struct notice *notice = (struct notice *)task;
-    end_waits(notice->fleet);
-    free(notice);
+    end_waits((struct fleet *)((char *)task - offsetof(struct fleet, end_waits_task)));
 }
 
 void fleet_end_waits(struct fleet *fleet)
 {
-    post_notice(fleet, "", end_waits_task);
+    task_post(&fleet->inbox, &fleet->end_waits_task, run_end_waits);
 }
 
 static void stop(struct task *task)
@@ -292,7 +297,7 @@ void fleet_destroy(struct fleet *fleet)
     /* Notices that came after the end. */
     for (struct mail *mail = mailbox_take(&fleet->inbox, 0); mail;) {
         struct mail *next = mail->next;
-        if (mail != &fleet->rescan_task.mail)
+        if (mail != &fleet->rescan_task.mail && mail != &fleet->end_waits_task.mail)
             free(mail);
         mail = next;
     }

@@ -227,6 +227,7 @@ static void take_facts(struct fleet_node *node, const Wire__SyncReply *reply)
     struct node_live *live = &node->live;
     bool changed = take_version(live->agent_version, reply->agent_version);
     if (reply->docker) {
+        live->docker_told = true;
         live->docker_up = reply->docker->up;
         if (reply->docker->version[0])
             changed |= take_version(live->docker_version, reply->docker->version);

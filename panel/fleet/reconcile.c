@@ -7,7 +7,9 @@
 
 #define CRASH_DELAY_MS     3000u
 #define CRASH_DELAY_MAX_MS 60000u
+/* A fault may have ended just after a try, and is to be over in 10 s for us, too. */
 #define RETRY_DELAY_MS     2000u
+#define RETRY_DELAY_MAX_MS 8000u
 
 /* Failures that the next second may mend. All others need a person (or another node). */
 static const struct {
@@ -28,12 +30,17 @@ static bool worth_another_try(const char *code, unsigned failures)
     return false;
 }
 
-static uint32_t backoff(uint32_t first, unsigned failures)
+static uint32_t backoff(uint32_t first, uint32_t last, unsigned failures)
 {
     uint32_t delay = first;
-    for (unsigned i = 1; i < failures && delay < CRASH_DELAY_MAX_MS; i++)
+    for (unsigned i = 1; i < failures && delay < last; i++)
         delay *= 2;
-    return delay < CRASH_DELAY_MAX_MS ? delay : CRASH_DELAY_MAX_MS;
+    return delay < last ? delay : last;
+}
+
+static uint32_t retry_delay(unsigned failures)
+{
+    return backoff(RETRY_DELAY_MS, RETRY_DELAY_MAX_MS, failures);
 }
 
 static struct reconcile_decision decide(enum reconcile_step step, enum instance_phase phase,
@@ -49,7 +56,7 @@ static struct reconcile_decision want_gone(const struct reconcile_view *view)
     if (!view->node_ready || view->observed == OBSERVED_REMOVING)
         return decide(STEP_WAIT, view->phase, 0);
     if (view->failed_now)
-        return decide(STEP_RETRY, view->phase, backoff(RETRY_DELAY_MS, view->failures));
+        return decide(STEP_RETRY, view->phase, retry_delay(view->failures));
     return decide(STEP_REMOVE, view->phase, 0);
 }
 
@@ -69,7 +76,7 @@ static struct reconcile_decision want_stopped(const struct reconcile_view *view)
     if (!view->node_ready || view->observed == OBSERVED_STOPPING)
         return decide(STEP_WAIT, view->phase, 0);
     if (view->failed_now)
-        return decide(STEP_RETRY, view->phase, backoff(RETRY_DELAY_MS, view->failures));
+        return decide(STEP_RETRY, view->phase, retry_delay(view->failures));
     return decide(STEP_APPLY, view->phase, 0);
 }
 
@@ -89,7 +96,7 @@ static struct reconcile_decision want_installed(const struct reconcile_view *vie
         return decide(STEP_WAIT, view->phase, 0);
     default:
         if (view->failed_now)
-            return decide(STEP_RETRY, view->phase, backoff(RETRY_DELAY_MS, view->failures));
+            return decide(STEP_RETRY, view->phase, retry_delay(view->failures));
         return decide(STEP_APPLY, view->phase, 0);
     }
 }
@@ -110,7 +117,8 @@ static struct reconcile_decision want_running_again(const struct reconcile_view 
     case OBSERVED_FAILED:
         if (!view->told && !view->failures) /* it was stopped by request: no reason to wait */
             return decide(STEP_APPLY, view->phase, 0);
-        return decide(STEP_RETRY, view->phase, backoff(CRASH_DELAY_MS, view->failures));
+        return decide(STEP_RETRY, view->phase,
+                      backoff(CRASH_DELAY_MS, CRASH_DELAY_MAX_MS, view->failures));
     default:
         return decide(STEP_APPLY, view->phase, 0);
     }

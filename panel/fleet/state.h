@@ -132,6 +132,7 @@ struct fleet {
     atomic_bool stopping;
     struct task stop_task;
     struct task rescan_task;
+    struct task end_waits_task;
     atomic_bool rescan_posted;
     struct timer rescan_timer;
     bool closed; /* waits are refused */
