@@ -133,10 +133,21 @@ static void tear_down(struct agent *agent)
     identity_fini(&agent->identity);
 }
 
+/* Before any thread starts, so that the loop alone hears of them. A join just ends by them. */
+static void block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static int serve(const struct options *options, struct err *err)
 {
     struct agent agent = {0};
     auto_fd int lock = -1;
+    block_signals();
     int rc = identity_load(options->state_dir, &agent.identity, err);
     if (rc < 0 && err->code == ERR_NOT_FOUND)
         return err_set(err, ERR_NOT_FOUND, "not_joined",
@@ -161,11 +172,6 @@ static int serve(const struct options *options, struct err *err)
 
 static void set_up_process(void)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     umask(077);
     /* A dozen threads of the link's, all mostly asleep, need no heap each. */

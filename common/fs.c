@@ -166,10 +166,18 @@ int fs_lock(const char *dir, const char *name, int *ret_fd, struct err *err)
     if (fd < 0)
         return err_io(err, errno, "can't open %s", path);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno == EWOULDBLOCK)
-            return err_set(err, ERR_CONFLICT, "locked", "%s is held by another process", path);
-        return err_io(err, errno, "can't lock %s", path);
+        int why = errno;
+        char holder[16] = "";
+        if (why != EWOULDBLOCK)
+            return err_io(err, why, "can't lock %s", path);
+        if (read(fd, holder, sizeof(holder) - 1) <= 0)
+            snprintf(holder, sizeof(holder), "unknown");
+        return err_set(err, ERR_CONFLICT, "locked",
+                       "%s is held by another process (pid %s): stop that one first", path, holder);
     }
+    /* Only for a person to read, so it may fail. */
+    if (ftruncate(fd, 0) == 0)
+        (void)!dprintf(fd, "%ld", (long)getpid());
     *ret_fd = steal_fd(&fd);
     return 0;
 }
