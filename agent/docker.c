@@ -10,6 +10,7 @@
 
 #include "agent/docker_json.h"
 #include "common/auto.h"
+#include "common/failpoint.h"
 #include "common/strbuf.h"
 #include "common/utf8.h"
 
@@ -18,9 +19,11 @@
 
 #define IMAGE_MAX 520 /* a name of 255, a tag of 128, the longest digest, : and @ */
 
-#define SHORT_MS      30000u
-#define START_MS      60000u
-#define PULL_QUIET_MS 120000u
+#define SHORT_MS      HURRIED(30000u)
+#define START_MS      HURRIED(60000u)
+#define PULL_QUIET_MS HURRIED(120000u)
+
+#define LIST_MAX (64u * 1024u * 1024u) /* hundreds of containers whose images have large labels */
 
 struct docker {
     struct http_client *http;
@@ -32,6 +35,8 @@ struct docker_call {
     struct docker *docker;
     struct http_call *http;
     docker_item item;
+    bool (*makes_sense)(const json_t *answer); /* of a success; NULL: any does */
+    bool no_content;                           /* a success has status 204 */
     docker_done done;
     void *arg;
     struct err stream_err; /* told inside a 200 stream */
@@ -95,6 +100,10 @@ static void finish(void *arg, const struct http_reply *http)
             set_refusal(&reply);
         else if (call->stream_err.code != ERR_NONE)
             reply.err = call->stream_err;
+        else if ((call->makes_sense && !call->makes_sense(reply.json)) ||
+                 (call->no_content && reply.status / 100 == 2 && reply.status != 204))
+            err_set(&reply.err, ERR_PROTOCOL, "docker_nonsense",
+                    "Docker's answer is not what it should be");
     }
     call->done(call->arg, &reply);
     json_decref(reply.json);
@@ -133,6 +142,13 @@ static struct docker_call *start_call(struct docker *docker, struct http_spec *s
         free(call);
         return NULL;
     }
+    return call;
+}
+
+static struct docker_call *expect(struct docker_call *call, bool (*makes_sense)(const json_t *))
+{
+    if (call)
+        call->makes_sense = makes_sense;
     return call;
 }
 
@@ -252,8 +268,9 @@ struct docker_call *docker_list(struct docker *docker, const char *panel_id, doc
     strbuf_str(&path, "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22panel.id%3D");
     add_escaped(&path, panel_id);
     strbuf_str(&path, "%22%5D%7D");
-    struct http_spec spec = {.method = "GET", .timeout_ms = SHORT_MS, .priority = true};
-    return start_call(docker, &spec, &path, NULL, done, arg, err);
+    struct http_spec spec = {
+        .method = "GET", .timeout_ms = SHORT_MS, .body_max = LIST_MAX, .priority = true};
+    return expect(start_call(docker, &spec, &path, NULL, done, arg, err), docker_json_is_list);
 }
 
 struct docker_call *docker_events(struct docker *docker, const char *panel_id, int64_t since_s,
@@ -266,7 +283,8 @@ struct docker_call *docker_events(struct docker *docker, const char *panel_id, i
     strbuf_str(&path, "%7B%22type%22%3A%5B%22container%22%5D%2C%22label%22%3A%5B%22panel.id%3D");
     add_escaped(&path, panel_id);
     strbuf_str(&path, "%22%5D%7D");
-    struct http_spec spec = {.method = "GET", .priority = true};
+    /* It is told at once that events will come. */
+    struct http_spec spec = {.method = "GET", .begin_ms = SHORT_MS, .priority = true};
     return start_call(docker, &spec, &path, item, done, arg, err);
 }
 
@@ -285,22 +303,35 @@ static struct docker_call *call_container(struct docker *docker, const char *met
     return start_call(docker, &spec, &path, NULL, done, arg, err);
 }
 
+/* One that the Engine does without a word: anything else isn't it who answers. */
+static struct docker_call *order_container(struct docker *docker, const char *method,
+                                           const char *ref, const char *suffix, uint32_t timeout_ms,
+                                           docker_done done, void *arg, struct err *err)
+{
+    struct docker_call *call =
+        call_container(docker, method, ref, suffix, timeout_ms, done, arg, err);
+    if (call)
+        call->no_content = true;
+    return call;
+}
+
 struct docker_call *docker_inspect(struct docker *docker, const char *ref, docker_done done,
                                    void *arg, struct err *err)
 {
-    return call_container(docker, "GET", ref, "/json", SHORT_MS, done, arg, err);
+    return expect(call_container(docker, "GET", ref, "/json", SHORT_MS, done, arg, err),
+                  docker_json_is_container);
 }
 
 struct docker_call *docker_start(struct docker *docker, const char *ref, docker_done done,
                                  void *arg, struct err *err)
 {
-    return call_container(docker, "POST", ref, "/start", START_MS, done, arg, err);
+    return order_container(docker, "POST", ref, "/start", START_MS, done, arg, err);
 }
 
 struct docker_call *docker_unpause(struct docker *docker, const char *ref, docker_done done,
                                    void *arg, struct err *err)
 {
-    return call_container(docker, "POST", ref, "/unpause", START_MS, done, arg, err);
+    return order_container(docker, "POST", ref, "/unpause", START_MS, done, arg, err);
 }
 
 struct docker_call *docker_stop(struct docker *docker, const char *ref, uint32_t grace_s,
@@ -308,13 +339,13 @@ struct docker_call *docker_stop(struct docker *docker, const char *ref, uint32_t
 {
     char suffix[32];
     snprintf(suffix, sizeof(suffix), "/stop?t=%u", grace_s);
-    return call_container(docker, "POST", ref, suffix, grace_s * 1000 + SHORT_MS, done, arg, err);
+    return order_container(docker, "POST", ref, suffix, grace_s * 1000 + SHORT_MS, done, arg, err);
 }
 
 struct docker_call *docker_delete(struct docker *docker, const char *ref, docker_done done,
                                   void *arg, struct err *err)
 {
-    return call_container(docker, "DELETE", ref, "?force=1&v=1", START_MS, done, arg, err);
+    return order_container(docker, "DELETE", ref, "?force=1&v=1", START_MS, done, arg, err);
 }
 
 struct docker_call *docker_create_container(struct docker *docker, const char *name,

@@ -75,10 +75,33 @@ static bool is_container_id(const char *id)
            strspn(id, "0123456789abcdef") == CONTAINER_ID_SIZE - 1;
 }
 
+static bool has_id(const json_t *object)
+{
+    return is_container_id(docker_json_text(object, "Id"));
+}
+
 const char *docker_json_created(const json_t *answer)
 {
-    const char *id = docker_json_text(answer, "Id");
-    return is_container_id(id) ? id : NULL;
+    return has_id(answer) ? docker_json_text(answer, "Id") : NULL;
+}
+
+bool docker_json_is_container(const json_t *answer)
+{
+    return has_id(answer) && json_is_object(json_object_get(answer, "Config")) &&
+           docker_json_text(json_object_get(answer, "State"), "Status");
+}
+
+bool docker_json_is_list(const json_t *answer)
+{
+    size_t at;
+    json_t *entry;
+    json_array_foreach((json_t *)answer, at, entry)
+    {
+        if (!has_id(entry) || !json_is_object(json_object_get(entry, "Labels")) ||
+            !docker_json_text(entry, "State"))
+            return false;
+    }
+    return json_is_array(answer);
 }
 
 static int read_identity(const json_t *object, const json_t *labels, const char *panel_id,

@@ -46,6 +46,9 @@ const char *docker_json_stream_error(const json_t *item);
 
 /* The id of the container that was created, or NULL. */
 const char *docker_json_created(const json_t *answer);
+/* Are these what a success's answer should be? */
+bool docker_json_is_container(const json_t *answer);
+bool docker_json_is_list(const json_t *answer);
 
 /* -1 when it isn't a container of that panel's with a usable instance id. */
 int docker_json_inspected(const json_t *answer, const char *panel_id,

@@ -1,9 +1,10 @@
 /* Watching the Engine. See docker_watch.h.
  *
- * probing → up (event stream open, lists going) → probing …, and down between probes that fail.
+ * probing → up (a list came, event stream open) → probing …, and down between tries that fail.
  * A stream that ends doesn't say that the Engine is down, only that it must be asked again: `up`
- * falls when a probe fails. At most one probe, one list and one stream at a time; each has its
- * call pointer, which is NULL when there is none, so stopping is cancelling three calls. */
+ * falls when a probe or a list fails, since an Engine that can't list is of no use. At most one
+ * probe, one list and one stream at a time; each has its call pointer, which is NULL when there is
+ * none, so stopping is cancelling three calls. */
 #include "agent/docker_watch.h"
 
 #include <stddef.h>
@@ -30,6 +31,7 @@ struct docker_watch {
     struct docker_call *stream;
     struct timer probe_timer;
     struct timer list_timer;
+    int64_t stream_since; /* when it was asked for */
     int64_t backoff_ms;
     bool up;
     bool told; /* the first outcome of a probe has been logged */
@@ -39,7 +41,7 @@ struct docker_watch {
 #define WATCH_OF(timer_ptr, member)                                                                \
     ((struct docker_watch *)((char *)(timer_ptr)-offsetof(struct docker_watch, member)))
 
-/* Each probe that is needed doubles the wait before the next; a good list resets it. */
+/* Each probe that is needed doubles the wait before the next, until a stream has lasted. */
 static void schedule_probe(struct docker_watch *watch)
 {
     if (watch->probe || watch->probe_timer.slot)
@@ -61,11 +63,30 @@ static void set_down(struct docker_watch *watch, const char *why)
     watch->events.status(watch->events.arg);
 }
 
+static void forgive(struct docker_watch *watch)
+{
+    if (clock_mono_ms() - watch->stream_since >= BACKOFF_MAX_MS)
+        watch->backoff_ms = BACKOFF_MIN_MS;
+}
+
+static void set_up(struct docker_watch *watch)
+{
+    if (watch->up)
+        return;
+    watch->up = true;
+    watch->told = true;
+    watch->error[0] = '\0';
+    log_info("docker reachable", "version=%s api=%s", docker_version(watch->docker),
+             docker_api_version(watch->docker));
+    watch->events.status(watch->events.arg);
+}
+
 static void end_stream(void *arg, const struct docker_reply *reply)
 {
     struct docker_watch *watch = arg;
     watch->stream = NULL;
     log_debug("docker event stream ended", "error=\"%s\"", reply->err.msg);
+    forgive(watch);
     docker_watch_suspect(watch);
 }
 
@@ -82,16 +103,18 @@ static void end_list(void *arg, const struct docker_reply *reply)
 {
     struct docker_watch *watch = arg;
     watch->list = NULL;
-    if (reply->err.code == ERR_NONE && json_is_array(reply->json)) {
-        watch->backoff_ms = BACKOFF_MIN_MS;
+    if (reply->err.code == ERR_NONE) {
+        if (watch->stream)
+            forgive(watch);
         timers_set(watch->timers, &watch->list_timer, clock_mono_ms() + LIST_EVERY_MS, NULL);
+        set_up(watch);
         watch->events.list_end(watch->events.arg, reply->json);
         return;
     }
-    log_warn("docker list failed", "error=\"%s\"", reply->err.msg);
-    /* An Engine that can't list isn't up, even if it answers a probe. */
-    if (reply->err.code == ERR_TIMEOUT)
-        set_down(watch, "Docker does not answer");
+    char why[320];
+    snprintf(why, sizeof(why), "Docker does not tell which containers it has: %.250s",
+             reply->err.msg);
+    set_down(watch, why);
     docker_watch_suspect(watch);
 }
 
@@ -112,6 +135,7 @@ static void begin_stream(struct docker_watch *watch)
     if (watch->stream)
         return;
     struct err err;
+    watch->stream_since = clock_mono_ms();
     /* From a second back, so that nothing falls between the stream's opening and the list. */
     watch->stream = docker_events(watch->docker, watch->panel_id, clock_wall_ms() / 1000 - 1,
                                   take_event, end_stream, watch, &err);
@@ -135,14 +159,6 @@ static void end_probe(void *arg, const struct docker_reply *reply)
     }
     begin_stream(watch);
     begin_list(watch);
-    if (watch->up)
-        return;
-    watch->up = true;
-    watch->told = true;
-    watch->error[0] = '\0';
-    log_info("docker reachable", "version=%s api=%s", docker_version(watch->docker),
-             docker_api_version(watch->docker));
-    watch->events.status(watch->events.arg);
 }
 
 static void begin_probe(struct docker_watch *watch)
@@ -182,7 +198,7 @@ struct docker_watch *docker_watch_create(struct docker *docker, struct timers *t
     watch->backoff_ms = BACKOFF_MIN_MS;
     watch->probe_timer.fire = fire_probe;
     watch->list_timer.fire = fire_list;
-    snprintf(watch->error, sizeof(watch->error), "Docker has not been asked yet");
+    snprintf(watch->error, sizeof(watch->error), "Docker has not answered yet");
     begin_probe(watch);
     return watch;
 }

@@ -33,7 +33,7 @@ struct docker_watch *docker_watch_create(struct docker *docker, struct timers *t
 /* NULL is fine. */
 void docker_watch_destroy(struct docker_watch *watch);
 
-/* Up: reachable, in a version we speak. */
+/* Up: reachable, in a version we speak, and its containers are known. */
 bool docker_watch_is_up(const struct docker_watch *watch);
 /* Not up, and it has been tried: what the first probe finds isn't known at once. */
 bool docker_watch_is_down(const struct docker_watch *watch);

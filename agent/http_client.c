@@ -30,7 +30,9 @@ struct http_call {
     char *body;
     struct timer quiet;
     int64_t last_byte_ms;
-    uint32_t quiet_ms;
+    uint32_t quiet_ms; /* 0: only for the answer to begin */
+    uint32_t begin_ms;
+    size_t body_max;
     bool priority;
     bool added;
     void (*line)(void *arg, const char *line, size_t len);
@@ -158,7 +160,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
         call->stop = ERR_NO_MEMORY;
     else if (stream)
         give_lines(call);
-    if (call->stop == ERR_NONE && call->buf.len > (stream ? HTTP_LINE_MAX : HTTP_BODY_MAX))
+    if (call->stop == ERR_NONE && call->buf.len > (stream ? HTTP_LINE_MAX : call->body_max))
         call->stop = ERR_TOO_LARGE;
     return call->stop == ERR_NONE ? len : 0;
 }
@@ -204,6 +206,8 @@ struct http_call *http_client_start(struct http_client *client, const struct htt
     call->done = spec->done;
     call->arg = spec->arg;
     call->quiet_ms = spec->quiet_ms;
+    call->begin_ms = spec->begin_ms;
+    call->body_max = spec->body_max ? spec->body_max : HTTP_BODY_MAX;
     call->priority = spec->priority;
     call->quiet.fire = check_quiet;
     /* An Engine wants a length with every POST, so an absent body is sent as an empty one. */
@@ -241,7 +245,9 @@ static void finish_call(struct http_call *call, CURLcode rc)
     if (call->stop == ERR_NO_MEMORY || rc == CURLE_OUT_OF_MEMORY)
         err_nomem(&reply.err);
     else if (call->stop == ERR_TOO_LARGE)
-        err_set(&reply.err, ERR_TOO_LARGE, "answer_too_large", "the answer is too large");
+        err_set(&reply.err, ERR_TOO_LARGE, "answer_too_large",
+                "the answer has a %s of more than %zu KiB", call->line ? "line" : "body",
+                (call->line ? HTTP_LINE_MAX : call->body_max) / 1024);
     else if (call->stop == ERR_TIMEOUT || rc == CURLE_OPERATION_TIMEDOUT)
         err_set(&reply.err, ERR_TIMEOUT, "timeout", "no answer in time");
     else if (rc != CURLE_OK)
@@ -260,7 +266,11 @@ static void check_quiet(struct timer *timer)
 {
     struct http_call *call =
         (struct http_call *)((char *)timer - offsetof(struct http_call, quiet));
-    int64_t due = call->last_byte_ms + call->quiet_ms;
+    long status = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (!call->quiet_ms && status)
+        return;
+    int64_t due = call->last_byte_ms + (call->quiet_ms ? call->quiet_ms : call->begin_ms);
     if (clock_mono_ms() < due && timers_set(call->client->timers, timer, due, NULL) == 0)
         return;
     call->stop = ERR_TIMEOUT;
@@ -282,8 +292,9 @@ static void admit_waiting(struct http_client *client)
             return; /* done() may have changed the list: the next round goes on */
         }
         call->last_byte_ms = clock_mono_ms();
-        if (call->quiet_ms)
-            timers_set(client->timers, &call->quiet, call->last_byte_ms + call->quiet_ms, NULL);
+        uint32_t patience = call->quiet_ms ? call->quiet_ms : call->begin_ms;
+        if (patience)
+            timers_set(client->timers, &call->quiet, call->last_byte_ms + patience, NULL);
     }
 }
 

@@ -15,7 +15,7 @@
 #include "common/strbuf.h"
 #include "common/timers.h"
 
-#define HTTP_BODY_MAX (8u * 1024u * 1024u) /* a gathered answer */
+#define HTTP_BODY_MAX (8u * 1024u * 1024u) /* a gathered answer, unless its spec says more */
 #define HTTP_LINE_MAX (256u * 1024u)       /* one line of a streamed one */
 
 struct http_client;
@@ -35,6 +35,8 @@ struct http_spec {
     const char *body;    /* JSON, or NULL; copied */
     uint32_t timeout_ms; /* of the whole call; 0: none */
     uint32_t quiet_ms;   /* give up after so long without a byte; 0: never */
+    uint32_t begin_ms;   /* with quiet_ms 0: give up when no answer has begun after so long */
+    size_t body_max;     /* of a gathered answer; 0: HTTP_BODY_MAX */
     bool priority;       /* starts at once, whatever else is running */
     /* When set, a 2xx body is given line by line (NUL-terminated, without the newline). */
     void (*line)(void *arg, const char *line, size_t len);

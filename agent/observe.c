@@ -8,6 +8,8 @@
 #include "agent/reconcile_parts.h"
 #include "common/log.h"
 
+#define LISTED_MAX 10000
+
 static void check_inventory(struct reconcile *reconcile)
 {
     if (reconcile->inventory_ready || !reconcile->ready || reconcile->looks)
@@ -36,6 +38,9 @@ void observe_container(struct instance *inst, const struct docker_container *see
     inst->container = *seen;
     if (inst->goal == GOAL_NONE && seen->generation > inst->generation)
         inst->generation = seen->generation;
+    /* A create that the Engine had still in hand when the removal was over. */
+    if (inst->goal == GOAL_REMOVED && !inst->pending && seen->state != CONTAINER_NONE)
+        reconcile_again(inst);
     reconcile_settle(inst, changed);
 }
 
@@ -100,10 +105,14 @@ static void take_list_begin(void *arg)
     reconcile->list_seq = ++reconcile->stamp;
 }
 
+/* The instance; NULL when there is no room: no Engine has so many but one that lies. */
 static struct instance *find_listed(struct reconcile *reconcile, const char *id)
 {
     struct instance *inst = instance_find(&reconcile->table, id);
-    if (!inst && (inst = instance_insert(&reconcile->table, id)) != NULL)
+    if (inst || HASH_COUNT(reconcile->table.by_id) >= LISTED_MAX)
+        return inst;
+    inst = instance_insert(&reconcile->table, id);
+    if (inst)
         inst->reconcile = reconcile;
     return inst;
 }
@@ -159,6 +168,7 @@ static void take_list_end(void *arg, const json_t *entries)
     reconcile->ready = true;
     check_inventory(reconcile);
     reconcile_decide_all(reconcile);
+    steps_admit_pull(reconcile); /* should all who pulled have gone while the Engine was away */
 }
 
 /* Called inside the stream: starts calls, but decides nothing. */

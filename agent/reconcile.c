@@ -298,17 +298,22 @@ static void report_begun(struct instance *inst)
     }
 }
 
+void reconcile_again(struct instance *inst)
+{
+    inst->pending = true;
+    inst->looked_up = false;
+    inst->tries = 0;
+    inst->since_ms = clock_mono_ms();
+}
+
 static void begin_goal(struct instance *inst, enum instance_goal goal, uint64_t generation,
                        bool same_image)
 {
     inst->goal = goal;
     inst->generation = generation;
-    inst->pending = true;
     inst->work++;
     inst->image_ready = false;
-    inst->looked_up = false;
-    inst->tries = 0;
-    inst->since_ms = clock_mono_ms();
+    reconcile_again(inst);
     set_error(inst, "", "");
     steps_interrupt(inst, same_image);
     if (inst->step == STEP_IDLE)

@@ -35,6 +35,8 @@ void reconcile_decide(struct instance *inst);
 /* The goal is given up until the panel asks again. */
 void reconcile_fail(struct instance *inst, const struct failure *failure);
 void reconcile_reach(struct instance *inst);
+/* What the goal was about is not as it was when it was reached. */
+void reconcile_again(struct instance *inst);
 /* The Engine went away in the middle of a step: go on when it is back. */
 void reconcile_lose_engine(struct instance *inst);
 /* The Engine is about to finish something: wait, though not for ever, then fail with code. */
@@ -50,6 +52,7 @@ bool reconcile_is_alive(const struct docker_container *container);
 
 void steps_image(struct instance *inst);
 void steps_pull(struct instance *inst);
+void steps_admit_pull(struct reconcile *reconcile);
 void steps_create(struct instance *inst);
 void steps_lookup(struct instance *inst);
 void steps_start(struct instance *inst);

@@ -17,6 +17,7 @@
 #include "common/log.h"
 
 #define PULLS_MAX    3
+#define LOOKUPS_MAX  3
 #define PAUSE_MS     500
 #define PULL_TELL_MS 500
 
@@ -83,6 +84,24 @@ static void see_state(struct instance *inst, enum container_state state)
 
 /* ---- Image ---- */
 
+/* If a place to pull is free: the first who waits looks again whether the image has come
+ * meanwhile. When it doesn't need the place then, the next one may look. */
+void steps_admit_pull(struct reconcile *reconcile)
+{
+    struct instance *inst;
+    struct instance *tmp;
+    if (reconcile->pulls >= PULLS_MAX)
+        return;
+    HASH_ITER(hh, reconcile->table.by_id, inst, tmp)
+    {
+        if (inst->step != STEP_PULL_WAIT)
+            continue;
+        end(inst);
+        reconcile_decide(inst);
+        return;
+    }
+}
+
 static void end_image(void *arg, const struct docker_reply *reply)
 {
     struct instance *inst = arg;
@@ -98,6 +117,8 @@ static void end_image(void *arg, const struct docker_reply *reply)
         failure_of_other(&failure, "create_failed", "look for the image", &reply->err);
         give_up(inst, &failure);
     }
+    if (inst->step != STEP_PULL)
+        steps_admit_pull(inst->reconcile);
 }
 
 void steps_image(struct instance *inst)
@@ -111,19 +132,10 @@ void steps_image(struct instance *inst)
           &err);
 }
 
-/* A place is free: whoever waits looks again whether the image has come meanwhile. */
 static void free_pull(struct reconcile *reconcile)
 {
     reconcile->pulls--;
-    struct instance *inst;
-    struct instance *tmp;
-    HASH_ITER(hh, reconcile->table.by_id, inst, tmp)
-    {
-        if (inst->step != STEP_PULL_WAIT)
-            continue;
-        end(inst);
-        reconcile_decide(inst);
-    }
+    steps_admit_pull(reconcile);
 }
 
 static void end_pull(void *arg, const struct docker_reply *reply)
@@ -194,7 +206,7 @@ static void end_create(void *arg, const struct docker_reply *reply)
         return;
     }
     struct docker_container made = {.state = CONTAINER_CREATED, .generation = inst->generation};
-    memcpy(made.id, id, strlen(id));
+    snprintf(made.id, sizeof(made.id), "%s", id);
     memcpy(made.instance_id, inst->id, sizeof(made.instance_id));
     memcpy(made.spec_hash, inst->spec_hash, sizeof(made.spec_hash));
     see(inst, &made);
@@ -249,11 +261,18 @@ static void end_lookup(void *arg, const struct docker_reply *reply)
         else
             reconcile_decide(inst);
     } else if (reply->err.code != ERR_NONE) {
-        failure_of_other(&failure, "create_failed", "inspect the container", &reply->err);
+        failure_of_other(&failure, inst->goal == GOAL_REMOVED ? "remove_failed" : "create_failed",
+                         "inspect the container", &reply->err);
         give_up(inst, &failure);
     } else if (docker_json_inspected(reply->json, inst->reconcile->panel_id, &seen) == 0 &&
                strcmp(seen.instance_id, inst->id) == 0) {
         see(inst, &seen);
+        if (inst->goal == GOAL_REMOVED && inst->tries++ >= LOOKUPS_MAX) {
+            failure_set(&failure, "remove_failed",
+                        "The container is there after it was removed %d times.", LOOKUPS_MAX);
+            give_up(inst, &failure);
+            return;
+        }
         reconcile_decide(inst);
     } else if (inst->goal == GOAL_RUNNING) {
         failure_set(&failure, "name_taken",
@@ -283,6 +302,7 @@ static void end_check(void *arg, const struct docker_reply *reply)
 {
     struct instance *inst = arg;
     struct docker_container seen;
+    struct failure failure;
     if (!answered(inst, reply))
         return;
     if (reply->err.code == ERR_NONE &&
@@ -292,8 +312,11 @@ static void end_check(void *arg, const struct docker_reply *reply)
         see(inst, NULL);
     if (inst->work != inst->step_work) {
         reconcile_decide(inst);
+    } else if (reply->err.code != ERR_NONE && reply->err.code != ERR_NOT_FOUND) {
+        failure_of_other(&failure, inst->goal == GOAL_STOPPED ? "stop_failed" : "start_failed",
+                         "inspect the container", &reply->err);
+        reconcile_fail(inst, &failure);
     } else if (inst->goal == GOAL_STOPPED && reconcile_is_alive(&inst->container)) {
-        struct failure failure;
         failure_set(&failure, "stop_failed", "The container runs on after it was stopped.");
         reconcile_fail(inst, &failure);
     } else {
@@ -392,6 +415,7 @@ static void end_delete(void *arg, const struct docker_reply *reply)
     if (!answered(inst, reply))
         return;
     if (reply->err.code == ERR_NONE || reply->err.code == ERR_NOT_FOUND) {
+        inst->looked_up = false;
         see(inst, NULL);
         reconcile_decide(inst);
     } else if (reply->err.code == ERR_CONFLICT) {

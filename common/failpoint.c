@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +24,7 @@ static struct point {
 } points[POINTS_MAX];
 
 static size_t point_count;
+static uint32_t hurry = 1;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -54,6 +54,9 @@ static void read_environment(void)
     const char *all = getenv("PANEL_FAILPOINTS");
     auto_free char *copy = all ? strdup(all) : NULL;
     char *rest = copy;
+    const char *divisor = getenv("PANEL_HURRY");
+    if (divisor && strtoul(divisor, NULL, 10) > 0)
+        hurry = (uint32_t)strtoul(divisor, NULL, 10);
     while (rest && *rest) {
         char *end = strchr(rest, ';');
         if (end)
@@ -85,6 +88,12 @@ bool failpoint_visit(const char *name)
             return true;
     }
     return false;
+}
+
+uint32_t failpoint_hurried(uint32_t ms)
+{
+    pthread_once(&once, read_environment);
+    return ms / hurry;
 }
 
 #else

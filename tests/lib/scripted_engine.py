@@ -3,6 +3,7 @@
 Its containers are entries in a dict. It speaks only the API versions from min_api to max_api and
 refuses all others as the real one does, and keeps every request for a test to look at."""
 import collections
+import contextlib
 import hashlib
 import json
 import os
@@ -84,7 +85,8 @@ class ScriptedEngine:
     """images: references that are there. pullable: those that a pull brings; a missing one gets
     what the real Engine says. Hooks, to be set by a test at any time: start_error, a text that
     start answers 500 with; crash_on_start, an exit code; stuck, an Event that holds every answer
-    until it is set; pull_pause, seconds between two lines of a pull's progress."""
+    until it is set; pull_pause, seconds between two lines of a pull's progress; broken, a fault of
+    lib/engine_faults.py for a route, named as its method of _Handler is."""
 
     def __init__(self, path, min_api="1.44", max_api="1.51", version="29.1.0"):
         self.path = path
@@ -98,6 +100,8 @@ class ScriptedEngine:
         self.crash_on_start = None
         self.stuck = None
         self.pull_pause = 0.0
+        self.broken = {}
+        self.broke = 0  # how often a fault was met
         self.requests = []
         self.containers = {}
         self.listeners = []
@@ -130,6 +134,10 @@ class ScriptedEngine:
             self.listeners.clear()
         os.unlink(self.path)
         self.server = None
+
+    def hang_up(self):
+        """Cut all connections; it goes on listening."""
+        self.server.hang_up()
 
     # What a test may do behind the agent's back.
 
@@ -192,8 +200,12 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.open.add(sock)
         return sock, ("unix", 0)
 
+    def shutdown_request(self, request):
+        self.open.discard(request)
+        super().shutdown_request(request)
+
     def hang_up(self):
-        for sock in self.open:
+        for sock in list(self.open):
             try:
                 sock.shutdown(2)
             except OSError:
@@ -206,6 +218,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     engine = None
+    captured = False  # a fault is made of the answer: it must have an end
 
     def log_message(self, *args):
         pass
@@ -232,11 +245,24 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with engine.lock:
             engine.requests.append(Request(self.command, path, version, query, value))
-        try:
-            self.check_version(version)
-            self.route(path, query, value)
-        except Refusal as refusal:
-            self.answer(refusal.status, {"message": refusal.message})
+        method, found = self.find_route(path)
+
+        def respond():
+            try:
+                self.check_version(version)
+                if method is None:
+                    raise Refusal(404, "page not found")
+                method(self, query, value, *found.groups())
+            except Refusal as refusal:
+                self.answer(refusal.status, {"message": refusal.message})
+        fault = engine.broken.get(method.__name__ if method else None)
+        if fault is None:
+            respond()
+            return
+        self.close_connection = True
+        engine.broke += 1
+        with contextlib.suppress(OSError):  # the agent needn't wait for the end of it
+            fault(self, respond)
 
     def check_version(self, version):
         if version is None:
@@ -249,13 +275,12 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refusal(400, f"client version {version} is too new. Maximum supported API version "
                                f"is {self.engine.max_api}")
 
-    def route(self, path, query, body):
+    def find_route(self, path):
         for method, pattern, handle in _ROUTES:
             found = re.fullmatch(pattern, path)
             if found and (self.command == method or (method == "GET" and self.command == "HEAD")):
-                handle(self, query, body, *found.groups())
-                return
-        raise Refusal(404, "page not found")
+                return handle, found
+        return None, None
 
     def answer(self, status, value=None, text=None):
         data = b""
@@ -307,11 +332,15 @@ class _Handler(BaseHTTPRequestHandler):
                           "SecurityOptions": [], "LiveRestoreEnabled": False})
 
     def events(self, query, body):
+        filters = json.loads(query.get("filters") or "{}")
+        self.begin_stream()
+        if self.captured:
+            self.chunk({"Type": "container", "Action": "start", "Actor": {"ID": "0" * 64}})
+            self.wfile.write(b"0\r\n\r\n")
+            return
         mine = queue.Queue()
         with self.engine.lock:
             self.engine.listeners.append(mine)
-        filters = json.loads(query.get("filters") or "{}")
-        self.begin_stream()
         while True:
             event = mine.get()
             if event is None:

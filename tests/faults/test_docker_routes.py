@@ -1,0 +1,206 @@
+"""Each route of a Docker Engine × each way to be wrong: a node for each fault, all at once.
+
+While a route is broken an instance is deployed, another suspended and a third deleted on each
+node, and a sound node is watched. Then the Engine is well again, and so must all else be."""
+import concurrent.futures
+import os
+import re
+import unittest
+
+from lib import places
+from lib.agent import Agent
+from lib.client import Client
+from lib.engine_faults import FAULTS, HARMLESS
+from lib.promises import proves, ran
+from lib.scripted_engine import ScriptedEngine
+from lib.wait import until
+from lib.world import World
+
+INSTALL_S = 5
+CONVERGES = 15        # seconds; 10 without sanitizers and twenty agents on two cores
+AGENT_RSS_KIB = 400 << 10  # with ASan, which keeps what was freed
+ROUTES = {
+    "get_version": "its version", "list_containers": "the list", "events": "the events",
+    "inspect_image": "an image", "pull": "a pull", "create": "create", "start": "start",
+    "inspect": "a container", "stop": "stop", "remove": "delete",
+}
+# Without these an Engine is of no use, and the node says that its Docker is down.
+VITAL = ("get_version", "list_containers")
+
+WORLD = None
+NODES = {}
+
+
+class Node:
+    """A scripted Engine with its agent."""
+
+    def __init__(self, name, number):
+        self.name = name
+        directory = os.path.join(WORLD.dir, f"n{number}")
+        os.makedirs(directory)
+        self.engine = ScriptedEngine(os.path.join(directory, "docker.sock")).start()
+        self.engine.pullable.add("registry.test/new:1")
+        self.agent = Agent(directory, self.engine.path, f"agent{number}")
+        self.agent.daemon.extra_env["PANEL_HURRY"] = "15"
+        # A client of its own: each node is driven by its own thread.
+        self.api = Client("127.0.0.1", WORLD.panel.port, WORLD.panel.key)
+        created = WORLD.create_node(f"node {number}")
+        self.agent.join(WORLD.panel.url, created["joinToken"])
+        self.agent.start()
+        self.id = created["id"]
+        self.helper = concurrent.futures.ThreadPoolExecutor(2)
+
+    def meanwhile(self, method, path, *body):
+        """A request that is answered when it is done: a future of its answer."""
+        client = Client("127.0.0.1", WORLD.panel.port, WORLD.panel.key)
+        return self.helper.submit(client.request, method, path, *body, timeout=90)
+
+    def row(self):
+        return self.api.node(self.id)
+
+    def deploy(self, name, **more):
+        body = WORLD.spec(nodeId=self.id, name=name, **more)
+        return self.api.post("/api/instances/deploy", body, timeout=30).expect(201).json["Id"]
+
+    def deploy_when_up(self, name):
+        until(lambda: self.row()["docker"]["status"] == "up", CONVERGES, lambda: str(self.row()))
+        return self.deploy(name)
+
+    def await_instance(self, instance, timeout=CONVERGES, **fields):
+        def look():
+            row = self.api.instance(instance)
+            return row if all(row[key] == value for key, value in fields.items()) else None
+        return until(look, timeout, lambda: f"{fields}; it is {self.api.instance(instance)}", 0.1)
+
+    def of(self, instance):
+        """The instance's containers."""
+        with self.engine.lock:
+            return [c for c in self.engine.containers.values()
+                    if c.labels.get("panel.instance") == instance]
+
+    def rss_kib(self):
+        with open(f"/proc/{self.agent.daemon.pid}/status") as status:
+            return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1))
+
+
+def setUpModule():
+    global WORLD
+    WORLD = World(config={"heartbeatMs": 500, "installTimeoutMs": INSTALL_S * 1000,
+                          "stopTimeoutMs": INSTALL_S * 1000}).start()
+    for number, name in enumerate([None, *FAULTS]):
+        NODES[name] = Node(name, number)
+    for node in NODES.values():
+        until(lambda: node.row()["docker"]["status"] == "up", 30, f"{node.row()} is up")
+
+
+def tearDownModule():
+    problems = []
+    for node in NODES.values():
+        try:
+            node.agent.stop()
+        except AssertionError as problem:
+            problems.append(problem)
+        node.engine.stop()
+    WORLD.stop()
+    if problems:
+        raise problems[0]
+
+
+def for_all(work, names):
+    """work(node) for the nodes at once; {name: what went wrong}."""
+    problems = {}
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+        futures = {pool.submit(work, NODES[name]): name for name in names}
+        for future in concurrent.futures.as_completed(futures):
+            if future.exception():
+                problems[futures[future]] = future.exception()
+    return problems
+
+
+class BrokenRoute(unittest.TestCase):
+    def one(self, node, route):
+        api, engine = node.api, node.engine
+        image = {"image": "registry.test/new:1"} if route == "pull" else {}
+        kept, stopped, gone = (node.deploy(name) for name in ("kept", "stopped", "gone"))
+        for instance in (kept, stopped, gone):
+            node.await_instance(instance, State="running", InternalState="READY")
+        with engine.lock:
+            engine.images.discard("registry.test/new:1")
+
+        engine.broke = 0
+        engine.broken[route] = FAULTS[node.name]
+        engine.hang_up()
+        if route in VITAL and node.name not in HARMLESS:
+            row = until(lambda: next((row for row in [node.row()] if row["docker"]["status"] == "down"),
+                                     None), 5, lambda: f"Docker is said to be down: {node.row()}")
+            self.assertTrue(row["docker"]["error"], row)
+            api.post("/api/instances/deploy", WORLD.spec(nodeId=node.id)).refused(
+                500, code="docker_unavailable")
+            new = None
+        else:
+            new = node.deploy("new", **image)
+        suspends = node.meanwhile("POST", f"/api/instances/suspend/{stopped}")
+        deletes = node.meanwhile("DELETE", "/api/instance/delete", {"id": gone})
+        failed = new and self.ends(node, new)
+        row = node.row()
+        self.assertEqual(row["status"], "Online", row)
+
+        until(lambda: engine.broke, INSTALL_S, "the broken route is asked for")
+        engine.broken.clear()
+        new = new or node.deploy_when_up("new")
+        if failed:
+            api.post(f"/api/instances/{new}/retry", timeout=30).expect((200, 201, 202, 409))
+        for instance, state in ((kept, "running"), (stopped, "suspended"), (new, "running")):
+            node.await_instance(instance, State=state)
+            self.assertEqual(len(node.of(instance)), 1, "one container")
+        self.assertFalse(node.of(stopped)[0].running)
+        suspends.result(CONVERGES).expect(200)
+        deletes.result(CONVERGES).expect(201)
+        self.assertEqual(node.of(gone), [])
+        until(lambda: node.row()["docker"]["status"] == "up", CONVERGES, lambda: str(node.row()))
+        for instance in (kept, stopped, new):
+            api.delete("/api/instance/delete", {"id": instance}, timeout=40).expect(201)
+            self.assertEqual(node.of(instance), [])
+        self.assertEqual(os.listdir(os.path.join(node.agent.state, "volumes")), [])
+        self.assertLess(node.rss_kib(), AGENT_RSS_KIB)
+
+    def ends(self, node, new):
+        """It is installed, or FAILED for a reason: True."""
+        ended = until(lambda: next((row for row in [node.api.instance(new)]
+                                    if row["InternalState"] != "INSTALLING"), None),
+                      INSTALL_S + 5, lambda: f"the install ends: {node.api.instance(new)}", 0.1)
+        if ended["InternalState"] != "FAILED":
+            return False
+        self.assertNotIn(node.name, HARMLESS, ended)
+        self.assertTrue(ended["Error"]["code"] and len(ended["Error"]["message"]) > 20, ended)
+        return True
+
+    def sound(self, node):
+        """The node beside them is as quick as ever."""
+        for _ in range(3):
+            instance = node.deploy("sound")
+            node.await_instance(instance, 5, InternalState="READY")
+            node.api.delete("/api/instance/delete", {"id": instance}, timeout=10).expect(201)
+
+    def route(self, route):
+        problems = for_all(lambda node: self.one(node, route) if node.name else self.sound(node),
+                           list(NODES))
+        ran(len(FAULTS))
+        for name, problem in problems.items():
+            with self.subTest(f"{route} {name}"):
+                raise problem
+        for node in NODES.values():
+            node.engine.broken.clear()
+            node.agent.daemon.expect_running()
+
+
+def add_tests():
+    for route, words in ROUTES.items():
+        def test(self, route=route):
+            self.route(route)
+        setattr(BrokenRoute, f"test_{route}", proves(
+            "I2", "I3", "I4", "I5", "I6", "I8", "I9",
+            fault=f"a broken Docker Engine: {words} hangs, fails, lies, never ends")(test))
+
+
+add_tests()
