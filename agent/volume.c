@@ -155,9 +155,9 @@ void volumes_destroy(struct volumes *volumes)
         atomic_store(&volumes->stopping, true);
         mailbox_post(&volumes->box, &volumes->wake);
         struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += STOP_WAIT_S;
-        if (pthread_timedjoin_np(volumes->worker, NULL, &until) != 0) {
+        if (pthread_clockjoin_np(volumes->worker, NULL, CLOCK_MONOTONIC, &until) != 0) {
             log_info("volume removal left for the next start", "dir=%s", volumes->trash);
             return; /* the worker still uses all this; the process is about to end */
         }

@@ -33,6 +33,7 @@ static const struct mapping {
     {ERR_UNAUTHORIZED, NULL, 401, true},
     {ERR_TOO_LARGE, NULL, 413, true},
     {ERR_BUSY, NULL, 503, true},
+    {ERR_IO, "disk_full", 503, true},
     {ERR_OFFLINE, NULL, 500, true},
     {ERR_NONE, NULL, 500, false}, /* the last row: all that is ours */
 };

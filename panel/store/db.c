@@ -32,7 +32,9 @@ static int db_fail(struct db *db, int rc, const char *what, struct err *err)
     const char *why = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
     switch (rc & 0xff) {
     case SQLITE_FULL:
-        return err_set(err, ERR_IO, "disk_full", "%s: %s", what, why);
+        return err_set(err, ERR_IO, "disk_full",
+                       "the panel's disk is full, so nothing was changed; try again when there is "
+                       "room");
     case SQLITE_NOMEM:
         return err_nomem(err);
     case SQLITE_IOERR:
