@@ -121,7 +121,8 @@ static int check_sender(struct handlers *h, const Wire__Envelope *request, struc
     if (request->epoch < id->epoch)
         return err_set(err, ERR_CONFLICT, "stale_epoch",
                        "a later start of the panel (%" PRIu64 ") has spoken already", id->epoch);
-    if (request->epoch > id->epoch && identity_raise_epoch(id, request->epoch, &io) < 0)
+    if ((request->epoch > id->epoch || id->epoch_due) &&
+        identity_raise_epoch(id, request->epoch, &io) < 0)
         log_error("epoch not stored", "error=\"%s\"", io.msg);
     return 0;
 }

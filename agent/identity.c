@@ -46,6 +46,10 @@ static int promote_key(const char *dir, struct err *err)
     auto_free char *to = fs_join(dir, "agent.key");
     if (!from || !to)
         return err_nomem(err);
+    /* Renamed by an earlier try, of which only the sync of the folder failed: the next file to be
+     * written here makes up for that. */
+    if (access(from, F_OK) < 0 && errno == ENOENT)
+        return 0;
     return fs_commit(from, to, err);
 }
 
@@ -109,19 +113,25 @@ static int load_keys(struct identity *identity, struct err *err)
     return promote_key(identity->dir, err);
 }
 
-static void load_epoch(struct identity *identity)
+/* One that can't be read is not one that was never seen: a panel of the past would be obeyed. */
+static int load_epoch(struct identity *identity, struct err *err)
 {
     auto_free char *text = NULL;
-    struct err err;
-    if (read_file(identity->dir, "epoch", &text, &err) < 0)
-        return;
+    struct err why;
+    if (read_file(identity->dir, "epoch", &text, &why) < 0) {
+        if (why.code == ERR_NOT_FOUND)
+            return 0;
+        *err = why;
+        return -1;
+    }
     uint64_t n = 0;
     for (const char *p = text; *p >= '0' && *p <= '9'; p++) {
         if (__builtin_mul_overflow(n, 10, &n) ||
             __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
-            return;
+            return 0;
     }
     identity->epoch = n;
+    return 0;
 }
 
 int identity_load(const char *dir, struct identity *ret_identity, struct err *err)
@@ -131,7 +141,8 @@ int identity_load(const char *dir, struct identity *ret_identity, struct err *er
     if (!identity.dir)
         return errno == ENOENT ? err_set(err, ERR_NOT_FOUND, "not_joined", "%s is not there", dir)
                                : err_io(err, errno, "can't open %s", dir);
-    if (load_json(&identity, err) < 0 || load_keys(&identity, err) < 0) {
+    if (load_json(&identity, err) < 0 || load_keys(&identity, err) < 0 ||
+        load_epoch(&identity, err) < 0) {
         identity_fini(&identity);
         return -1;
     }
@@ -140,7 +151,6 @@ int identity_load(const char *dir, struct identity *ret_identity, struct err *er
         identity_fini(&identity);
         return -1;
     }
-    load_epoch(&identity);
     *ret_identity = identity;
     return 0;
 }
@@ -186,7 +196,8 @@ int identity_raise_epoch(struct identity *identity, uint64_t epoch, struct err *
     char text[24];
     snprintf(text, sizeof(text), "%" PRIu64 "\n", epoch);
     identity->epoch = epoch;
-    return write_file(identity->dir, "epoch", text, err);
+    identity->epoch_due = write_file(identity->dir, "epoch", text, err) < 0;
+    return identity->epoch_due ? -1 : 0;
 }
 
 int identity_begin_renewal(struct identity *identity, char **ret_csr, struct err *err)

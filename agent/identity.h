@@ -30,6 +30,7 @@ struct identity {
     bool promote_due; /* the key in use still lies in agent.key.next */
     int64_t cert_not_after;
     uint64_t epoch;
+    bool epoch_due; /* it isn't on disk yet */
 };
 
 /* ERR_NOT_FOUND when the node hasn't joined. Heals a renewal that a crash broke off. */
@@ -38,7 +39,7 @@ int identity_load(const char *dir, struct identity *ret_identity, struct err *er
 int identity_store(const struct identity *identity, struct err *err);
 void identity_fini(struct identity *identity);
 
-/* Remember a higher epoch, on disk as well. */
+/* Remember a higher epoch, on disk as well; where that fails, in memory, with epoch_due set. */
 int identity_raise_epoch(struct identity *identity, uint64_t epoch, struct err *err);
 
 /* A request for a new certificate with a new key, for the caller to free. Asked again before the

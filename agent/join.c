@@ -80,8 +80,13 @@ static int load_pending(const char *path, const struct ticket *ticket, struct pe
     auto_free char *text = NULL;
     if (fs_read(path, PENDING_MAX, &text, NULL, err) < 0)
         return -1;
-    json_t *root = json_loads(text, 0, NULL);
+    json_error_t why;
+    json_t *root = json_loads(text, 0, &why);
     crypto_wipe(text, strlen(text));
+    /* Not "nothing pending": another request would take this one's place, whose answer may have
+     * been given already. */
+    if (!root && json_error_code(&why) == json_error_out_of_memory)
+        return err_nomem(err);
     const char *hash = json_string_value(json_object_get(root, "token"));
     const char *nonce = json_string_value(json_object_get(root, "nonce"));
     const char *key = json_string_value(json_object_get(root, "key"));
@@ -277,11 +282,15 @@ static int check_present(const char *dir, const struct ticket *ticket, char **re
     if (identity_load(dir, &present, err) < 0) {
         if (err->code == ERR_NOT_FOUND)
             return 0;
+        if (err->code != ERR_INVALID)
+            return -1;
         /* A damaged identity may be replaced by joining again, if it is the same node's. */
         auto_free char *path = fs_join(dir, "identity.json");
         auto_free char *text = NULL;
-        if (!path || fs_read(path, PENDING_MAX, &text, NULL, NULL) < 0)
-            return 0;
+        if (!path)
+            return err_nomem(err);
+        if (fs_read(path, PENDING_MAX, &text, NULL, err) < 0)
+            return -1;
         return strstr(text, ticket->node_id)
                    ? 0
                    : err_wrap(err, "%s holds an identity that can't be read", dir);
@@ -342,9 +351,12 @@ static int join_in(const struct options *options, const struct ticket *ticket, c
     if (rc == 0) {
         /* Another panel counts its starts anew. */
         if (!old_panel || strcmp(old_panel, identity.panel_id) != 0)
-            unlink(epoch_path);
-        rc = identity_store(&identity, err);
+            rc = unlink(epoch_path) < 0 && errno != ENOENT
+                     ? err_io(err, errno, "can't remove %s", epoch_path)
+                     : 0;
     }
+    if (rc == 0)
+        rc = identity_store(&identity, err);
     if (rc == 0) {
         unlink(pending_path);
         bool usual = strcmp(options->state_dir, OPTIONS_STATE_DEFAULT) == 0;

@@ -1,7 +1,6 @@
-/* Failing allocations of SQLite and jansson, and SQLite's calls to the system. See torture.h. */
+/* SQLite's allocations and its calls to the system, made to fail. See torture.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +21,8 @@ static void *sqlite_realloc(void *was, int size)
     return torture_hit(TORTURE_MEMORY, "sqlite realloc") ? NULL : sqlite_memory.xRealloc(was, size);
 }
 
-static void *jansson_malloc(size_t size)
-{
-    return malloc(size); /* wraps.c makes it fail */
-}
-
 void torture_libraries(void)
 {
-    json_set_alloc_funcs(jansson_malloc, free);
     sqlite3_mem_methods memory;
     assert_int_equal(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &sqlite_memory), SQLITE_OK);
     memory = sqlite_memory;

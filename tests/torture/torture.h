@@ -1,7 +1,7 @@
 /* Torture: a piece of work is done again and again, and each time another call in it fails.
  *
  * First every allocation in turn, then every other call that can fail (files, sockets, threads).
- * Calls of our own code fail by the linker's --wrap (wraps.c), those of SQLite, jansson and
+ * Calls of our own code fail by the linker's --wrap (wraps.c), those of SQLite and
  * protobuf-c by the hooks that these have (libraries.c). After each failure: no crash, an error
  * that says what it is (or success, where the failure could be borne), no descriptor left open;
  * after all of them: nothing leaked. What must hold besides, after() asserts.
@@ -50,7 +50,7 @@ bool torture_hit(enum torture_kind kind, const char *call);
 /* Has a call of work() failed so far? For a work() that must know what it may expect. */
 bool torture_has_hit(void);
 
-/* Hooks into SQLite and jansson; before either is used. */
+/* Hooks into SQLite; before it is used. */
 void torture_libraries(void);
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <jansson.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/x509_crt.h>
 #include <mbedtls/x509_csr.h>
@@ -74,6 +75,15 @@
     }
 /* Written out below. */
 #define WRAP_BY_HAND(name)
+
+static void json_no_memory(json_error_t *error)
+{
+    if (!error)
+        return;
+    memset(error, 0, sizeof(*error));
+    snprintf(error->text, sizeof(error->text), "out of memory");
+    error->text[sizeof(error->text) - 1] = (char)json_error_out_of_memory;
+}
 
 /* --- memory ---------------------------------------------------------------------------------- */
 
@@ -321,6 +331,20 @@ CURLcode __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...)
         return CURLE_OUT_OF_MEMORY;
     return __real_curl_easy_setopt(easy, option, value);
 }
+
+/* --- jansson: whole calls, for 2.14 itself crashes when it has no memory while it parses ------ */
+
+WRAP_MEMORY(json_loads, json_t *, (const char *text, size_t flags, json_error_t *error),
+            (text, flags, error), (json_no_memory(error), NULL))
+WRAP_MEMORY(json_loadb, json_t *, (const char *text, size_t len, size_t flags, json_error_t *error),
+            (text, len, flags, error), (json_no_memory(error), NULL))
+WRAP_MEMORY(json_object, json_t *, (void), (), NULL)
+WRAP_MEMORY(json_array, json_t *, (void), (), NULL)
+WRAP_MEMORY(json_string, json_t *, (const char *text), (text), NULL)
+WRAP_MEMORY(json_copy, json_t *, (json_t * value), (value), NULL)
+WRAP_MEMORY(json_dumps, char *, (const json_t *value, size_t flags), (value, flags), NULL)
+WRAP_MEMORY(json_object_set_new, int, (json_t * object, const char *key, json_t *value),
+            (object, key, value), (json_decref(value), -1))
 
 /* --- protobuf-c: each of its allocations ----------------------------------------------------- */
 
