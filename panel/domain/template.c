@@ -160,6 +160,8 @@ static int put_lists(json_t *to, const json_t *document, struct err *err)
 static int put_scripts(json_t *to, const json_t *document, struct err *err)
 {
     json_t *scripts = member_or(document, "Scripts", json_object());
+    if (!scripts)
+        return err_nomem(err);
     if (check_scripts(scripts, err) < 0) {
         json_decref(scripts);
         return -1;
@@ -263,6 +265,8 @@ int template_fill_variables(const json_t *tmpl, json_t *variables, struct err *e
             continue;
         json_t *value = json_object_get(spec, "default");
         json_t *text = value && !json_is_null(value) ? environment_text(value) : NULL;
+        if (!text && (json_is_string(value) || json_is_number(value) || json_is_boolean(value)))
+            return err_nomem(err); /* left out, it would be missing in the container */
         if (text && required && !*json_string_value(text)) {
             json_decref(text);
             text = NULL;
