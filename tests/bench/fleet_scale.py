@@ -5,8 +5,7 @@ import statistics
 import time
 
 from bench.figures import Figure
-from bench.http_api import rss_mib
-from bench.measure import cpu_seconds
+from bench.measure import cpu_seconds, rss_mib
 from bench.plain import Plain
 from bench.simfleet import SimFleet
 from bench import load

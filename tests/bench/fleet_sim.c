@@ -69,7 +69,7 @@ struct sim_node {
     struct slot *held; /* whose Sync waits */
     uint64_t held_id;
     uint64_t cursor; /* of that Sync */
-    bool full;
+    bool full;       /* until a listing of everything is told to its end */
     int64_t held_until;
     nng_aio *timer;
     bool timing;
@@ -238,7 +238,7 @@ static void answer_sync(struct sim_node *node)
     envelope.sync_reply = &reply;
     struct slot *slot = node->held;
     node->held = NULL;
-    node->full = false;
+    node->full = more;
     answer(slot, node->held_id, &envelope);
 }
 
@@ -349,7 +349,7 @@ static void take_sync(struct sim_node *node, struct slot *slot, const Wire__Enve
         answer_sync(node);
     bool known = strcmp(sync->boot_id, node->boot_id) == 0 && sync->cursor <= node->seq;
     node->cursor = known ? sync->cursor : 0;
-    node->full = node->cursor == 0;
+    node->full = node->cursor == 0 || (known && node->full);
     node->held = slot;
     node->held_id = request->call_id;
     node->held_until = mono_ms() + sync->wait_ms;

@@ -4,10 +4,10 @@ import os
 import re
 import sqlite3
 import subprocess
-import tempfile
 
 from bench import floors, load
 from bench.figures import Figure, compare
+from bench.measure import rss_mib
 from bench.plain import Plain
 from bench.simfleet import SimFleet
 from lib import places
@@ -15,11 +15,6 @@ from lib.paneld import Paneld
 from lib.wait import until
 
 NODES = 20
-
-
-def rss_mib(pid):
-    with open(f"/proc/{pid}/status") as status:
-        return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1)) / 1024
 
 
 class Bench:
@@ -33,7 +28,6 @@ class Bench:
         self.dir = places.fresh_dir("b")
         self.panel = Paneld(self.dir, config={})
         self.figures = []
-        self.say = print
 
     def start(self):
         self.panel.start()
@@ -187,14 +181,13 @@ class Bench:
         self.figures.append(figure)
 
 
-def run(programs, instances=10000, rounds=3, seconds=2):
-    with tempfile.TemporaryDirectory():
-        bench = Bench(programs, instances, rounds, seconds).start()
-        try:
-            bench.deploys()
-            bench.reads()
-            bench.lists()
-            bench.writes()
-        finally:
-            bench.stop()
+def run(programs, instances, rounds, seconds):
+    bench = Bench(programs, instances, rounds, seconds).start()
+    try:
+        bench.deploys()
+        bench.reads()
+        bench.lists()
+        bench.writes()
+    finally:
+        bench.stop()
     return bench.figures

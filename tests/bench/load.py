@@ -22,7 +22,7 @@ def run(port, requests_file, key=None, connections=1, seconds=3, headers=()):
     """Figures of one run: rate (a second), p50_ms, p99_ms, p999_ms, bytes, bad, requests."""
     wanted = [f"x-api-key: {key}"] if key else []
     wanted += ["Content-Type: application/json", *headers]
-    done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s",
+    done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "-s",
                            os.path.join(HERE, "load.lua"), f"http://127.0.0.1:{port}", "--",
                            requests_file, *wanted], capture_output=True, text=True)
     for line in done.stdout.splitlines():

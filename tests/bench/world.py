@@ -12,7 +12,7 @@ PROGRAMS = os.path.join(BUILD, "bench")
 
 def build():
     """Both daemons as they are released, the floors and the simulated fleet; the folder of the daemons."""
-    for command in (["packaging/install-deps", "build", "run", "test", "bench"],
+    for command in (["packaging/install-deps", "build", "run", "test"],
                     ["cmake", "--preset", "bench"], ["cmake", "--build", "--preset", "bench"]):
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode != 0:
