@@ -186,8 +186,7 @@ static int post(const char *url, const char *request, json_t **ret, struct err *
     }
     const char *sentence = json_string_value(json_object_get(root, "error"));
     if (sentence)
-        err_set(err, ERR_INVALID, status == 401 ? "refused" : "not_now", "the panel refused: %s",
-                sentence);
+        err_set(err, ERR_INVALID, "refused", "the panel refused: %s", sentence);
     else if (status / 100 == 3)
         err_set(err, ERR_INVALID, "redirected",
                 "%s redirects elsewhere, which is not followed: give the panel's final address",
@@ -321,8 +320,6 @@ static int exchange(const struct options *options, const struct ticket *ticket, 
         rc = err_nomem(err);
     if (rc == 0)
         rc = post(url, request, &answer, err);
-    if (rc < 0 && strcmp(err->reason, "refused") == 0)
-        unlink(pending_path); /* this request will never be answered */
     if (rc == 0)
         rc = fill_identity(options, ticket, &pending, answer, dir, identity, err);
     json_decref(answer);
