@@ -1,5 +1,7 @@
 """Disks that are full, and disks that fail: of the panel, of the agent, of Docker."""
+import contextlib
 import os
+import sqlite3
 import subprocess
 import unittest
 
@@ -31,7 +33,7 @@ class Journal:
         name = f"image {self.count}"
         self.count += 1
         answer = self.world.panel.client().post("/api/images/create", {
-            "Name": name, "Image": "x", "Description": "d" * size})
+            "Name": name, "Image": "x", "Description": "a word " * (size // 7)})
         if answer.status == 201:
             self.kept.append(name)
         return answer
@@ -216,6 +218,42 @@ class FailingDiskOfThePanel(unittest.TestCase):
         self.assertEqual(self.journal.missing(), [])
 
 
+def stored_epoch(agent):
+    with open(os.path.join(agent.state, "epoch")) as epoch:
+        return int(epoch.read())
+
+
+def epoch_of(panel):
+    with contextlib.closing(sqlite3.connect(panel.data + "/panel.db")) as db:
+        return int(db.execute("SELECT value FROM meta WHERE key='epoch'").fetchone()[0])
+
+
+class PowerCut(unittest.TestCase):
+    @proves("I1", fault="power loss of the panel: writes not yet synced are gone")
+    def test_what_was_answered_had_been_synced(self):
+        world = World().start()
+        faulty = Faulty(world.dir, "paneld")
+        world.panel.daemon.extra_env.update(faulty.env)
+        journal = Journal(world)
+        cuts = 8
+        world.panel.restart()
+        faulty.record(world.dir)
+        for cut in range(cuts):
+            # Right before a sync, of the journal or, more rarely, of a checkpoint.
+            faulty.fail(SYNC, "panel.db", error=0, skip=cut * 5)
+            with contextlib.suppress(OSError):
+                while True:
+                    journal.write(30000)
+            world.panel.daemon.wait_exit(10)
+            faulty.heal()
+            self.assertGreater(faulty.lose_power(world.panel.data), 0)
+            world.panel.start()
+            self.assertEqual(journal.missing(), [])
+        self.assertGreater(len(journal.kept), cuts)
+        ran(cuts)
+        world.stop()
+
+
 class FailingDiskOfTheAgent(unittest.TestCase):
     @proves("I2", "I5", "I8", fault="EIO on fsync, write and read for the agent")
     def test_everything_of_its_state_fails(self):
@@ -237,6 +275,8 @@ class FailingDiskOfTheAgent(unittest.TestCase):
                 if calls != READ:
                     self.assertGreater(faulty.hits, 0)
                 faulty.heal()
+                until(lambda: stored_epoch(world.agent) == epoch_of(world.panel), 10,
+                      "the epoch is stored as soon as it can be")
         # What can't be read at the start is said, and mended by a disk that works.
         world.agent.stop()
         faulty.fail(READ, "agent.state/")

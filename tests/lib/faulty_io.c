@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,10 +28,11 @@ enum { CALL_READ = 1, CALL_WRITE = 2, CALL_SYNC = 4 };
 struct control {
     _Atomic int64_t clock_ms; /* added to the wall clock */
     _Atomic int32_t calls;    /* which fail, CALL_*; 0: none */
-    _Atomic int32_t error;    /* with this errno */
+    _Atomic int32_t error;    /* with this errno; 0: the process dies instead */
     _Atomic int32_t skip;     /* so many of them pass before */
     _Atomic int32_t hits;     /* so many have failed */
     char path[256];           /* of files whose name holds this */
+    char undo[256];           /* "" or a folder: what databases held where they aren't synced yet */
 };
 
 static struct control *control;
@@ -70,8 +74,58 @@ static bool fails(int fd, int call)
     if (!strstr(path, control->path) || atomic_fetch_sub(&control->skip, 1) > 0)
         return false;
     atomic_fetch_add(&control->hits, 1);
+    if (!control->error)
+        kill(getpid(), SIGKILL);
     errno = control->error;
     return true;
+}
+
+/* The record that undoes a write, one file for each database file; emptied by its sync. */
+static int open_undo(int fd)
+{
+    char link[32];
+    char path[512];
+    char undo[800];
+    if (!control || !control->undo[0])
+        return -1;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, sizeof(path) - 1);
+    if (len < 0)
+        return -1;
+    path[len] = '\0';
+    const char *name = strrchr(path, '/');
+    if (!name || strncmp(name, "/panel.db", 9) != 0)
+        return -1;
+    snprintf(undo, sizeof(undo), "%s%s.undo", control->undo, name);
+    return open(undo, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
+static void note_write(int fd, off64_t at, size_t size)
+{
+    struct stat st;
+    int undo = open_undo(fd);
+    char *record = undo < 0 ? NULL : malloc(24 + size);
+    if (record && fstat(fd, &st) == 0) {
+        ssize_t len = syscall(SYS_pread64, fd, record + 24, size, at);
+        int64_t head[3] = {at, st.st_size, len > 0 ? len : 0};
+        memcpy(record, head, 24);
+        if (syscall(SYS_write, undo, record, 24 + (size_t)head[2]) < 0)
+            abort();
+    }
+    free(record);
+    if (undo >= 0)
+        close(undo);
+}
+
+static int note_sync(int fd, int rc)
+{
+    int undo = rc == 0 ? open_undo(fd) : -1;
+    if (undo >= 0) {
+        if (ftruncate(undo, 0) < 0)
+            abort();
+        close(undo);
+    }
+    return rc;
 }
 
 #define WRAP(type, name, call, params, args)                                                       \
@@ -86,12 +140,36 @@ WRAP(ssize_t, pread, CALL_READ, (int fd, void *data, size_t size, off_t at), (fd
 WRAP(ssize_t, pread64, CALL_READ, (int fd, void *data, size_t size, off64_t at),
      (fd, data, size, at))
 WRAP(ssize_t, write, CALL_WRITE, (int fd, const void *data, size_t size), (fd, data, size))
-WRAP(ssize_t, pwrite, CALL_WRITE, (int fd, const void *data, size_t size, off_t at),
-     (fd, data, size, at))
-WRAP(ssize_t, pwrite64, CALL_WRITE, (int fd, const void *data, size_t size, off64_t at),
-     (fd, data, size, at))
-WRAP(int, fsync, CALL_SYNC, (int fd), (fd))
-WRAP(int, fdatasync, CALL_SYNC, (int fd), (fd))
+
+static void *_Atomic pwrite_real;
+ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
+{
+    if (fails(fd, CALL_WRITE))
+        return -1;
+    note_write(fd, at, size);
+    return REAL(pwrite)(fd, data, size, at);
+}
+
+static void *_Atomic pwrite64_real;
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at)
+{
+    if (fails(fd, CALL_WRITE))
+        return -1;
+    note_write(fd, at, size);
+    return REAL(pwrite64)(fd, data, size, at);
+}
+
+static void *_Atomic fsync_real;
+int fsync(int fd)
+{
+    return fails(fd, CALL_SYNC) ? -1 : note_sync(fd, REAL(fsync)(fd));
+}
+
+static void *_Atomic fdatasync_real;
+int fdatasync(int fd)
+{
+    return fails(fd, CALL_SYNC) ? -1 : note_sync(fd, REAL(fdatasync)(fd));
+}
 
 /* --- the wall clock -------------------------------------------------------------------------- */
 
