@@ -15,7 +15,9 @@
 #include "panel/fleet/state.h"
 
 #define RESEND_MS 20000 /* a node that promised and then says nothing is told again */
-#define STABLE_MS 60000 /* running this long, earlier crashes are forgiven */
+/* No panel comes that far: a node that says so is wrong, and the store could not go beyond it. */
+#define GENERATION_END (UINT64_C(1) << 62)
+#define STABLE_MS      60000 /* running this long, earlier crashes are forgiven */
 
 static void set_error(struct fleet_instance *inst, const char *code, const char *message)
 {
@@ -228,7 +230,7 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
     bool news = now != before || strcmp(inst->container_id, status->container_id) != 0;
     inst->observed = now;
     inst->told = status->generation == inst->generation;
-    if (status->generation > inst->seen_generation)
+    if (status->generation > inst->seen_generation && status->generation < GENERATION_END)
         inst->seen_generation = status->generation;
     inst->progress = status->progress_percent <= 100 ? status->progress_percent : 100;
     utf8_copy(inst->container_id, sizeof(inst->container_id), status->container_id);

@@ -260,6 +260,17 @@ static void test_what_a_node_says_is_cut_between_characters(void **state)
     assert_int_equal(strlen(inst->container_id), 63);
 }
 
+static void test_a_generation_that_nothing_can_outrank_is_not_believed(void **state)
+{
+    (void)state;
+    Wire__InstanceStatus status = WIRE__INSTANCE_STATUS__INIT;
+    status.instance_id = inst->id;
+    status.observed = WIRE__OBSERVED__OBSERVED_RUNNING;
+    status.generation = UINT64_MAX;
+    instance_take_status(inst, &status);
+    assert_true(inst->seen_generation <= inst->generation);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -271,6 +282,7 @@ int main(void)
         TEST(test_what_was_stopped_once_has_its_time_to_stop_again),
         TEST(test_what_runs_on_in_spite_of_its_suspension_keeps_its_error),
         TEST(test_a_failed_one_keeps_its_reason_while_an_older_container_runs),
+        TEST(test_a_generation_that_nothing_can_outrank_is_not_believed),
         TEST(test_what_a_node_says_is_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
