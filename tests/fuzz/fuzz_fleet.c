@@ -121,6 +121,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argv;
     fuzz_init();
     fuzz_store_open();
+    fuzz_store.keeping = true;
     CHECK(ca_issue_panel(fuzz_store.ca, &panel_key, &panel_cert, NULL) == 0);
     return 0;
 }
@@ -187,7 +188,8 @@ static void take_event(struct fuzz_input *in)
 static void run_inbox(struct fleet *fleet)
 {
     struct mail *mail;
-    while ((mail = mailbox_take(&fleet->inbox, 0)) != NULL) {
+    for (int rounds = 0; (mail = mailbox_take(&fleet->inbox, 0)) != NULL; rounds++) {
+        CHECK(rounds < 100); /* it comes to rest */
         while (mail) {
             struct task *task = (struct task *)mail;
             mail = mail->next;
@@ -252,6 +254,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err = {0};
     unsigned refused = fuzz_store.refused;
     fuzz_now_ms = 1000000;
+    fuzz_store_reset();
     struct fleet fleet = {
         .store = fuzz_store.store,
         .ca = fuzz_store.ca,

@@ -12,8 +12,6 @@ struct fuzz_store fuzz_store;
 
 /* --- the writer ------------------------------------------------------------------------------ */
 
-static bool keeping;
-
 int writer_start(struct store *store, struct err *err)
 {
     (void)store;
@@ -37,12 +35,14 @@ int store_submit(struct store *store, struct store_change *change, struct err *e
     (void)err;
     change->error = (struct err){0};
     fuzz_store.changes++;
+    readers_let_go(store);
     CHECK(db_exec(tx.db, "BEGIN IMMEDIATE; SAVEPOINT change", NULL) == 0);
     int rc = change->apply(change, &tx, &change->error);
     /* who succeeds leaves no error: the store would take it for a failure */
     CHECK((rc == 0) == (change->error.code == ERR_NONE));
     CHECK(db_in_transaction(tx.db));
-    CHECK(db_exec(tx.db, keeping ? "RELEASE change; COMMIT" : "ROLLBACK", NULL) == 0);
+    CHECK(db_exec(tx.db, fuzz_store.keeping ? "RELEASE change; COMMIT" : "ROLLBACK", NULL) == 0);
+    atomic_fetch_add(&store->commits, fuzz_store.keeping ? 1 : 0);
     fuzz_store.refused += rc < 0;
     struct err told = change->error;
     change->done(change, rc < 0 ? &told : NULL);
@@ -156,15 +156,27 @@ static void seeded(struct store_change *change, const struct err *err)
         fuzz_broken(err->msg, __FILE__, __LINE__);
 }
 
+void fuzz_store_reset(void)
+{
+    struct store_change change = {.apply = seed, .done = seeded};
+    bool keeping = fuzz_store.keeping;
+    readers_let_go(fuzz_store.store);
+    CHECK(db_exec(fuzz_store.store->writer_db,
+                  "BEGIN; DELETE FROM removals; DELETE FROM ports; DELETE FROM instances;"
+                  " DELETE FROM node_joins; DELETE FROM nodes; DELETE FROM images;"
+                  " DELETE FROM users; DELETE FROM api_keys; COMMIT",
+                  NULL) == 0);
+    fuzz_store.keeping = true;
+    CHECK(store_submit(fuzz_store.store, &change, NULL) == 0);
+    fuzz_store.keeping = keeping;
+}
+
 void fuzz_store_open(void)
 {
     struct err err = {0};
-    struct store_change change = {.apply = seed, .done = seeded};
     const char *folder = fuzz_folder();
     memset(fuzz_store.join_key, 7, sizeof(fuzz_store.join_key));
     CHECK(store_open(folder, NULL, &fuzz_store.store, &err) == 0);
     CHECK(ca_open(folder, store_identity(fuzz_store.store)->panel_id, &fuzz_store.ca, &err) == 0);
-    keeping = true;
-    CHECK(store_submit(fuzz_store.store, &change, &err) == 0);
-    keeping = false;
+    fuzz_store_reset();
 }
