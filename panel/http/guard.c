@@ -2,8 +2,9 @@
  *
  * libmicrohttpd 0.9.75 parses in place: in its buffer "\r\n" has become two NULs, a bare "\n" one,
  * and a folded line leaves its header's name elsewhere. So the distance from the end of a line to
- * the next one tells what the strings alone hide: bare LF, obs-fold, and NUL inside a line. Where
- * that can't be seen (line_end NULL) the checks of names and values remain.
+ * the next one tells what the strings alone hide: bare LF, obs-fold, and NUL inside a line. What it
+ * can't tell: NUL LF and LF NUL look like CR LF, and ':' LF like the empty line; no proxy lets
+ * these pass. Where line ends can't be seen (line_end NULL) the checks of names and values remain.
  * Pure; fails by setting wrong, first reason wins. */
 #include "panel/http/guard.h"
 
@@ -17,7 +18,7 @@ static bool is_token_char(unsigned char c)
     return c && strchr("!#$%&'*+-.^_`|~", c) != NULL;
 }
 
-static bool is_token(const char *s, size_t len)
+bool guard_is_token(const char *s, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         if (!is_token_char((unsigned char)s[i]))
@@ -125,7 +126,7 @@ void guard_header(struct guard *guard, const char *name, size_t name_len, const 
 {
     if (guard->wrong)
         return;
-    if (!is_token(name, name_len)) {
+    if (!guard_is_token(name, name_len)) {
         refuse(guard, "A header's name has a space or another character that may not be there.");
         return;
     }
@@ -159,16 +160,4 @@ void guard_end(struct guard *guard, bool http_1_1)
         refuse(guard, "Transfer-Encoding needs HTTP/1.1.");
     if (http_1_1 && !guard->has_host)
         refuse(guard, "An HTTP/1.1 request needs a Host header.");
-}
-
-/* A NUL at the end of the last header looks like the line ends behind it, but moves the body. What
- * lies between head and piece is the first chunk's size, unless that came in a packet of its own.
- */
-bool guard_body_begins_well(const char *head_end, bool chunked, const char *piece)
-{
-    if (!head_end || piece == head_end)
-        return true;
-    unsigned char c = (unsigned char)*head_end;
-    bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-    return chunked && hex && piece >= head_end + 2;
 }

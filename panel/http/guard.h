@@ -12,12 +12,15 @@
 struct guard {
     const char *wrong;    /* a sentence for the client; NULL while all is well */
     const char *line_end; /* where the last line ended; NULL: its bytes can't be seen */
-    const char *head_end; /* where the body has to begin; NULL likewise */
+    const char *head_end; /* where the head has to end; NULL likewise */
     bool has_host;
     bool has_length;
     bool chunked;
     uint64_t length;
 };
+
+/* Is it made of the characters that a method or a header's name may have? */
+bool guard_is_token(const char *s, size_t len);
 
 /* line_end: the NUL that libmicrohttpd has put behind the request line, or NULL where the bytes
  * behind its strings mean nothing (another version of it). */
@@ -26,8 +29,5 @@ void guard_header(struct guard *guard, const char *name, size_t name_len, const 
                   size_t value_len);
 /* After the last header. */
 void guard_end(struct guard *guard, bool http_1_1);
-
-/* May the first piece of the body be where it is? head_end: as guard_end() left it. */
-bool guard_body_begins_well(const char *head_end, bool chunked, const char *piece);
 
 #endif

@@ -117,9 +117,7 @@ struct http_req {
     bool handled;
     bool deferred;
     bool overflow;
-    bool bad_body; /* it doesn't begin where the head ends */
     bool chunked;
-    const char *head_end; /* see guard.h */
 
     enum http_method method;
     struct http_verdict verdict;

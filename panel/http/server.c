@@ -212,6 +212,15 @@ static enum MHD_Result refuse_by_app(struct http_req *req, struct strbuf *body, 
     return send_answer(req, req->verdict.refuse_status, text, true);
 }
 
+/* A NUL at the end of the last header looks like the line ends behind it, but libmicrohttpd knows
+ * where it stopped reading. */
+static bool head_ends_at(const struct http_req *req, const char *method, const char *head_end)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(req->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return !head_end || (info && head_end == method + info->header_size);
+}
+
 static enum MHD_Result begin(struct http_req *req, const char *method, const char *version)
 {
     struct http_server *server = req->server;
@@ -225,7 +234,10 @@ static enum MHD_Result begin(struct http_req *req, const char *method, const cha
     guard_end(&walk.guard, http_1_1);
     request_name(req);
     req->method = method_of(method);
-    req->head_end = walk.guard.head_end;
+    if (!walk.guard.wrong && !head_ends_at(req, method, walk.guard.head_end))
+        walk.guard.wrong = "The head of the request holds a NUL.";
+    if (!guard_is_token(method, strlen(method)))
+        wrong_line = "The method has a character that may not be there.";
     req->chunked = walk.guard.chunked;
 
     if (wrong_line)
@@ -256,8 +268,6 @@ static enum MHD_Result begin(struct http_req *req, const char *method, const cha
 
 static enum MHD_Result take_piece(struct http_req *req, const char *data, size_t *len)
 {
-    if (!req->received)
-        req->bad_body = !guard_body_begins_well(req->head_end, req->chunked, data);
     req->received += *len;
     if (req->received > req->verdict.max_body) {
         req->overflow = true;
@@ -276,9 +286,6 @@ static enum MHD_Result finish(struct http_req *req)
     struct http_server *server = req->server;
     if (!req->handled) {
         req->handled = true;
-        if (req->bad_body)
-            return send_error(req, 400, "bad_request", "The head of the request holds a NUL.",
-                              true);
         if (req->overflow)
             return send_error(req, 413, "body_too_large",
                               "The body is larger than this request may have.", true);
