@@ -146,6 +146,19 @@ int docker_json_listed(const json_t *entry, const char *panel_id,
     return 0;
 }
 
+bool docker_json_is_named(const json_t *entry, const char *name)
+{
+    size_t at;
+    json_t *item;
+    json_array_foreach(json_object_get(entry, "Names"), at, item)
+    {
+        const char *text = json_string_value(item);
+        if (text && text[0] == '/' && strcmp(text + 1, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool docker_json_event(const json_t *item, const char **ret_instance, const char **ret_container)
 {
     static const char *const noise[] = {"exec_",  "health_status", "top",    "attach",  "detach",

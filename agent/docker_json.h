@@ -56,6 +56,8 @@ int docker_json_inspected(const json_t *answer, const char *panel_id,
 /* The same for one entry of the list. */
 int docker_json_listed(const json_t *entry, const char *panel_id,
                        struct docker_container *ret_container);
+/* Is that a name of the listed container's? */
+bool docker_json_is_named(const json_t *entry, const char *name);
 
 /* Does the event tell of a change of a container's state, rather than, say, of a health check?
  * ret_instance borrows the label, ret_container the id. */

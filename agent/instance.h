@@ -87,6 +87,7 @@ struct instance {
     uint64_t look_seq;
     bool look_again;
     uint64_t listed_seq; /* of the last list that it was in */
+    bool doubled;        /* which had another container with its label */
     int64_t settled_ms;  /* when there was nothing more to do */
 };
 

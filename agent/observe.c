@@ -5,6 +5,7 @@
  * state; what it doesn't tell (exit code, out of memory) is asked for when the state is new. */
 #include <string.h>
 
+#include "agent/container_spec.h"
 #include "agent/reconcile_parts.h"
 #include "common/log.h"
 
@@ -120,8 +121,11 @@ static struct instance *find_listed(struct reconcile *reconcile, const char *id)
 static void take_listed(struct reconcile *reconcile, const struct docker_container *listed)
 {
     struct instance *inst = find_listed(reconcile, listed->instance_id);
-    if (!inst || inst->listed_seq == reconcile->list_seq)
-        return; /* no memory: the next list brings it again. Or a second one: leave it be */
+    if (!inst)
+        return; /* no memory: the next list brings it again */
+    inst->doubled = inst->listed_seq == reconcile->list_seq;
+    if (inst->doubled)
+        return; /* left be, until the instance is removed */
     inst->listed_seq = reconcile->list_seq;
     if (reconcile->list_seq < inst->seen_seq)
         return;
@@ -134,30 +138,39 @@ static void take_listed(struct reconcile *reconcile, const struct docker_contain
         observe_look(inst, listed->id);
 }
 
-/* The container that an instance is known by comes first, should there be two of its label. */
-static void mark_known(struct reconcile *reconcile, const struct docker_container *listed)
+/* Should there be two with the label of one instance: the one that it is known by comes first, then
+ * the one with the name that we gave it. */
+enum rank { RANK_KNOWN, RANK_NAMED, RANK_OTHER, RANKS };
+
+static enum rank rank_of(const struct reconcile *reconcile, const json_t *entry,
+                         const struct docker_container *listed)
 {
     struct instance *inst = instance_find(&reconcile->table, listed->instance_id);
+    char name[CONTAINER_NAME_SIZE];
     if (inst && strcmp(inst->container.id, listed->id) == 0)
-        take_listed(reconcile, listed);
+        return RANK_KNOWN;
+    container_spec_name(listed->instance_id, name);
+    return docker_json_is_named(entry, name) ? RANK_NAMED : RANK_OTHER;
 }
 
-static void take_list_end(void *arg, const json_t *entries)
+static void take_ranked(struct reconcile *reconcile, const json_t *entries, enum rank rank)
 {
-    struct reconcile *reconcile = arg;
     struct docker_container listed;
     size_t at;
     json_t *entry;
     json_array_foreach((json_t *)entries, at, entry)
     {
-        if (docker_json_listed(entry, reconcile->panel_id, &listed) == 0)
-            mark_known(reconcile, &listed);
-    }
-    json_array_foreach((json_t *)entries, at, entry)
-    {
-        if (docker_json_listed(entry, reconcile->panel_id, &listed) == 0)
+        if (docker_json_listed(entry, reconcile->panel_id, &listed) == 0 &&
+            rank_of(reconcile, entry, &listed) == rank)
             take_listed(reconcile, &listed);
     }
+}
+
+static void take_list_end(void *arg, const json_t *entries)
+{
+    struct reconcile *reconcile = arg;
+    for (enum rank rank = RANK_KNOWN; rank < RANKS; rank++)
+        take_ranked(reconcile, entries, rank);
     struct instance *inst;
     struct instance *tmp;
     HASH_ITER(hh, reconcile->table.by_id, inst, tmp)

@@ -66,11 +66,10 @@ static Wire__Observed seen_state(const struct instance *inst)
                                           : WIRE__OBSERVED__OBSERVED_ABSENT;
     case CONTAINER_RUNNING:
         return WIRE__OBSERVED__OBSERVED_RUNNING;
-    case CONTAINER_PAUSED:
-        return WIRE__OBSERVED__OBSERVED_STARTING;
     case CONTAINER_REMOVING:
         return WIRE__OBSERVED__OBSERVED_REMOVING;
     case CONTAINER_CREATED:
+    case CONTAINER_PAUSED:     /* and nobody is about to change that */
     case CONTAINER_RESTARTING: /* between two crashes it doesn't run */
     case CONTAINER_EXITED:
     case CONTAINER_DEAD:
@@ -137,6 +136,8 @@ void reconcile_reach(struct instance *inst)
     log_info("instance settled", "instance=%s goal=%s generation=%" PRIu64 " ms=%" PRId64, inst->id,
              goal_names[inst->goal], inst->generation, clock_mono_ms() - inst->since_ms);
     reconcile_settle(inst, true);
+    if (inst->goal == GOAL_REMOVED && inst->doubled)
+        docker_watch_relist(inst->reconcile->watch);
 }
 
 /* The Engine is away: the panel is told, the goal stays. */

@@ -5,6 +5,8 @@ node, and a sound node is watched. Then the Engine is well again, and so must al
 import concurrent.futures
 import os
 import re
+import socket
+import threading
 import unittest
 
 from lib import places
@@ -13,7 +15,7 @@ from lib.client import Client
 from lib.engine_faults import FAULTS, HARMLESS
 from lib.promises import proves, ran
 from lib.scripted_engine import ScriptedEngine
-from lib.wait import until
+from lib.wait import hold, until
 from lib.world import World
 
 INSTALL_S = 5
@@ -34,13 +36,13 @@ NODES = {}
 class Node:
     """A scripted Engine with its agent."""
 
-    def __init__(self, name, number):
+    def __init__(self, name, number, enter=()):
         self.name = name
         directory = os.path.join(WORLD.dir, f"n{number}")
         os.makedirs(directory)
         self.engine = ScriptedEngine(os.path.join(directory, "docker.sock")).start()
         self.engine.pullable.add("registry.test/new:1")
-        self.agent = Agent(directory, self.engine.path, f"agent{number}")
+        self.agent = Agent(directory, self.engine.path, f"agent{number}", enter)
         self.agent.daemon.extra_env["PANEL_HURRY"] = "15"
         # A client of its own: each node is driven by its own thread.
         self.api = Client("127.0.0.1", WORLD.panel.port, WORLD.panel.key)
@@ -89,6 +91,8 @@ def setUpModule():
                           "stopTimeoutMs": INSTALL_S * 1000}).start()
     for number, name in enumerate([None, *FAULTS]):
         NODES[name] = Node(name, number)
+    # Root without its power over others' files is refused by their modes.
+    NODES["powerless"] = Node("powerless", len(NODES), ("setpriv", "--bounding-set", "-all"))
     for node in NODES.values():
         until(lambda: node.row()["docker"]["status"] == "up", 30, f"{node.row()} is up")
 
@@ -184,7 +188,7 @@ class BrokenRoute(unittest.TestCase):
 
     def route(self, route):
         problems = for_all(lambda node: self.one(node, route) if node.name else self.sound(node),
-                           list(NODES))
+                           [None, *FAULTS])
         ran(len(FAULTS))
         for name, problem in problems.items():
             with self.subTest(f"{route} {name}"):
@@ -203,4 +207,83 @@ def add_tests():
             fault=f"a broken Docker Engine: {words} hangs, fails, lies, never ends")(test))
 
 
+
 add_tests()
+
+
+class Odd(unittest.TestCase):
+    def setUp(self):
+        self.node = NODES[None]
+        self.engine = self.node.engine
+
+    def told(self, status, node=None):
+        node = node or self.node
+        return until(lambda: next((row["docker"] for row in [node.row()]
+                                   if row["docker"]["status"] == status), None),
+                     CONVERGES, lambda: f"Docker is told to be {status}: {node.row()}")
+
+    @proves("I3", fault="an Engine that creates a container after its instance was deleted")
+    def test_a_create_that_comes_after_the_removal(self):
+        removed = threading.Event()
+
+        def late(_handler, respond):
+            removed.wait(30)
+            respond()
+        self.engine.broken["create"] = late
+        instance = self.node.deploy("late")
+        self.node.await_instance(instance, InternalState="FAILED")
+        self.node.api.delete("/api/instance/delete", {"id": instance}, timeout=30).expect(201)
+        self.engine.broken.clear()
+        removed.set()
+        until(lambda: self.engine.asked("POST", "/containers/create"), 5, "it was asked for")
+        name = f"panel-{instance}"
+        until(lambda: [r for r in self.engine.asked("DELETE", "/containers/[^/]+")
+                       if r.path.split("/")[2] not in ("", name)] and not self.node.of(instance),
+              CONVERGES, "it came, and is removed")
+        self.assertEqual(os.listdir(os.path.join(self.node.agent.state, "volumes")), [])
+
+    @proves("I6", "I8", fault="a list of containers of many MiB")
+    def test_a_large_list(self):
+        instance = self.node.deploy("large")
+        self.node.await_instance(instance, State="running")
+        labels = self.node.of(instance)[0].body["Labels"]
+        labels["of.its.image"] = "x" * (12 << 20)
+        self.engine.hang_up()
+        seen = len(self.engine.asked("GET", "/containers/json"))
+        until(lambda: len(self.engine.asked("GET", "/containers/json")) > seen, 5, "it is listed")
+        hold(lambda: self.node.row()["docker"]["status"] == "up", 2, "12 MiB are taken")
+        labels["of.its.image"] = "x" * (65 << 20)
+        self.engine.hang_up()
+        self.assertIn("65536 KiB", self.told("down")["error"])
+        self.assertEqual(self.node.row()["status"], "Online")
+        labels["of.its.image"] = "x"
+        self.told("up")
+        self.node.api.delete("/api/instance/delete", {"id": instance}, timeout=30).expect(201)
+
+    @proves("I5", "I8", fault="Docker's socket missing, dead, a file, a folder, not permitted")
+    def test_sockets_that_are_none(self):
+        def dead(path):
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(path)
+
+        names = [None, *FAULTS][:4] + ["powerless"]
+        kinds = dict(zip(names, (
+            (lambda path: None, lambda path: None),
+            (dead, os.unlink),
+            (lambda path: open(path, "w").close(), os.unlink),
+            (os.mkdir, os.rmdir),
+            (lambda path: (dead(path), os.chmod(path, 0)), os.unlink))))
+
+        def try_one(node):
+            make, drop = kinds[node.name]
+            node.engine.stop()
+            make(node.engine.path)
+            self.assertTrue(self.told("down", node)["error"])
+            self.assertEqual(node.row()["status"], "Online")
+            drop(node.engine.path)
+            node.engine.start()
+            self.told("up", node)
+        for name, problem in for_all(try_one, names).items():
+            with self.subTest(str(name)):
+                raise problem
+        ran(len(names))
