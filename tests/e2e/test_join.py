@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import sqlite3
 import threading
@@ -12,8 +13,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from lib import places
 from lib.agent import Agent
+from lib.daemon import Daemon
 from lib.promises import proves
-from lib.wait import until
+from lib.wait import hold, until
 from lib.world import World
 
 WORLD = None
@@ -149,6 +151,24 @@ class Join(unittest.TestCase):
         self.assertNotEqual(done.code, 0)
         self.assertTrue(done.err.strip())
 
+    def test_a_signal_ends_it_at_once(self):
+        node = WORLD.create_node("hasty")
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            joining = Daemon("hasty", [places.AGENT, "join", "--panel", url, "--token",
+                                       node["joinToken"], "--state", os.path.join(WORLD.dir, "hasty")],
+                             WORLD.dir).start()
+            silent.settimeout(10)
+            with silent.accept()[0]:
+                # Not SIGINT, which is ignored by all that is started from a background job.
+                joining.process.send_signal(signal.SIGTERM)
+                self.assertEqual(joining.wait_exit(3), -signal.SIGTERM)
+
+    def test_a_node_that_says_nothing_has_a_docker_unknown(self):
+        node = WORLD.create_node("silent")
+        agent("silent").join(WORLD.panel.url, node["joinToken"])
+        hold(lambda: WORLD.api.node(node["id"])["docker"]["status"] == "unknown", 1, "it is unknown")
+
     def test_the_secret_never_crosses_the_wire(self):
         node = WORLD.create_node("sniffed")
         seen = []
@@ -248,6 +268,7 @@ class Begin(unittest.TestCase):
         twin.daemon.argv = joining.daemon.argv
         twin.start()
         self.assertNotEqual(twin.daemon.wait_exit(10), 0)
+        self.assertIn(f"(pid {joining.daemon.pid})", twin.daemon.log())
         self.assertEqual(WORLD.api.node(node["id"])["status"], "Online")
         joining.stop()
 
