@@ -98,13 +98,21 @@ static uint32_t find_port(const Wire__InstanceSpec *spec, const char *text)
     return 0;
 }
 
+/* An Engine that is being stopped misses files of its own as well: only what exec said counts. */
+static bool is_of_command(const char *text)
+{
+    static const char *const plain[] = {"executable file not found", "exec format error"};
+    static const char *const of_exec[] = {"no such file", "permission denied", "is a directory"};
+    const char *exec = strstr(text, "exec: \"");
+    return says(text, plain, ARRAY_LEN(plain)) ||
+           (exec && says(exec, of_exec, ARRAY_LEN(of_exec)));
+}
+
 void failure_of_start(struct failure *failure, const Wire__InstanceSpec *spec,
                       const struct err *err)
 {
     static const char *const port[] = {"port is already allocated", "address already in use",
                                        "ports are not available"};
-    static const char *const command[] = {"executable file not found", "no such file",
-                                          "exec format error", "permission denied: unknown"};
     if (is_common(failure, "start_failed", "start the container", err))
         return;
     uint32_t number = find_port(spec, err->msg);
@@ -115,7 +123,7 @@ void failure_of_start(struct failure *failure, const Wire__InstanceSpec *spec,
     else if (says(err->msg, port, ARRAY_LEN(port)))
         failure_set(failure, "port_in_use", "A port is in use on the node already: %.300s",
                     err->msg);
-    else if (says(err->msg, command, ARRAY_LEN(command)))
+    else if (is_of_command(err->msg))
         failure_set(failure, "bad_command", "The container's command can't be run: %.300s",
                     err->msg);
     else

@@ -18,7 +18,7 @@ static const struct {
 } passing_failures[] = {
     {"docker_unavailable", 0}, {"out_of_memory", 3}, {"registry_unreachable", 3},
     {"registry_timeout", 2},   {"stop_failed", 0},   {"remove_failed", 0},
-    {RECONCILE_EXITED, 3},
+    {RECONCILE_EXITED, 3},     {"create_failed", 3}, {"start_failed", 3},
 };
 
 static bool worth_another_try(const char *code, unsigned failures)

@@ -122,10 +122,13 @@ class Daemon:
             self._forget()
             raise
 
-    def check_end(self):
+    def expect_clean(self):
         report = _reports(self.report_path)
         if report:
             raise AssertionError(f"sanitizer report of {self.name}:\n{report}")
+
+    def check_end(self):
+        self.expect_clean()
         if self.process.returncode != 0:
             raise AssertionError(f"{self.name} exited with {self.process.returncode}\n"
                                  f"{tail(self.log_path)}")

@@ -109,6 +109,9 @@ static void test_refusals_get_their_codes(void **state)
         {"exec: \"/x\": stat /x: no such file or directory: unknown", "bad_command"},
         {"exec: \"x\": executable file not found in $PATH: unknown", "bad_command"},
         {"something else", "start_failed"},
+        {"failed to update store for object type *libnetwork.endpoint: open : no such file or "
+         "directory",
+         "start_failed"},
     };
     Wire__PortMapping port = WIRE__PORT_MAPPING__INIT;
     port.host_port = 8001;

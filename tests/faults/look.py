@@ -1,0 +1,82 @@
+"""What is true at one moment: by the API, by the database file, and by every Engine and node."""
+import os
+import sqlite3
+from dataclasses import dataclass
+
+OTHER_PANEL = "00000000-1111-4222-8333-444444444444"
+
+
+@dataclass
+class Sight:
+    nodes: list  # of the API, as are instances, users and images
+    instances: list
+    users: list
+    images: list
+    containers: list  # one list of rows of `docker ps -a` a node, only what is labelled as ours
+    volumes: list  # one list of volume ids a node
+
+
+def ours(node):
+    """The node's containers with our labels, whatever their state."""
+    return [row for row in node.engine.api.containers("panel.instance")
+            if row["Labels"]["panel.id"] != OTHER_PANEL]
+
+
+def look(cluster):
+    api = cluster.panel.client()
+    return Sight(api.nodes(), api.instances(), api.users(), api.images(),
+                 [ours(node) for node in cluster.nodes],
+                 [node.volumes() for node in cluster.nodes])
+
+
+def stored(cluster):
+    """The instances of the database file, read beside the daemon: {id: (name, phase, suspended)};
+    and what SQLite thinks of the file."""
+    path = os.path.join(cluster.panel.data, "panel.db")
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+    try:
+        rows = {row[0]: row[1:] for row in
+                db.execute("SELECT id, name, phase, suspended FROM instances")}
+        return rows, db.execute("PRAGMA integrity_check").fetchone()[0]
+    finally:
+        db.close()
+
+
+# Containers that aren't ours, on every node: one without labels, one of another panel.
+
+def place_bystanders(cluster):
+    """{(node's index, name): id}"""
+    labels = {"panel.id": OTHER_PANEL, "panel.instance": "0ther0ther0ther0ther",
+              "panel.generation": "1", "panel.spec": "0"}
+    placed = {}
+    for node in cluster.nodes:
+        for name, more in (("bystander", {}), ("of-another-panel", {"Labels": labels})):
+            container = node.engine.api.create("test:sleeper", name=name, **more, host={
+                "RestartPolicy": {"Name": "always"}})
+            node.engine.api.start(container)
+            placed[node.index, name] = container
+    return placed
+
+
+def see_bystanders(cluster, placed):
+    """{(node's index, name): (id, since when it runs, or None)}"""
+    seen = {}
+    for index, name in placed:
+        api = cluster.nodes[index].engine.api
+        if not api.exists(name):
+            seen[index, name] = (None, None)
+            continue
+        container = api.inspect(name)
+        state = container["State"]
+        seen[index, name] = (container["Id"], state["StartedAt"] if state["Running"] else None)
+    return seen
+
+
+# What a daemon holds of the machine.
+
+def weigh(daemon):
+    """(RSS in MiB, descriptors, threads)"""
+    with open(f"/proc/{daemon.pid}/status") as status:
+        fields = dict(line.split(":", 1) for line in status)
+    return (int(fields["VmRSS"].split()[0]) // 1024, len(os.listdir(f"/proc/{daemon.pid}/fd")),
+            int(fields["Threads"]))

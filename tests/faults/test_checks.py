@@ -1,0 +1,263 @@
+"""The checks of the random run can fail: each is shown something that is wrong, and says so."""
+import unittest
+
+from faults import checks, plan
+from faults.journal import OK, REFUSED, UNKNOWN, Journal
+from faults.kinds import KINDS
+from faults.look import Sight
+
+
+def row(instance_id, name="c0x1", **more):
+    return {"Id": instance_id, "Name": name, "Image": "test:sleeper", "InternalState": "READY",
+            "State": "running", "suspended": False, "Error": None, "Ports": "8080:20000",
+            "Node": {"id": "node0"}, **more}
+
+
+def container(instance_id, state="running"):
+    return {"Labels": {"panel.instance": instance_id}, "State": state}
+
+
+def sight(rows=(), containers=((), ()), volumes=((), ()), users=(), images=()):
+    nodes = [{"name": "n0", "status": "Online", "docker": {"status": "up"}}]
+    return Sight(nodes, list(rows), [{"username": name} for name in users],
+                 [{"Name": name} for name in images], containers, volumes)
+
+
+def entry(journal, kind, subject, outcome, began, ended, made=""):
+    made_entry = journal.begin(0, kind, subject)
+    made_entry.began, made_entry.outcome, made_entry.made = began, outcome, made
+    made_entry.ended = float("inf") if outcome == UNKNOWN else ended
+    return made_entry
+
+
+class Case(unittest.TestCase):
+    def says(self, problems, *promises_and_words):
+        """There is one problem for each pair, in that order, and no other."""
+        self.assertEqual(len(problems), len(promises_and_words), problems)
+        for problem, (promise, words) in zip(problems, promises_and_words):
+            self.assertEqual(problem.promise, promise, problem)
+            self.assertIn(words, problem.text)
+
+
+class Plan(Case):
+    def test_is_the_same_for_the_same_seed(self):
+        lines = ["\n".join(plan.as_lines(plan.make_round(7, number, 3))) for number in range(5)]
+        again = ["\n".join(plan.as_lines(plan.make_round(7, number, 3))) for number in range(5)]
+        self.assertEqual(lines, again)
+
+    def test_is_another_for_another_seed(self):
+        self.assertNotEqual(plan.make_round(7, 0, 3), plan.make_round(8, 0, 3))
+
+    def test_has_every_kind_of_fault_before_long(self):
+        seen = {fault.kind for number in range(3 * len(KINDS))
+                for fault in plan.make_round(7, number, 3).faults}
+        self.assertEqual(seen, set(KINDS))
+
+
+class Writes(Case):
+    """I1"""
+
+    def setUp(self):
+        self.journal = Journal()
+        entry(self.journal, "deploy", "c0x1", OK, 1, 2, made="aaa")
+
+    def test_what_is_there_is_fine(self):
+        self.says(checks.lost_or_invented(self.journal, sight([row("aaa")])))
+
+    def test_a_lost_deploy(self):
+        self.says(checks.lost_or_invented(self.journal, sight()), ("I1", "acknowledged, and is lost"))
+
+    def test_a_lost_instance_of_an_earlier_round(self):
+        journal = Journal({"old": row("old")})
+        self.says(checks.lost_or_invented(journal, sight()), ("I1", "acknowledged, and is lost"))
+
+    def test_one_that_may_have_been_deleted(self):
+        entry(self.journal, "delete", "aaa", UNKNOWN, 3, 0)
+        self.says(checks.lost_or_invented(self.journal, sight()))
+        self.says(checks.lost_or_invented(self.journal, sight([row("aaa")])))
+
+    def test_a_delete_that_is_undone(self):
+        entry(self.journal, "delete", "aaa", OK, 3, 4)
+        self.says(checks.lost_or_invented(self.journal, sight([row("aaa")])),
+                  ("I1", "its delete was acknowledged"))
+
+    def test_a_refused_deploy_that_is_there(self):
+        entry(self.journal, "deploy", "c0x2", REFUSED, 1, 2)
+        self.says(checks.lost_or_invented(self.journal, sight([
+            row("aaa"), row("bbb", "c0x2", Ports="8080:20001")])), ("I1", "refused, and is there"))
+
+    def test_an_instance_that_the_journal_does_not_hold(self):
+        self.journal.entries.clear()
+        self.says(checks.lost_or_invented(self.journal, sight([row("aaa")])),
+                  ("I1", "nobody asked for it"))
+
+    def test_one_deploy_done_twice(self):
+        self.says(checks.lost_or_invented(self.journal, sight([
+            row("aaa"), row("bbb", Ports="8080:20001")])), ("I1", "made 2 instances"))
+
+    def test_a_port_given_twice(self):
+        entry(self.journal, "deploy", "c0x2", OK, 1, 2, made="bbb")
+        problems = checks.lost_or_invented(self.journal, sight([
+            row("aaa"), row("bbb", "c0x2", Ports="8080:20000/udp")]))
+        self.says(problems, ("I1", "shares host port 20000"))
+
+    def test_users_and_images(self):
+        entry(self.journal, "user", "u1", OK, 1, 2)
+        entry(self.journal, "user", "u2", REFUSED, 1, 2)
+        entry(self.journal, "user", "u3", UNKNOWN, 1, 2)
+        entry(self.journal, "user", "u1", OK, 3, 4)
+        entry(self.journal, "image", "i1", OK, 1, 2)
+        self.says(checks.lost_or_invented(self.journal, sight([row("aaa")], users=["u2"])),
+                  ("I1", "acknowledged and is lost"), ("I1", "made twice"),
+                  ("I1", "refused and is there"), ("I1", "acknowledged and is lost"))
+
+    def test_the_store_and_the_api_differ(self):
+        here = sight([row("aaa"), row("bbb")])
+        problems = checks.differs_from_store(
+            here, {"aaa": ("c0x1", 1, 1), "ccc": ("c0x3", 1, 0)}, "row missing from index")
+        self.assertEqual(sorted(p.subject for p in problems), ["aaa", "bbb", "ccc", "panel.db"])
+        self.says(checks.differs_from_store(sight([row("aaa")]), {"aaa": ("c0x1", 1, 0)}, "ok"))
+
+
+class Suspension(Case):
+    """I1: `suspended` is a register; some order of what was acknowledged must explain its value."""
+
+    def setUp(self):
+        self.journal = Journal({"aaa": row("aaa")})
+
+    def allowed(self):
+        return self.journal.may_be_suspended("aaa")
+
+    def test_nothing_asked(self):
+        self.assertEqual(self.allowed(), {False})
+
+    def test_the_last_one_wins(self):
+        entry(self.journal, "suspend", "aaa", OK, 1, 2)
+        self.assertEqual(self.allowed(), {True})
+        entry(self.journal, "unsuspend", "aaa", OK, 3, 4)
+        self.assertEqual(self.allowed(), {False})
+
+    def test_two_at_once_may_come_in_any_order(self):
+        entry(self.journal, "suspend", "aaa", OK, 1, 4)
+        entry(self.journal, "unsuspend", "aaa", OK, 2, 3)
+        self.assertEqual(self.allowed(), {True, False})
+
+    def test_an_unknown_one_may_be_done_late(self):
+        entry(self.journal, "suspend", "aaa", UNKNOWN, 1, 0)
+        entry(self.journal, "unsuspend", "aaa", OK, 3, 4)
+        self.assertEqual(self.allowed(), {True, False})
+
+    def test_a_refused_one_has_no_effect(self):
+        entry(self.journal, "suspend", "aaa", REFUSED, 1, 2)
+        self.assertEqual(self.allowed(), {False})
+
+    def test_a_wrong_value_is_found(self):
+        entry(self.journal, "suspend", "aaa", OK, 1, 2)
+        self.says(checks.lost_or_invented(self.journal, sight([row("aaa")])),
+                  ("I1", "suspended is False"))
+
+
+class Reads(Case):
+    """I1, while all goes on."""
+
+    def setUp(self):
+        self.journal = Journal()
+        entry(self.journal, "deploy", "c0x1", OK, 1, 2, made="aaa")
+
+    def misread(self, rows, began):
+        self.journal.check_read(rows, ["aaa"], began)
+        return [why for _, why in self.journal.misreadings]
+
+    def test_an_acknowledged_one_must_be_shown(self):
+        self.assertEqual(self.misread([], 1.5), [])
+        self.assertEqual(len(self.misread([], 3)), 1)
+
+    def test_a_deleted_one_must_not(self):
+        entry(self.journal, "delete", "aaa", OK, 3, 4)
+        self.assertEqual(self.misread([row("aaa")], 3.5), [])
+        self.assertEqual(len(self.misread([row("aaa")], 5)), 1)
+
+    def test_an_old_value_must_not(self):
+        entry(self.journal, "suspend", "aaa", OK, 3, 4)
+        self.assertEqual(self.misread([row("aaa")], 3.5), [])
+        self.assertEqual(len(self.misread([row("aaa")], 5)), 1)
+
+
+class Containers(Case):
+    """I2, I3, I8"""
+
+    def test_what_is_as_wanted_is_fine(self):
+        self.says(checks.unsettled(sight(
+            [row("aaa"), row("bbb", suspended=True, State="suspended")],
+            ([container("aaa")], [container("bbb", "exited")]), (["aaa"], ["bbb"]))))
+
+    def test_a_second_container(self):
+        self.says(checks.doubled([[container("aaa"), container("aaa", "created")]]),
+                  ("I2", "2 containers on node 0"))
+
+    def test_a_container_on_another_node(self):
+        self.says(checks.doubled([[], [container("aaa")]], {"aaa": 0}), ("I2", "isn't its own"))
+
+    def test_none_runs(self):
+        self.says(checks.unsettled(sight([row("aaa")])), ("I8", "wanted"))
+
+    def test_a_suspended_one_runs(self):
+        self.says(checks.unsettled(sight([row("aaa", suspended=True, State="suspended")],
+                                         ([container("aaa")],))), ("I8", "wanted"))
+
+    def test_one_is_still_being_installed(self):
+        self.says(checks.unsettled(sight([row("aaa", InternalState="INSTALLING", State="pulling")])),
+                  ("I8", "wanted"))
+
+    def test_something_is_left(self):
+        self.says(checks.unsettled(sight([], ([container("aaa", "exited")],), ([], ["bbb"]))),
+                  ("I3", "a container of no instance"), ("I3", "a volume of no instance"))
+
+    def test_a_node_is_not_back(self):
+        here = sight()
+        here.nodes[0]["status"] = "Suspect"
+        self.says(checks.unsettled(here), ("I8", "Suspect"))
+
+    def test_one_that_can_not_run_has_to_say_so(self):
+        absent = row("aaa", Image=checks.ABSENT_IMAGE, InternalState="INSTALLING")
+        self.says(checks.unfailed(sight([absent])), ("I4", "INSTALLING"))
+        absent["InternalState"] = "FAILED"
+        self.says(checks.unfailed(sight([absent])), ("I4", "FAILED"))
+        absent["Error"] = {"code": "image_not_found"}
+        self.says(checks.unfailed(sight([absent])))
+
+
+class Bystanders(Case):
+    """I3"""
+
+    BEFORE = {(0, "bystander"): ("id", "noon")}
+
+    def touched(self, now, may_restart=()):
+        return checks.touched(self.BEFORE, {(0, "bystander"): now}, may_restart)
+
+    def test_left_alone(self):
+        self.says(self.touched(("id", "noon")))
+
+    def test_removed_replaced_stopped_restarted(self):
+        self.says(self.touched((None, None)), ("I3", "gone"))
+        self.says(self.touched(("other", "noon"), {0}), ("I3", "another one"))
+        self.says(self.touched(("id", None), {0}), ("I3", "does not run"))
+        self.says(self.touched(("id", "one"), {1}), ("I3", "started anew"))
+
+    def test_an_engine_that_stops_may_restart_it(self):
+        self.says(self.touched(("id", "one"), {0}))
+
+
+class Figures(Case):
+    """I6, I9"""
+
+    def test_growth(self):
+        first = {"paneld": (50, 30, 20)}
+        self.says(checks.grown(first, {"paneld": (60, 35, 21)}))
+        self.says(checks.grown(first, {"paneld": (500, 90, 40)}),
+                  ("I6", "descriptors"), ("I6", "threads"), ("I6", "MiB"))
+
+    def test_a_request_that_waits_for_another_node(self):
+        calm = {"list": [0.002] * 30, "deploy": [0.01] * 30}
+        self.says(checks.slowed(calm, {"list": [0.003] * 30, "deploy": [0.02] * 30}))
+        self.says(checks.slowed(calm, {"list": [0.003] * 25 + [2.0] * 5}), ("I9", "p90"))
