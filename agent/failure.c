@@ -104,8 +104,7 @@ static bool is_of_command(const char *text)
     static const char *const plain[] = {"executable file not found", "exec format error"};
     static const char *const of_exec[] = {"no such file", "permission denied", "is a directory"};
     const char *exec = strstr(text, "exec: \"");
-    return says(text, plain, ARRAY_LEN(plain)) ||
-           (exec && says(exec, of_exec, ARRAY_LEN(of_exec)));
+    return says(text, plain, ARRAY_LEN(plain)) || (exec && says(exec, of_exec, ARRAY_LEN(of_exec)));
 }
 
 void failure_of_start(struct failure *failure, const Wire__InstanceSpec *spec,
