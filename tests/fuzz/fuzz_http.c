@@ -213,23 +213,24 @@ static bool is_token(const char *s, size_t len)
     return len > 0;
 }
 
-/* One line without its end: CR LF. In libmicrohttpd's buffer both have become NULs, so NUL LF and
- * LF NUL can't be told from it by anybody behind; no proxy lets a NUL pass. */
+static bool is_end(char c)
+{
+    return c == '\r' || c == '\n' || !c;
+}
+
+/* One line without its end. That is CR LF, of which libmicrohttpd makes two NULs in its buffer:
+ * which two of CR, LF and NUL they were nobody behind it can tell, and no proxy lets a NUL pass. */
 static bool take_line(struct reader *in, const char **ret_line, size_t *ret_len)
 {
-    for (const char *at = in->at; at < in->end; at++) {
-        if (*at != '\n')
-            continue;
-        bool behind = at > in->at && (at[-1] == '\r' || !at[-1]);
-        bool before = !behind && at + 1 < in->end && !at[1];
-        if (!behind && !before)
-            continue;
-        *ret_line = in->at;
-        *ret_len = (size_t)(at - in->at) - (behind ? 1 : 0);
-        in->at = at + (behind ? 1 : 2);
-        return true;
-    }
-    return false;
+    const char *at = in->at;
+    while (at < in->end && !is_end(*at))
+        at++;
+    if (in->end - at < 2 || !is_end(at[1]))
+        return false;
+    *ret_line = in->at;
+    *ret_len = (size_t)(at - in->at);
+    in->at = at + 2;
+    return true;
 }
 
 struct head {
@@ -322,8 +323,7 @@ static bool read_head(struct reader *in, struct head *head)
             return false;
         if (ends || !len)
             return !(head->chunked && head->has_length);
-        if (memchr(line, '\n', len) || memchr(line, '\r', len) || memchr(line, '\0', len) ||
-            !read_field(head, line, len))
+        if (!read_field(head, line, len))
             return false;
     }
 }
