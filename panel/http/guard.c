@@ -2,10 +2,10 @@
  *
  * libmicrohttpd 0.9.75 parses in place: in its buffer "\r\n" has become two NULs, a bare "\n" one,
  * and a folded line leaves its header's name elsewhere. So the distance from the end of a line to
- * the next one tells what the strings alone hide: bare LF, obs-fold, and NUL inside a line. It
- * can't tell CR, LF and NUL from each other in the two bytes where a line ends, nor ':' LF from the
- * empty line; no proxy lets these pass. Where line ends can't be seen (line_end NULL) the
- * checks of names and values remain.
+ * the next one tells what the strings alone hide: bare LF, obs-fold, and NUL inside a line. What it
+ * can't tell from each other in the two bytes of a line's end is CR, LF, NUL and, where it begins a
+ * line, ':'; no proxy lets these pass. Where line ends can't be seen (line_end NULL) the checks of
+ * names and values remain.
  * Pure; fails by setting wrong, first reason wins. */
 #include "panel/http/guard.h"
 

@@ -225,7 +225,7 @@ static bool take_line(struct reader *in, const char **ret_line, size_t *ret_len)
     const char *at = in->at;
     while (at < in->end && !is_end(*at))
         at++;
-    if (in->end - at < 2 || !is_end(at[1]))
+    if (in->end - at < 2 || !(is_end(at[1]) || at[1] == ':'))
         return false;
     *ret_line = in->at;
     *ret_len = (size_t)(at - in->at);
@@ -282,10 +282,10 @@ static bool read_field(struct head *head, const char *line, size_t len)
     return true;
 }
 
-/* See guard.c: nobody behind libmicrohttpd can tell ':' LF from the empty line. */
+/* What looks like the empty line. */
 static bool take_false_end(struct reader *in)
 {
-    bool is_there = in->end - in->at >= 2 && in->at[0] == ':' && in->at[1] == '\n';
+    bool is_there = in->end - in->at >= 2 && in->at[0] == ':' && is_end(in->at[1]);
     in->at += is_there ? 2 : 0;
     return is_there;
 }
