@@ -8,7 +8,7 @@ from bench.figures import Figure
 from bench.measure import cpu_seconds, rss_mib
 from bench.plain import Plain
 from bench.simfleet import SimFleet
-from bench import load
+from bench import floors, load
 from lib import places
 from lib.paneld import Paneld
 from lib.wait import until
@@ -142,6 +142,7 @@ class FleetBench:
     def restart(self):
         """Until the API answers, and until all nodes are Online again."""
         self.panel.stop()
+        floor = floors.links(self.programs, self.count)
         began = time.monotonic()
         self.panel.start()
         Plain(self.panel.port, self.panel.key).expect(200, "POST", "/api/getInstance",
@@ -149,7 +150,8 @@ class FleetBench:
         up = time.monotonic() - began
         self.fleet.await_online(300)
         self.add("restart: the API answers after", up, "s", goal=("<=", 1))
-        self.add(f"restart: all {self.count:,} nodes are Online after", time.monotonic() - began, "s")
+        self.add(f"restart: all {self.count:,} nodes are Online after", time.monotonic() - began, "s",
+                 floor=floor, goal=("<=", 2), note="floor: nng alone, as many links and echoes")
         self.client = Plain(self.panel.port, self.panel.key)
 
 

@@ -35,3 +35,16 @@ def store(programs, database, batch, seconds):
         raise AssertionError(done.stderr)
     commits, rows = done.stdout.split()
     return float(commits), float(rows)
+
+
+LINKS_MAX = 8000  # of one process, two descriptors each
+
+
+def links(programs, count, window=32):
+    """Seconds until so many nng links over TLS are up and have done an echo each."""
+    tried = min(count, LINKS_MAX)
+    done = subprocess.run([os.path.join(programs, "floor-link"), str(tried), "10000", str(window)],
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    return float(done.stdout) * count / tried

@@ -1,5 +1,6 @@
 """How a benchmark is started: release builds, and a sandbox whose network and processes are nobody else's."""
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ def outside(script):
     """Start the script again in a sandbox, with its arguments; its exit code."""
     if os.geteuid() != 0:
         sys.exit(f"{os.path.relpath(script)}: needs root, for a network of its own")
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two descriptors a simulated node
     with tempfile.TemporaryDirectory(prefix="panel-bench.") as work:
         env = {**os.environ, "PANEL_BENCH": "inside", "PANEL_TEST_DIR": work, "PANEL_BIN": build(),
                "PYTHONPATH": os.path.dirname(HERE), "PYTHONDONTWRITEBYTECODE": "1"}
