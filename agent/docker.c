@@ -89,12 +89,24 @@ static void set_refusal(struct docker_reply *reply)
         err_set(&reply->err, code, "refused", "Docker answered with status %ld", reply->status);
 }
 
+/* The answer's JSON; NULL when it has none. A success that can't be read for lack of memory is no
+ * nonsense, and worth another try. */
+static json_t *parse(const struct http_reply *http, size_t flags, struct err *err)
+{
+    json_error_t why;
+    json_t *json = http->len ? json_loadb(http->body, http->len, flags, &why) : NULL;
+    if (http->len && !json && json_error_code(&why) == json_error_out_of_memory &&
+        http->status / 100 == 2 && err->code == ERR_NONE)
+        err_nomem(err);
+    return json;
+}
+
 static void finish(void *arg, const struct http_reply *http)
 {
     struct docker_call *call = arg;
     struct docker_reply reply = {.status = http->status, .err = http->err};
     if (http->len && !(call->item && http->status / 100 == 2))
-        reply.json = json_loadb(http->body, http->len, JSON_DECODE_ANY, NULL);
+        reply.json = parse(http, JSON_DECODE_ANY, &reply.err);
     if (reply.err.code == ERR_NONE) {
         if (reply.status / 100 != 2 && reply.status != 304)
             set_refusal(&reply);
@@ -224,7 +236,7 @@ static void finish_probe(void *arg, const struct http_reply *http)
 {
     struct docker_call *call = arg;
     struct docker_reply reply = {.status = http->status, .err = http->err};
-    reply.json = http->len ? json_loadb(http->body, http->len, 0, NULL) : NULL;
+    reply.json = parse(http, 0, &reply.err);
     docker_forget(call->docker);
     if (reply.err.code == ERR_NONE && reply.status != 200)
         set_refusal(&reply);

@@ -4,7 +4,10 @@
  * A stream that ends doesn't say that the Engine is down, only that it must be asked again: `up`
  * falls when a probe or a list fails, since an Engine that can't list is of no use. At most one
  * probe, one list and one stream at a time; each has its call pointer, which is NULL when there is
- * none, so stopping is cancelling three calls. */
+ * none, so stopping is cancelling three calls.
+ *
+ * The list's timer is always set, and so can be moved without memory: should no other timer be had,
+ * the next list is late, but comes. */
 #include "agent/docker_watch.h"
 
 #include <stddef.h>
@@ -50,6 +53,11 @@ static void schedule_probe(struct docker_watch *watch)
     watch->backoff_ms *= 2;
     if (watch->backoff_ms > BACKOFF_MAX_MS)
         watch->backoff_ms = BACKOFF_MAX_MS;
+}
+
+static void schedule_list(struct docker_watch *watch)
+{
+    timers_set(watch->timers, &watch->list_timer, clock_mono_ms() + LIST_EVERY_MS, NULL);
 }
 
 static void set_down(struct docker_watch *watch, const char *why)
@@ -106,7 +114,7 @@ static void end_list(void *arg, const struct docker_reply *reply)
     if (reply->err.code == ERR_NONE) {
         if (watch->stream)
             forgive(watch);
-        timers_set(watch->timers, &watch->list_timer, clock_mono_ms() + LIST_EVERY_MS, NULL);
+        schedule_list(watch);
         set_up(watch);
         watch->events.list_end(watch->events.arg, reply->json);
         return;
@@ -122,7 +130,6 @@ static void begin_list(struct docker_watch *watch)
 {
     if (watch->list)
         return;
-    timers_cancel(watch->timers, &watch->list_timer);
     struct err err;
     watch->events.list_begin(watch->events.arg);
     watch->list = docker_list(watch->docker, watch->panel_id, end_list, watch, &err);
@@ -179,7 +186,9 @@ static void fire_probe(struct timer *timer)
 
 static void fire_list(struct timer *timer)
 {
-    begin_list(WATCH_OF(timer, list_timer));
+    struct docker_watch *watch = WATCH_OF(timer, list_timer);
+    schedule_list(watch);
+    begin_list(watch);
 }
 
 struct docker_watch *docker_watch_create(struct docker *docker, struct timers *timers,
@@ -199,6 +208,10 @@ struct docker_watch *docker_watch_create(struct docker *docker, struct timers *t
     watch->probe_timer.fire = fire_probe;
     watch->list_timer.fire = fire_list;
     snprintf(watch->error, sizeof(watch->error), "Docker has not answered yet");
+    if (timers_set(timers, &watch->list_timer, clock_mono_ms() + LIST_EVERY_MS, err) < 0) {
+        free(watch);
+        return NULL;
+    }
     begin_probe(watch);
     return watch;
 }

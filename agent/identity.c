@@ -91,16 +91,23 @@ static int load_json(struct identity *identity, struct err *err)
     return rc;
 }
 
+/* The same of a file that need not be there: *ret stays what it is then. */
+static int read_optional(const char *dir, const char *name, char **ret, struct err *err)
+{
+    struct err why;
+    if (read_file(dir, name, ret, &why) == 0 || why.code == ERR_NOT_FOUND)
+        return 0;
+    if (err)
+        *err = why;
+    return -1;
+}
+
 static int load_keys(struct identity *identity, struct err *err)
 {
     if (read_file(identity->dir, "agent.crt", &identity->cert, err) < 0 ||
-        read_file(identity->dir, "ca.crt", &identity->ca, err) < 0)
-        return -1;
-    if (read_file(identity->dir, "agent.key", &identity->key, err) < 0 &&
-        err->code != ERR_NOT_FOUND)
-        return -1;
-    if (read_file(identity->dir, "agent.key.next", &identity->next_key, err) < 0 &&
-        err->code != ERR_NOT_FOUND)
+        read_file(identity->dir, "ca.crt", &identity->ca, err) < 0 ||
+        read_optional(identity->dir, "agent.key", &identity->key, err) < 0 ||
+        read_optional(identity->dir, "agent.key.next", &identity->next_key, err) < 0)
         return -1;
     if (identity->key && pki_check_pair(identity->key, identity->cert, err) == 0)
         return 0;
@@ -117,15 +124,10 @@ static int load_keys(struct identity *identity, struct err *err)
 static int load_epoch(struct identity *identity, struct err *err)
 {
     auto_free char *text = NULL;
-    struct err why;
-    if (read_file(identity->dir, "epoch", &text, &why) < 0) {
-        if (why.code == ERR_NOT_FOUND)
-            return 0;
-        *err = why;
+    if (read_optional(identity->dir, "epoch", &text, err) < 0)
         return -1;
-    }
     uint64_t n = 0;
-    for (const char *p = text; *p >= '0' && *p <= '9'; p++) {
+    for (const char *p = text ? text : ""; *p >= '0' && *p <= '9'; p++) {
         if (__builtin_mul_overflow(n, 10, &n) ||
             __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
             return 0;

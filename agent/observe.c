@@ -27,6 +27,14 @@ static bool is_same(const struct docker_container *a, const struct docker_contai
            strcmp(a->spec_hash, b->spec_hash) == 0;
 }
 
+/* Something couldn't be seen, for lack of memory or of a connection: nothing is concluded from that
+ * before the next list, which comes soon. */
+static void miss(struct reconcile *reconcile)
+{
+    reconcile->ready = false;
+    docker_watch_suspect(reconcile->watch);
+}
+
 void observe_container(struct instance *inst, const struct docker_container *seen, uint64_t seq)
 {
     static const struct docker_container none;
@@ -59,8 +67,8 @@ static void end_look(void *arg, const struct docker_reply *reply)
         observe_container(inst, &seen, inst->look_seq);
     else if (reply->err.code == ERR_NOT_FOUND && known)
         observe_container(inst, NULL, inst->look_seq);
-    else if (reply->err.code == ERR_OFFLINE)
-        docker_watch_suspect(reconcile->watch);
+    else if (reply->err.code == ERR_OFFLINE || reply->err.code == ERR_NO_MEMORY)
+        miss(reconcile);
     if (inst->look_again) {
         inst->look_again = false;
         if (inst->container.id[0])
@@ -86,6 +94,8 @@ void observe_look(struct instance *inst, const char *container_id)
     inst->look = docker_inspect(reconcile->docker, inst->look_id, end_look, inst, &err);
     if (inst->look)
         reconcile->looks++;
+    else
+        miss(reconcile);
 }
 
 /* ---- What the watch tells ---- */
@@ -115,6 +125,8 @@ static struct instance *find_listed(struct reconcile *reconcile, const char *id)
     inst = instance_insert(&reconcile->table, id);
     if (inst)
         inst->reconcile = reconcile;
+    else
+        miss(reconcile);
     return inst;
 }
 
@@ -169,6 +181,7 @@ static void take_ranked(struct reconcile *reconcile, const json_t *entries, enum
 static void take_list_end(void *arg, const json_t *entries)
 {
     struct reconcile *reconcile = arg;
+    reconcile->ready = true;
     for (enum rank rank = RANK_KNOWN; rank < RANKS; rank++)
         take_ranked(reconcile, entries, rank);
     struct instance *inst;
@@ -178,7 +191,6 @@ static void take_list_end(void *arg, const json_t *entries)
         if (inst->container.state != CONTAINER_NONE && inst->listed_seq != reconcile->list_seq)
             observe_container(inst, NULL, reconcile->list_seq);
     }
-    reconcile->ready = true;
     check_inventory(reconcile);
     reconcile_decide_all(reconcile);
     steps_admit_pull(reconcile); /* should all who pulled have gone while the Engine was away */

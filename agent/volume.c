@@ -72,10 +72,12 @@ static int sync_dir(const char *dir, struct err *err)
     return 0;
 }
 
-/* The grave is the volume's own, so that a removal that failed half way is gone on with. */
+/* The grave is the volume's own, so that a removal that failed half way is gone on with. Without a
+ * trash folder the rename would say that there is no volume. */
 static void bury(struct volume_job *job)
 {
-    if (tree_remove(job->grave, &job->err) < 0)
+    if (tree_remove(job->grave, &job->err) < 0 ||
+        fs_make_dir(job->volumes->trash, 0700, &job->err) < 0)
         return;
     if (rename(job->path, job->grave) < 0 && errno != ENOENT)
         err_io(&job->err, errno, "can't move the volume %s away", job->path);
@@ -88,8 +90,6 @@ static void empty_trash(struct volumes *volumes)
     struct err err;
     if (tree_remove(volumes->trash, &err) < 0)
         log_warn("trash not emptied", "error=\"%s\"", err.msg);
-    if (fs_make_dir(volumes->trash, 0700, &err) < 0)
-        log_error("no trash folder", "error=\"%s\"", err.msg);
 }
 
 static void *work(void *arg)

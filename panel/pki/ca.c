@@ -31,7 +31,8 @@ static int read_optional(const char *path, char **ret_text, struct err *err)
         return 0;
     if (why.code == ERR_NOT_FOUND)
         return 1;
-    *err = why;
+    if (err)
+        *err = why;
     return -1;
 }
 

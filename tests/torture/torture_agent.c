@@ -9,6 +9,7 @@
 #include "agent/container_spec.h"
 #include "agent/identity.h"
 #include "agent/tree.h"
+#include "agent/volume.h"
 #include "common/auto.h"
 #include "common/crypto.h"
 #include "common/fs.h"
@@ -127,6 +128,16 @@ static int load(struct err *err)
     return whole ? 0 : -1;
 }
 
+/* As one who doesn't care why. */
+static int load_without_reason(struct err *err)
+{
+    struct identity loaded;
+    (void)err;
+    if (identity_load(dir, &loaded, NULL) == 0)
+        identity_fini(&loaded);
+    return 0;
+}
+
 static int raise_epoch(struct err *err)
 {
     return identity_raise_epoch(&identity, 43, err);
@@ -212,6 +223,8 @@ static void test_identity(void **state)
     (void)state;
     torture(&(struct torture){"identity store", empty_folder, store_identity_of, joined_or_not});
     torture(&(struct torture){"identity load", put_and_close, load, NULL});
+    torture(
+        &(struct torture){"identity load, no reason", put_and_close, load_without_reason, NULL});
     torture(&(struct torture){"identity epoch", put_identity, raise_epoch, is_raised});
     torture(&(struct torture){"renewal begin", put_identity, begin_renewal, can_renew});
     torture(&(struct torture){"renewal install", ask_for_cert, install, installed_or_not});
@@ -263,6 +276,66 @@ static void is_felled(int rc)
     assert_int_equal(tree_remove(path, NULL), 0);
 }
 
+/* --- volumes --------------------------------------------------------------------------------- */
+
+static void end_removal(void *arg, const struct err *err)
+{
+    *(struct err *)arg = *err;
+    ((struct err *)arg)->os_errno = -1; /* it has been called */
+}
+
+static bool removal_ended(void *arg)
+{
+    return ((struct err *)arg)->os_errno == -1;
+}
+
+static int remove_with(struct loop *loop, struct err *err)
+{
+    struct err outcome = {0};
+    struct volumes *volumes = volumes_create(root, loop, err);
+    if (!volumes)
+        return -1;
+    int rc = volume_make(volumes, "v1", err);
+    if (rc == 0)
+        rc = volume_remove(volumes, "v1", end_removal, &outcome, err);
+    if (rc == 0)
+        loop_run_for(loop, 5000, removal_ended, &outcome);
+    volumes_destroy(volumes);
+    if (rc == 0 && outcome.code != ERR_NONE) {
+        *err = outcome;
+        rc = -1;
+    }
+    return rc;
+}
+
+static int make_and_remove_volume(struct err *err)
+{
+    struct loop loop;
+    if (loop_init(&loop, "/nowhere.sock", err) < 0)
+        return -1;
+    int rc = remove_with(&loop, err);
+    loop_fini(&loop);
+    return rc;
+}
+
+/* Whatever failed: the same again removes all there is. */
+static void volume_goes(int rc)
+{
+    struct err err = {0};
+    auto_free char *volume = fs_join(root, "volumes/v1");
+    auto_free char *grave = fs_join(root, "trash/v1");
+    if (rc < 0 && make_and_remove_volume(&err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_not_equal(access(volume, F_OK), 0);
+    assert_int_not_equal(access(grave, F_OK), 0);
+}
+
+static void test_volumes(void **state)
+{
+    (void)state;
+    torture(&(struct torture){"volume", NULL, make_and_remove_volume, volume_goes});
+}
+
 static void test_specs_and_trees(void **state)
 {
     (void)state;
@@ -275,8 +348,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_specs_and_trees),
+        cmocka_unit_test(test_volumes),
     };
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);
-    torture_evidence("I5", "the agent's identity and its renewal, specs, trees");
+    torture_evidence("I5", "the agent's identity and its renewal, specs, trees, volumes");
     return failed;
 }

@@ -56,6 +56,16 @@ static int open_ca(struct err *err)
     return rc;
 }
 
+/* As one who doesn't care why. */
+static int open_ca_without_reason(struct err *err)
+{
+    struct ca *ca;
+    (void)err;
+    if (ca_open(root, "p1", &ca, NULL) == 0)
+        ca_close(ca);
+    return 0;
+}
+
 static void no_ca(void)
 {
     auto_free char *pki = fs_join(root, "pki");
@@ -115,6 +125,7 @@ static void test_all(void **state)
     (void)state;
     torture(&(struct torture){.name = "config", .work = read_config});
     torture(&(struct torture){"ca", no_ca, open_ca, opens_again});
+    torture(&(struct torture){"ca, no reason", no_ca, open_ca_without_reason, opens_again});
     torture(&(struct torture){.name = "body", .work = read_body});
     document = json_loads("{\"Name\":\"t\",\"Image\":\"busybox\",\"Env\":[\"A=1\",\"B=2\"],"
                           "\"Variables\":{\"D\":{\"default\":5}},"
