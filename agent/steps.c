@@ -18,6 +18,7 @@
 
 #define PULLS_MAX    3
 #define LOOKUPS_MAX  3
+#define REMAKES_MAX  3
 #define PAUSE_MS     500
 #define PULL_TELL_MS 500
 
@@ -335,6 +336,13 @@ static void check(struct instance *inst)
           &err);
 }
 
+/* An Engine with live-restore that was stopped in the middle of a start keeps half of the container
+ * and refuses each later start of it: only a new one will do. Its data are in the volume. */
+static bool is_half_started(const struct err *err)
+{
+    return strstr(err->msg, "task ") && strstr(err->msg, "already exists");
+}
+
 static void end_start(void *arg, const struct docker_reply *reply)
 {
     (void)FAILPOINT("agent.container.started");
@@ -347,6 +355,9 @@ static void end_start(void *arg, const struct docker_reply *reply)
                strcasestr(reply->err.msg, "no such container")) {
         see(inst, NULL);
         reconcile_decide(inst);
+    } else if (inst->goal == GOAL_RUNNING && is_half_started(&reply->err) &&
+               inst->tries++ < REMAKES_MAX) {
+        steps_delete(inst);
     } else {
         struct failure failure;
         failure_of_start(&failure, inst->spec, &reply->err);

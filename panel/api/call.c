@@ -75,6 +75,8 @@ void call_replay(struct call *call, struct answer *take_answer)
         return;
     }
     char *text = steal_ptr(take_answer->body);
+    if (take_answer->status >= 400)
+        text = error_readdress(text, http_req_id(call->req));
     log_answer(call->req, call, take_answer->status);
     http_req_answer(call->req, take_answer->status, text, text ? strlen(text) : 0);
 }

@@ -6,6 +6,7 @@
 #include "panel/api/internal.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/auto.h"
@@ -161,4 +162,17 @@ void error_render(const struct err *err, const char *request_id, struct strbuf *
 void call_render_err(const struct call *call, const struct err *err, struct strbuf *out)
 {
     render(err, sent_value(call, err), http_req_id(call->req), out);
+}
+
+char *error_readdress(char *take_text, const char *request_id)
+{
+    json_t *error = take_text ? json_loads(take_text, 0, NULL) : NULL;
+    char *text = NULL;
+    if (error && json_object_set_new(error, "requestId", json_string(request_id)) == 0)
+        text = json_dumps(error, JSON_COMPACT);
+    json_decref(error);
+    if (!text)
+        return take_text;
+    free(take_text);
+    return text;
 }

@@ -91,6 +91,8 @@ void call_render_err(const struct call *call, const struct err *err, struct strb
 /* The same from parts; field and details (a JSON value) may be NULL. */
 void error_write(struct strbuf *out, const char *code, const char *sentence, const char *request_id,
                  const char *field, const char *details);
+/* An error that was kept, as the answer to another request; what can't be changed stays. */
+char *error_readdress(char *take_text, const char *request_id);
 
 /* --- list.c: paging and ETag ----------------------------------------------------------------- */
 

@@ -108,6 +108,26 @@ class Replay(unittest.TestCase):
         again = keyed(key, "/api/auth/create-user", body).refused(409)
         self.assertEqual(again.json["code"], first.json["code"])
 
+    def test_of_a_refusal_names_the_request_that_it_answers(self):
+        """Else nobody finds that request in the log. The client looks at requestId."""
+        port = WORLD.deploy()["Primary"]
+        key, body = fresh(), WORLD.spec(host_port=port)
+        first, again = (keyed(key, "/api/instances/deploy", body).refused(400) for _ in range(2))
+        self.assertEqual(again.headers.get("Idempotent-Replayed"), "true")
+        self.assertNotEqual(again.json["requestId"], first.json["requestId"])
+        del again.json["requestId"], first.json["requestId"]
+        self.assertEqual(again.json, first.json)
+
+    def test_of_a_deploy_that_failed(self):
+        WORLD.engine.start_error = "Bind for 127.0.0.1:1 failed: port is already allocated"
+        try:
+            key, body = fresh(), WORLD.spec()
+            for _ in range(2):
+                keyed(key, "/api/instances/deploy", body, query={"wait": 30}).refused(
+                    500, code="port_in_use")
+        finally:
+            WORLD.engine.start_error = None
+
     def test_over_a_restart_of_the_panel(self):
         body = user_body()
         key = fresh()

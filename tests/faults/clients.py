@@ -74,6 +74,8 @@ class ClientThread(threading.Thread):
                              query={"wait": 3} if waits else None)
         if answer is not None and answer.status == 201:
             entry.made = answer.json["Id"] if "Id" in answer.json else answer.json["instance"]["Id"]
+        elif entry.outcome == OK:
+            entry.made = failed_instance(answer)
 
     def user(self, op, again):
         users = [e for e in self.journal.of_kind("user") if e.outcome == OK]
@@ -106,7 +108,7 @@ class ClientThread(threading.Thread):
             except NO_ANSWER as problem:
                 answer, said = None, type(problem).__name__
             entry.attempts.append((time.monotonic(), said))
-            outcome = UNKNOWN if answer is None else judge(entry.kind, answer, bool(query))
+            outcome = UNKNOWN if answer is None else judge(entry.kind, answer)
             if outcome == REFUSED and len(entry.attempts) > 1:
                 return answer  # this one was; one before it may still be under way
             if outcome != UNKNOWN:
@@ -156,12 +158,19 @@ class ClientThread(threading.Thread):
                                     began)
 
 
-def judge(kind, answer, waited):
+def failed_instance(answer):
+    """A deploy that was waited for and FAILED has made its instance all the same: its id, or ""."""
+    return (answer.json.get("details") or {}).get("instanceId", "")
+
+
+def judge(kind, answer):
     """What the answer says of the change."""
     if answer.status in (200, 201):
         return OK
     if 400 <= answer.status < 500:
         return REFUSED
-    if kind == "deploy" and not waited and answer.json.get("code") in NOTHING_CREATED:
+    if kind == "deploy" and failed_instance(answer):
+        return OK
+    if kind == "deploy" and answer.json.get("code") in NOTHING_CREATED:
         return REFUSED
     return UNKNOWN

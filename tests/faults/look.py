@@ -3,6 +3,8 @@ import os
 import sqlite3
 from dataclasses import dataclass
 
+from lib.docker_api import DockerError
+
 OTHER_PANEL = "00000000-1111-4222-8333-444444444444"
 
 
@@ -70,6 +72,26 @@ def see_bystanders(cluster, placed):
         state = container["State"]
         seen[index, name] = (container["Id"], state["StartedAt"] if state["Running"] else None)
     return seen
+
+
+def has_lost_port(node, row):
+    """Does the Engine refuse the instance's host port though no container has it? Docker 20.10
+    with live-restore does, when it was stopped in the middle of a start, until its next start."""
+    host = row["Ports"].partition(":")[2].partition("/")[0]
+    api = node.engine.api
+    if any(str(port.get("PublicPort")) == host for container in api.containers()
+           for port in container["Ports"]):
+        return False
+    probe = api.create("test:sleeper", ExposedPorts={"8080/tcp": {}, "8080/udp": {}}, host={
+        "PortBindings": {f"8080/{protocol}": [{"HostIp": node.address, "HostPort": host}]
+                         for protocol in ("tcp", "udp")}})
+    try:
+        api.start(probe)
+        return False
+    except DockerError as error:
+        return "already allocated" in str(error)
+    finally:
+        api.remove(probe)
 
 
 # What a daemon holds of the machine.

@@ -86,6 +86,8 @@ class Storm:
         self.injected = Counter()
         self.rounds = 0
         self.settled_in = []
+        self.lost_ports = 0  # by Engines, see look.has_lost_port()
+        self.restarted = set()  # indices of the nodes whose Engine was, this round
         self.base = {}
         self.weights = None
         self.journal = None
@@ -138,8 +140,9 @@ class Storm:
             client.join()
             if client.problem:
                 self._found(checks.Problem("I5", f"client {client.number}", repr(client.problem)))
+        self.restarted = {f.node for f in todo.faults if KINDS[f.kind].stops_engine}
         took, sight = self._settle(max(healed, time.monotonic()))
-        self._check(sight, {f.node for f in todo.faults if KINDS[f.kind].stops_engine})
+        self._check(sight)
         outcomes = Counter(entry.outcome for entry in self.journal.entries)
         self.say(f"round {todo.number}: " + "; ".join(
             f"{f.kind}" + ("" if f.node < 0 else f" (n{f.node})") for f in todo.faults) +
@@ -190,6 +193,9 @@ class Storm:
             try:
                 sight = look.look(self.cluster)
                 late = checks.unsettled(sight)
+                if self._give_ports_back(sight):
+                    since, healed = time.time(), time.monotonic()
+                    continue
             except (OSError, AssertionError) as problem:
                 late = [checks.Problem("I8", "panel", repr(problem))]
                 sight = None
@@ -213,6 +219,24 @@ class Storm:
             sight = look.look(self.cluster)
         return took, sight
 
+    def _give_ports_back(self, sight):
+        """An Engine that has lost a port is a fault that hasn't ended: only its next start ends it.
+        Who was FAILED by it is retried, as its reason says. Was there one?"""
+        for row in sight.instances:
+            if not row["Error"] or row["Error"]["code"] != "port_in_use":
+                continue
+            node = next(n for n in self.cluster.nodes if n.id == row["Node"]["id"])
+            if not look.has_lost_port(node, row):
+                continue
+            self.lost_ports += 1
+            self.restarted.add(node.index)
+            node.engine.restart()
+            if row["InternalState"] == "FAILED":
+                self.cluster.await_all_online()
+                self.cluster.api.post(f"/api/instances/{row['Id']}/retry", {}).expect((200, 409))
+            return True
+        return False
+
     def _docker_time(self, since):
         """What the Engines themselves took for what they did since then: by count, at the speed
         measured in the beginning; they work side by side."""
@@ -224,7 +248,7 @@ class Storm:
             counts.append(len(body.splitlines()) if status == 200 else 0)
         return max(counts) * self.docker_seconds
 
-    def _check(self, sight, stopped_engines):
+    def _check(self, sight):
         journal = self.journal
         self.problems += checks.lost_or_invented(journal, sight)
         home = {row["Id"]: [n.id for n in self.cluster.nodes].index(row["Node"]["id"])
@@ -232,7 +256,7 @@ class Storm:
         self.problems += checks.doubled(sight.containers, home)
         self.problems += checks.differs_from_store(sight, *look.stored(self.cluster))
         seen = look.see_bystanders(self.cluster, self.placed)
-        self.problems += checks.touched(self.bystanders, seen, stopped_engines)
+        self.problems += checks.touched(self.bystanders, seen, self.restarted)
         self.bystanders = seen
         for daemon in self._daemons():
             try:
@@ -295,6 +319,8 @@ class Storm:
                      f"{times[-1]:.1f} s")
         for name, (mib, descriptors, threads) in getattr(self, "last_weights", {}).items():
             self.say(f"{name}: {mib} MiB, {descriptors} descriptors, {threads} threads")
+        if self.lost_ports:
+            self.say(f"{self.lost_ports} ports that an Engine had lost, and got back by a restart")
         self.say(f"{sum(s.looks for s in self.samplers)} looks at the Engines meanwhile")
         if found:
             raise Broken("\n".join(str(problem) for problem in found))

@@ -25,3 +25,19 @@ class EngineGoingDown(unittest.TestCase):
             world.engine.start_error = None
             world.await_instance(instance_id, 15, InternalState="READY", State="running")
         world.stop()
+
+    @proves("I4", "I8", fault="an Engine that was stopped in the middle of a start")
+    def test_a_container_that_it_has_half_started_is_made_anew(self):
+        """Seed 2: with live-restore on, such a container can't be started ever again."""
+        world = World("scripted").start()
+        half = []
+
+        def refuse(container):
+            half.append(container.id)
+            if container.id == half[0]:
+                return f"task {container.id}: already exists"
+            return None
+        world.engine.start_error = refuse
+        self.assertNotIn(world.deploy()["ContainerId"], half[:1])
+        self.assertEqual(len(world.engine.containers), 1)
+        world.stop()

@@ -84,7 +84,7 @@ def _image_id(reference):
 class ScriptedEngine:
     """images: references that are there. pullable: those that a pull brings; a missing one gets
     what the real Engine says. Hooks, to be set by a test at any time: start_error, a text that
-    start answers 500 with; crash_on_start, an exit code; stuck, an Event that holds every answer
+    start answers 500 with, or a function that gives it (or None) for a container; crash_on_start, an exit code; stuck, an Event that holds every answer
     until it is set; pull_pause, seconds between two lines of a pull's progress; broken, a fault of
     lib/engine_faults.py for a route, named as its method of _Handler is."""
 
@@ -385,9 +385,12 @@ class _Handler(BaseHTTPRequestHandler):
             if container.running:
                 self.answer(304)
                 return
-            if self.engine.start_error:
-                container.error = self.engine.start_error
-                raise Refusal(500, self.engine.start_error)
+            error = self.engine.start_error
+            if callable(error):
+                error = error(container)
+            if error:
+                container.error = error
+                raise Refusal(500, error)
             container.status = "running"
             container.exit_code = 0
             container.error = ""
