@@ -6,21 +6,20 @@
  * it submits the next operation or posts.
  *
  * nng has no time limit for a TLS handshake, so peers that connect and say nothing would pile up:
- * a watchdog counts TCP sockets against pipes and makes the listener anew when too many have
- * gathered. */
+ * a watchdog hangs up on connections that have not become a pipe (strays.h). */
 #include "agent/rpc.h"
 
-#include <dirent.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/supplemental/tls/tls.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "agent/strays.h"
 #include "common/auto.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -28,8 +27,8 @@
 #define SLOTS       16
 #define RETRY_MS    3000
 #define REOPEN_MS   100
-#define WATCHDOG_MS 30000
-#define STRAYS_MAX  64
+#define WATCHDOG_MS 2000
+#define PIPES_MAX   16 /* of peers with a certificate, and there is one panel */
 
 enum slot_state { SLOT_RECEIVING, SLOT_SERVING, SLOT_SENDING };
 
@@ -56,6 +55,7 @@ struct rpc {
     bool listening;
     struct timer retry;
     struct timer watchdog;
+    struct strays strays;
     atomic_bool stopping;
     atomic_int sending;
     struct rpc_call slots[SLOTS];
@@ -235,61 +235,58 @@ int rpc_listen(struct rpc *rpc, const char *key, const char *cert, const char *c
 
 /* ---- Watchdog ---- */
 
-/* Of the process's one socket; outlives the rpc, as the socket does. */
-static atomic_int pipes;
+/* Of the process's one socket; they outlive the rpc, as the socket does. */
+static pthread_mutex_t pipes_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct peer pipes[PIPES_MAX];
+static int pipe_ids[PIPES_MAX]; /* 0: free */
 
+static void fill_peer(nng_pipe pipe, struct peer *peer)
+{
+    nng_sockaddr addr;
+    memset(peer, 0, sizeof(*peer));
+    if (nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &addr) != 0)
+        return;
+    if (addr.s_family == NNG_AF_INET) {
+        memcpy(peer->address, &addr.s_in.sa_addr, sizeof(addr.s_in.sa_addr));
+        peer->port = addr.s_in.sa_port;
+    } else if (addr.s_family == NNG_AF_INET6) {
+        memcpy(peer->address, addr.s_in6.sa_addr, sizeof(peer->address));
+        peer->port = addr.s_in6.sa_port;
+    }
+}
+
+/* On a thread of nng's. */
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
-    (void)pipe;
     (void)arg;
-    atomic_fetch_add(&pipes, event == NNG_PIPE_EV_ADD_POST ? 1 : -1);
-}
-
-static bool is_tcp_socket(int fd)
-{
-    int domain = 0;
-    socklen_t size = sizeof(domain);
-    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
-           (domain == AF_INET || domain == AF_INET6);
-}
-
-/* The number that a name of /proc/self/fd is; -1 for "." and "..". */
-static int parse_fd(const char *name)
-{
-    int fd = 0;
-    if (!*name)
-        return -1;
-    for (; *name; name++) {
-        if (*name < '0' || *name > '9' || __builtin_mul_overflow(fd, 10, &fd) ||
-            __builtin_add_overflow(fd, *name - '0', &fd))
-            return -1;
+    int wanted = event == NNG_PIPE_EV_ADD_POST ? 0 : nng_pipe_id(pipe);
+    pthread_mutex_lock(&pipes_lock);
+    size_t i = 0;
+    while (i < PIPES_MAX && pipe_ids[i] != wanted)
+        i++;
+    if (i < PIPES_MAX && event == NNG_PIPE_EV_ADD_POST) {
+        pipe_ids[i] = nng_pipe_id(pipe);
+        fill_peer(pipe, &pipes[i]);
+    } else if (i < PIPES_MAX) {
+        pipe_ids[i] = 0;
     }
-    return fd;
-}
-
-static int count_tcp_sockets(void)
-{
-    int count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    if (!dir)
-        return 0;
-    struct dirent *entry;
-    while ((entry = readdir(dir)) != NULL) {
-        if (is_tcp_socket(parse_fd(entry->d_name)))
-            count++;
-    }
-    closedir(dir);
-    return count;
+    pthread_mutex_unlock(&pipes_lock);
 }
 
 static void fire_watchdog(struct timer *timer)
 {
     struct rpc *rpc = RPC_OF(timer, watchdog);
-    int strays = count_tcp_sockets() - atomic_load(&pipes);
-    if (rpc->listening && strays > STRAYS_MAX) {
-        log_warn("silent peers dropped", "count=%d", strays);
-        reopen_listener(rpc);
+    struct peer links[PIPES_MAX];
+    size_t count = 0;
+    pthread_mutex_lock(&pipes_lock);
+    for (size_t i = 0; i < PIPES_MAX; i++) {
+        if (pipe_ids[i])
+            links[count++] = pipes[i];
     }
+    pthread_mutex_unlock(&pipes_lock);
+    unsigned dropped = strays_sweep(&rpc->strays, links, count, clock_mono_ms());
+    if (dropped)
+        log_warn("silent peers dropped", "count=%u", dropped);
     timers_set(&rpc->loop->timers, &rpc->watchdog, clock_mono_ms() + WATCHDOG_MS, NULL);
 }
 
