@@ -9,7 +9,7 @@
 #include "panel/fleet/state.h"
 
 #define CALLS_MAX 16u
-#define CALL_MS   15000
+#define CALL_MS   4000 /* an agent answers at once; what it does then is told by Sync */
 #define RESEND_MS 20000
 
 /* What an answer must be matched to: the instance may be gone by then. */

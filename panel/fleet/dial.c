@@ -1,7 +1,8 @@
-/* Who may connect when: at most DIAL_WINDOW nodes are in a handshake at once, and one that
- * doesn't get through in DIAL_PATIENCE_MS makes room and comes again, later and later, with
- * jitter. A handshake costs both sides some 7 ms of CPU, and all that are under way progress
- * together, so a thousand at once would be a thousand late. */
+/* Who may connect when: at most DIAL_WINDOW nodes are in a handshake at once. One that takes longer
+ * than DIAL_HANDSHAKE_MS is likely silent, not working, and makes room for others; one that doesn't
+ * get through in DIAL_PATIENCE_MS comes again, later and later, with jitter. A handshake costs both
+ * sides some 7 ms of CPU, and all that are under way progress together, so a thousand at once would
+ * be a thousand late. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +11,11 @@
 #include "common/log.h"
 #include "panel/fleet/state.h"
 
-#define DIAL_WINDOW      32
-#define DIAL_PATIENCE_MS 8000
-#define REST_MIN_MS      100u
-#define CERT_LIFE_MS     (30LL * 24 * 3600 * 1000) /* of its 365 days */
+#define DIAL_WINDOW       32
+#define DIAL_HANDSHAKE_MS 2000
+#define DIAL_PATIENCE_MS  8000
+#define REST_MIN_MS       100u
+#define CERT_LIFE_MS      (30LL * 24 * 3600 * 1000) /* of its 365 days */
 
 static void dial_next(struct fleet *fleet);
 
@@ -61,6 +63,15 @@ void dial_after_rest(struct fleet_node *node)
         dial_queue(node);
 }
 
+static void leave_window(struct fleet_node *node)
+{
+    if (!node->in_window)
+        return;
+    node->in_window = false;
+    node->fleet->dialing--;
+    dial_next(node->fleet);
+}
+
 static void patience_over(struct timer *timer)
 {
     struct fleet_node *node = node_of(timer);
@@ -69,11 +80,22 @@ static void patience_over(struct timer *timer)
     dial_after_rest(node);
 }
 
+static void handshake_is_slow(struct timer *timer)
+{
+    struct fleet_node *node = node_of(timer);
+    struct err err;
+    node->dial_timer.fire = patience_over;
+    (void)timers_set(&node->fleet->timers, timer,
+                     clock_mono_ms() + DIAL_PATIENCE_MS - DIAL_HANDSHAKE_MS, &err);
+    leave_window(node);
+}
+
 static void dial_start(struct fleet_node *node)
 {
     struct fleet *fleet = node->fleet;
     struct err err = {0};
     node->link_state = LINK_DIALING;
+    node->in_window = true;
     fleet->dialing++;
     int rc = refresh_certificate(fleet, &err);
     if (rc == 0) {
@@ -82,8 +104,8 @@ static void dial_start(struct fleet_node *node)
     }
     if (rc < 0)
         log_warn("node can't be dialled", "node=%s reason=\"%s\"", node->id, err.msg);
-    node->dial_timer.fire = patience_over;
-    (void)timers_set(&fleet->timers, &node->dial_timer, clock_mono_ms() + DIAL_PATIENCE_MS, &err);
+    node->dial_timer.fire = handshake_is_slow;
+    (void)timers_set(&fleet->timers, &node->dial_timer, clock_mono_ms() + DIAL_HANDSHAKE_MS, &err);
 }
 
 static void dial_next(struct fleet *fleet)
@@ -132,10 +154,7 @@ void dial_abandon(struct fleet_node *node)
         leave_queue(node);
     if (was == LINK_DIALING || was == LINK_UP)
         link_hang_up(node->link);
-    if (was == LINK_DIALING) {
-        node->fleet->dialing--;
-        dial_next(node->fleet);
-    }
+    leave_window(node);
 }
 
 void dial_succeeded(struct fleet_node *node)
@@ -143,10 +162,8 @@ void dial_succeeded(struct fleet_node *node)
     if (node->link_state != LINK_DIALING)
         return;
     node->link_state = LINK_UP;
-    node->dial_failures = 0;
     timers_cancel(&node->fleet->timers, &node->dial_timer);
-    node->fleet->dialing--;
-    dial_next(node->fleet);
+    leave_window(node);
 }
 
 void dial_fini(struct fleet *fleet)

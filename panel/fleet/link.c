@@ -34,6 +34,7 @@ struct call {
     struct call *next; /* among the link's active or spare calls */
     nng_ctx ctx;
     nng_aio *aio;
+    uint64_t id;
     enum { CALL_SENDING, CALL_RECEIVING } step;
     bool timed_out;
     void (*done)(void *arg, Wire__Envelope **reply, const struct err *err);
@@ -64,6 +65,7 @@ struct link {
 
 static struct link *spare_links; /* the loop's */
 static unsigned lingering;       /* likewise */
+static uint64_t calls_made;      /* likewise */
 
 /* Held while a pipe event is posted: after link_silence() there is no inbox to post to. */
 static pthread_mutex_t posting = PTHREAD_MUTEX_INITIALIZER;
@@ -300,6 +302,16 @@ static void call_timed_out(struct timer *timer)
     (void)timers_set(call->link->owner.timers, timer, clock_mono_ms() + CANCEL_AGAIN_MS, &err);
 }
 
+/* The certificate has proven who answers; this is for a peer that is confused. What it can't read
+ * it can't echo, and says so by a Failure. */
+static int check_reply(const struct call *call, const Wire__Envelope *reply, struct err *err)
+{
+    if (reply->body_case == WIRE__ENVELOPE__BODY_FAILURE ||
+        (reply->call_id == call->id && strcmp(reply->node_id, call->link->node_id) == 0))
+        return 0;
+    return err_set(err, ERR_PROTOCOL, "wrong_answer", "the answer is another node's or call's");
+}
+
 static int call_result(struct call *call, Wire__Envelope **ret_reply, struct err *err)
 {
     int rc = nng_aio_result(call->aio);
@@ -315,7 +327,7 @@ static int call_result(struct call *call, Wire__Envelope **ret_reply, struct err
     }
     rc = envelope_unpack(nng_msg_body(msg), nng_msg_len(msg), ret_reply, err);
     nng_msg_free(msg);
-    return rc;
+    return rc == 0 ? check_reply(call, *ret_reply, err) : rc;
 }
 
 static void call_retire(struct call *call)
@@ -408,18 +420,20 @@ static int make_message(const Wire__Envelope *request, nng_msg **ret_msg, struct
     return 0;
 }
 
-int link_call(struct link *link, const Wire__Envelope *request, uint32_t timeout_ms,
+int link_call(struct link *link, Wire__Envelope *request, uint32_t timeout_ms,
               void (*done)(void *arg, Wire__Envelope **reply, const struct err *err), void *arg,
               struct err *err)
 {
     nng_msg *msg;
     struct call *call;
+    request->call_id = ++calls_made;
     if (make_message(request, &msg, err) < 0)
         return -1;
     if (call_take(link, &call, err) < 0) {
         nng_msg_free(msg);
         return -1;
     }
+    call->id = request->call_id;
     call->done = done;
     call->arg = arg;
     call->timed_out = false;

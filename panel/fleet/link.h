@@ -49,10 +49,10 @@ int link_dial(struct link *link, const char *address, const char *port, const st
 /* Drop the connection, or stop trying. Calls under way fail. */
 void link_hang_up(struct link *link);
 
-/* Send a request (copied) and call done once: with the reply, which the callee may keep by
- * setting *reply to NULL, or with err. A timeout means that the outcome is unknown. On -1 done is
- * not called. */
-int link_call(struct link *link, const Wire__Envelope *request, uint32_t timeout_ms,
+/* Send a request (copied, with a call_id of its own) and call done once: with the reply, which the
+ * callee may keep by setting *reply to NULL, or with err. A timeout means that the outcome is
+ * unknown. On -1 done is not called. */
+int link_call(struct link *link, Wire__Envelope *request, uint32_t timeout_ms,
               void (*done)(void *arg, Wire__Envelope **reply, const struct err *err), void *arg,
               struct err *err);
 

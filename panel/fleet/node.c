@@ -20,6 +20,8 @@
 #define BEATS_PER_SECOND 500u /* of the whole fleet, at most */
 #define GRACE_MIN_MS     1000u
 #define BEATS_TO_OFFLINE 3
+#define CREDIT_MS        1000
+#define ORPHANS_MAX      10000u /* of one node; more are not told apart */
 
 static void sync_start(struct fleet_node *node);
 
@@ -147,7 +149,8 @@ static void status_due(struct timer *timer)
 
 static struct orphan *add_orphan(struct fleet_node *node, const Wire__InstanceStatus *status)
 {
-    struct orphan *orphan = calloc(1, sizeof(*orphan));
+    struct orphan *orphan =
+        HASH_COUNT(node->orphans) < ORPHANS_MAX ? calloc(1, sizeof(*orphan)) : NULL;
     if (!orphan)
         return NULL;
     snprintf(orphan->seen.id, sizeof(orphan->seen.id), "%s", status->instance_id);
@@ -179,8 +182,7 @@ static void note_orphan(struct fleet_node *node, const Wire__InstanceStatus *sta
     }
     if (!orphan && !(orphan = add_orphan(node, status)))
         return;
-    snprintf(orphan->seen.container_id, sizeof(orphan->seen.container_id), "%s",
-             status->container_id);
+    utf8_copy(orphan->seen.container_id, sizeof(orphan->seen.container_id), status->container_id);
     orphan->seen.generation = status->generation;
     orphan->seen.running = status->observed == WIRE__OBSERVED__OBSERVED_RUNNING;
     node->orphans_changed = true;
@@ -309,6 +311,36 @@ static void start_over(struct fleet_node *node)
     update_status(node);
 }
 
+static void sync_is_due(struct timer *timer)
+{
+    sync_start((struct fleet_node *)((char *)timer - offsetof(struct fleet_node, sync_timer)));
+}
+
+/* An answer costs the loop, and so all nodes, some time. One that answers without end has used up
+ * its credit after a second, and is then asked only as often as the loop has time for it. */
+static void sync_next(struct fleet_node *node, size_t statuses)
+{
+    struct err err;
+    int64_t now = clock_mono_ms();
+    if (node->heard_until < now - CREDIT_MS)
+        node->heard_until = now - CREDIT_MS;
+    node->heard_until += 2 + (int64_t)statuses / 8;
+    node->sync_timer.fire = sync_is_due;
+    if (node->heard_until <= now ||
+        timers_set(&node->fleet->timers, &node->sync_timer, node->heard_until, &err) < 0)
+        sync_start(node);
+}
+
+/* Why it is no answer to a Sync; NULL when it is one. */
+static const char *wrong_with(const Wire__Envelope *reply)
+{
+    if (reply->body_case == WIRE__ENVELOPE__BODY_FAILURE)
+        return reply->failure->message;
+    if (reply->body_case != WIRE__ENVELOPE__BODY_SYNC_REPLY)
+        return "an unexpected answer";
+    return reply->sync_reply->n_statuses > WIRE_STATUSES_MAX ? "too many statuses at once" : NULL;
+}
+
 static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
 {
     struct fleet_node *node = arg;
@@ -325,16 +357,15 @@ static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
         sync_start(node); /* perhaps it was only slow */
         return;
     }
-    if (err || (*reply)->body_case != WIRE__ENVELOPE__BODY_SYNC_REPLY) {
-        const char *why = err ? err->msg : "an unexpected answer";
-        if (!err && (*reply)->body_case == WIRE__ENVELOPE__BODY_FAILURE)
-            why = (*reply)->failure->message;
-        log_warn("node doesn't sync", "node=%s reason=\"%s\"", node->id, why);
+    const char *wrong = err ? err->msg : wrong_with(*reply);
+    if (wrong) {
+        log_warn("node doesn't sync", "node=%s reason=\"%s\"", node->id, wrong);
         start_over(node);
         return;
     }
     const Wire__SyncReply *answer = (*reply)->sync_reply;
     node->missed = 0;
+    node->dial_failures = 0;
     node->answered = true;
     node->last_answer = clock_mono_ms();
     node->live.last_seen = clock_wall_ms();
@@ -342,7 +373,7 @@ static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
     update_status(node);
     publish(node);
     renewal_consider(node, answer->cert_not_after);
-    sync_start(node);
+    sync_next(node, answer->n_statuses);
 }
 
 static void sync_start(struct fleet_node *node)
@@ -468,6 +499,7 @@ void node_remove(struct fleet_node *node)
     struct orphan *next;
     dial_abandon(node);
     timers_cancel(&fleet->timers, &node->status_timer);
+    timers_cancel(&fleet->timers, &node->sync_timer);
     while (node->instances)
         instance_free(node->instances);
     link_destroy(node->link);

@@ -59,8 +59,9 @@ static void requested(void *arg, Wire__Envelope **reply, const struct err *faile
 void renewal_consider(struct fleet_node *node, uint64_t cert_not_after)
 {
     int64_t now = clock_mono_ms();
-    int64_t left = (int64_t)cert_not_after - clock_wall_ms() / 1000;
-    if (!cert_not_after || left > RENEW_BEFORE_S || node->renewing || now < node->next_renewal)
+    uint64_t due =
+        cert_not_after - RENEW_BEFORE_S; /* wraps for what is no time: then it isn't due */
+    if (due > (uint64_t)clock_wall_ms() / 1000 || node->renewing || now < node->next_renewal)
         return;
     node->next_renewal = now + RETRY_MS;
     Wire__Envelope envelope;

@@ -92,7 +92,8 @@ struct fleet_node {
     bool deleted; /* leaves when its last instance has */
     struct link *link;
     enum link_state link_state;
-    unsigned dial_failures;
+    bool in_window;         /* it is one of fleet.dialing */
+    unsigned dial_failures; /* since it was last understood */
     struct fleet_node *dial_next;
     struct timer dial_timer;
     /* beats */
@@ -104,6 +105,8 @@ struct fleet_node {
     uint64_t cursor;
     int64_t last_answer; /* mono ms */
     unsigned missed;
+    struct timer sync_timer;
+    int64_t heard_until; /* mono ms; ahead of now: it has used more than its share of the loop */
     struct timer status_timer;
     struct node_live live;
     /* facts in the store */
@@ -143,7 +146,7 @@ struct fleet {
     uint64_t attempts;
     /* dialling */
     struct fleet_node *dial_queue, **dial_tail;
-    unsigned dialing;
+    unsigned dialing; /* in a handshake that is not slow */
     char *panel_key, *panel_cert;
     int64_t panel_cert_made; /* mono ms */
 };

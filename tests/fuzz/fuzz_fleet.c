@@ -94,7 +94,7 @@ void link_hang_up(struct link *link)
     link->dialled = false;
 }
 
-int link_call(struct link *link, const Wire__Envelope *request, uint32_t timeout_ms,
+int link_call(struct link *link, Wire__Envelope *request, uint32_t timeout_ms,
               void (*done)(void *arg, Wire__Envelope **reply, const struct err *err), void *arg,
               struct err *err)
 {
