@@ -27,7 +27,7 @@ static void look_again(struct timer *timer)
     instance_drive(inst);
 }
 
-static void come_back(struct fleet_instance *inst, uint32_t delay_ms)
+void apply_come_back(struct fleet_instance *inst, uint32_t delay_ms)
 {
     struct err err;
     inst->retry_set = false;
@@ -69,7 +69,7 @@ static void answered(void *arg, Wire__Envelope **reply, const struct err *err)
     if (inst && !current)
         instance_drive(inst);
     else if (current && err)
-        come_back(inst, 1000);
+        apply_come_back(inst, 1000);
     else if (current && (*reply)->body_case == WIRE__ENVELOPE__BODY_FAILURE)
         refused(inst, (*reply)->failure);
     free(told);
@@ -150,7 +150,7 @@ static void send_now(struct fleet_instance *inst)
         inst->node->calls++;
     if (rc < 0) {
         log_warn("instance not sent", "instance=%s reason=\"%s\"", inst->id, err.msg);
-        come_back(inst, 1000);
+        apply_come_back(inst, 1000);
     }
 }
 
@@ -169,7 +169,7 @@ void apply_pump(struct fleet_node *node)
 
 void instance_send(struct fleet_instance *inst)
 {
-    come_back(inst, RESEND_MS); /* should nothing be heard of it */
+    apply_come_back(inst, RESEND_MS); /* should nothing be heard of it */
     if (inst->calling)
         return;
     if (!inst->queued) {

@@ -11,6 +11,8 @@
 #include "common/log.h"
 #include "panel/fleet/state.h"
 
+#define OUTRANK_EVERY_MS 1000
+
 struct instance_write {
     struct store_change change; /* first */
     struct task task;
@@ -213,9 +215,23 @@ void instance_forget(struct fleet_instance *inst)
     }
 }
 
+/* A node that refuses every generation gets no more than one of them a second. */
+static bool is_outranked_too_often(struct fleet_instance *inst)
+{
+    int64_t now = clock_mono_ms();
+    if (inst->outranked && now < inst->outranked + OUTRANK_EVERY_MS) {
+        apply_come_back(inst, OUTRANK_EVERY_MS);
+        return true;
+    }
+    inst->outranked = now;
+    return false;
+}
+
 void instance_outrank(struct fleet_instance *inst)
 {
     struct err err = {0};
+    if (is_outranked_too_often(inst))
+        return;
     if (inst->orphan) { /* nothing but the number in memory counts */
         inst->generation = inst->seen_generation + 1;
         instance_drive(inst);

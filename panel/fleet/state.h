@@ -55,6 +55,7 @@ struct fleet_instance {
     bool failed_now;
     bool told;                /* the last status was for the present generation */
     uint64_t seen_generation; /* the highest that the node knows */
+    int64_t outranked;        /* mono ms when it was raised above that */
     bool listed;              /* seen in the inventory under way */
     /* being driven */
     uint64_t attempt;
@@ -209,6 +210,8 @@ void node_forget(struct fleet_node *node);
 void instance_send(struct fleet_instance *inst);
 /* Send what waits for a free call. */
 void apply_pump(struct fleet_node *node);
+/* Look at the instance again after delay_ms, unless something makes it be looked at before. */
+void apply_come_back(struct fleet_instance *inst, uint32_t delay_ms);
 
 /* waits.c */
 void wait_add(struct task *task);

@@ -202,6 +202,19 @@ class LyingAgent(unittest.TestCase):
                          "a cursor that goes backwards": backwards})
         WORLD.await_instance(mine, 20, State="running")
 
+    @proves("I6", "I9", fault="an agent that refuses every generation")
+    def test_every_generation_is_refused(self):
+        """The panel raises the generation each time, which is a write to its disk."""
+        self.liar.on_apply = lambda apply: {"failure": {"code": "stale_generation", "message": "no"}}
+        self.deploy()
+        until(lambda: self.liar.requests["apply"] > 1, 15, "it is raised and tried again")
+        asked, began = self.liar.requests["apply"], time.monotonic()
+        until(lambda: time.monotonic() > began + 3, 5, "three seconds of it")
+        self.assertLess(self.liar.requests["apply"] - asked, 6)
+        del self.liar.on_apply
+        self.expect_others_untouched()
+        self.expect_honesty_heals()
+
     @proves("I6", "I9", fault="an agent that floods its panel")
     def test_a_flood(self):
         numbers = itertools.count(1)
