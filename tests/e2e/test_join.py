@@ -169,6 +169,7 @@ class Join(unittest.TestCase):
         agent("silent").join(WORLD.panel.url, node["joinToken"])
         hold(lambda: WORLD.api.node(node["id"])["docker"]["status"] == "unknown", 1, "it is unknown")
 
+    @proves("I7", fault="a join that somebody listens to")
     def test_the_secret_never_crosses_the_wire(self):
         node = WORLD.create_node("sniffed")
         seen = []
@@ -200,15 +201,19 @@ class Join(unittest.TestCase):
         self.assertNotIn(node["joinToken"].split(".")[-1].encode(), wire)
         self.assertNotIn(b"PRIVATE KEY", wire)
 
+    @proves("I7", fault="a join answer changed on its way")
     def test_an_answer_that_was_tampered_with_is_refused(self):
         node = WORLD.create_node("tampered")
 
         def tamper(status, value):
             return status, {key: item + "\n" if "CERTIFICATE" in str(item) else item
                             for key, item in value.items()}
+        joining = agent("tampered")
         with impostor(tamper) as url:
-            done = agent("tampered").try_join(url, node["joinToken"])
+            done = joining.try_join(url, node["joinToken"])
         self.assertNotEqual(done.code, 0)
+        for name in ("identity.json", "agent.crt", "ca.crt"):
+            self.assertFalse(os.path.exists(os.path.join(joining.state, name)), name)
 
     @proves("I7", fault="a join that an impostor answers")
     def test_an_impostor_can_not_spoil_a_join(self):
