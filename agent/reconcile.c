@@ -407,13 +407,16 @@ int reconcile_remove(struct reconcile *reconcile, const Wire__Remove *remove, st
     struct instance *inst = find_or_add(reconcile, remove->instance_id, err);
     if (!inst || check_generation(inst, remove->generation, true, err) < 0)
         return -1;
-    if (inst->goal == GOAL_REMOVED && remove->generation == inst->generation) {
-        if (inst->pending)
-            return 0;
-        if (is_satisfied(inst) && strcmp(inst->volume_id, remove->volume_id) == 0) {
-            instance_touch(&reconcile->table, inst);
-            return 0;
-        }
+    bool repeated = inst->goal == GOAL_REMOVED && remove->generation == inst->generation &&
+                    strcmp(inst->volume_id, remove->volume_id) == 0;
+    bool is_new_attempt = remove->generation > inst->generation || remove->attempt > inst->attempt;
+    if (is_new_attempt)
+        inst->attempt = remove->attempt;
+    if (repeated && inst->pending)
+        return 0;
+    if (repeated && (is_satisfied(inst) || (inst->error_code[0] && !is_new_attempt))) {
+        instance_touch(&reconcile->table, inst);
+        return 0;
     }
     snprintf(inst->volume_id, sizeof(inst->volume_id), "%s", remove->volume_id);
     begin_goal(inst, GOAL_REMOVED, remove->generation, false);

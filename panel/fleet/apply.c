@@ -125,6 +125,7 @@ static int put_remove(struct fleet_instance *inst, struct err *err)
     remove.instance_id = inst->id;
     remove.generation = inst->generation;
     remove.volume_id = inst->id;
+    remove.attempt = inst->attempt;
     envelope.body_case = WIRE__ENVELOPE__BODY_REMOVE;
     envelope.remove = &remove;
     *told =

@@ -214,6 +214,8 @@ static void note_failure(struct fleet_instance *inst, const Wire__InstanceStatus
         return;
     inst->failed_now = true;
     inst->failures++;
+    if (inst->phase == PHASE_FAILED) /* why it FAILED still holds */
+        return;
     if (status->observed == WIRE__OBSERVED__OBSERVED_STOPPED)
         set_exit_error(inst, status);
     else
@@ -353,7 +355,6 @@ static void give_up(struct fleet_instance *inst)
         snprintf(text, sizeof(text), "not stopped within %u s; the panel goes on trying",
                  inst->fleet->settings.stop_timeout_ms / 1000);
         set_error(inst, RECONCILE_STOP_TIMEOUT, text);
-        wait_on(inst);
     } else if (!inst->failed_now) {
         bool offline = !node_is_ready(inst->node);
         snprintf(text, sizeof(text), "not installed within %u s: %s; retry, or choose another node",
@@ -420,6 +421,10 @@ void instance_drive(struct fleet_instance *inst)
         timers_cancel(&inst->fleet->timers, &inst->timer);
         inst->retry_set = false;
         give_up(inst);
+        if (inst->suspended) { /* FAILED is said; now the next try */
+            instance_drive(inst);
+            return;
+        }
         break;
     case STEP_FORGET:
         instance_forget(inst);

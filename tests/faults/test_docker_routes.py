@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import threading
+import time
 import unittest
 
 from lib import places
@@ -241,6 +242,21 @@ class Odd(unittest.TestCase):
                        if r.path.split("/")[2] not in ("", name)] and not self.node.of(instance),
               CONVERGES, "it came, and is removed")
         self.assertEqual(os.listdir(os.path.join(self.node.agent.state, "volumes")), [])
+
+    @proves("I6", "I9", fault="an Engine that can't remove a container, for a while")
+    def test_a_removal_that_fails_is_tried_with_patience(self):
+        instance = self.node.deploy("stays")
+        self.node.await_instance(instance, InternalState="READY")
+        self.engine.broken["inspect"] = FAULTS["answers HTML"]
+        self.engine.broken["remove"] = FAULTS["answers 500"]
+        asked = len(self.engine.requests)
+        deletes = self.node.meanwhile("DELETE", "/api/instance/delete", {"id": instance})
+        until(lambda: self.engine.broke > 0, 5, "its removal is tried")
+        time.sleep(3)  # some tries fall in here
+        self.assertLess(len(self.engine.requests) - asked, 30)
+        self.engine.broken.clear()
+        deletes.result(10).expect(201)
+        self.assertEqual(self.node.of(instance), [])
 
     @proves("I6", "I8", fault="a list of containers of many MiB")
     def test_a_large_list(self):

@@ -340,6 +340,7 @@ static struct frame pack_wish(enum wish of, uint64_t attempt)
         remove.instance_id = "i1";
         remove.volume_id = "v1";
         remove.generation = of + 1;
+        remove.attempt = attempt;
         envelope.body_case = WIRE__ENVELOPE__BODY_REMOVE;
         envelope.remove = &remove;
         return pack(&envelope);

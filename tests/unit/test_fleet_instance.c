@@ -233,6 +233,36 @@ static void test_what_runs_on_in_spite_of_its_suspension_keeps_its_error(void **
     assert_string_equal(inst->error_code, "");
 }
 
+/* The try that fails after the deadline neither hides what heals, nor is it the last one. */
+static void test_a_stop_that_timed_out_is_tried_again_soon(void **state)
+{
+    (void)state;
+    struct instance suspended = {.id = "i1",
+                                 .node_id = "n1",
+                                 .generation = 4,
+                                 .suspended = true,
+                                 .phase = PHASE_READY,
+                                 .phase_since = clock_wall_ms() - 59000,
+                                 .observed = OBSERVED_RUNNING,
+                                 .container_id = "c1",
+                                 .error_code = "",
+                                 .error_message = ""};
+    instance_update(inst, &suspended);
+    int64_t now = clock_mono_ms();
+    uint64_t attempt = inst->attempt;
+    hear(OBSERVED_FAILED);
+    inst->deadline = now; /* it passes before the next try */
+    instance_drive(inst);
+    assert_int_equal(inst->phase, PHASE_FAILED);
+    timers_run(&fleet.timers, now + 9000);
+    assert_int_equal(inst->attempt, attempt + 1);
+    hear(OBSERVED_FAILED);
+    assert_string_equal(inst->error_code, "stop_timeout");
+    hear(OBSERVED_STOPPED);
+    assert_int_equal(inst->phase, PHASE_READY);
+    assert_string_equal(inst->error_code, "");
+}
+
 static void test_a_failed_one_keeps_its_reason_while_an_older_container_runs(void **state)
 {
     (void)state;
@@ -281,6 +311,7 @@ int main(void)
         TEST(test_a_retry_that_meets_a_call_under_way_is_not_lost),
         TEST(test_what_was_stopped_once_has_its_time_to_stop_again),
         TEST(test_what_runs_on_in_spite_of_its_suspension_keeps_its_error),
+        TEST(test_a_stop_that_timed_out_is_tried_again_soon),
         TEST(test_a_failed_one_keeps_its_reason_while_an_older_container_runs),
         TEST(test_a_generation_that_nothing_can_outrank_is_not_believed),
         TEST(test_what_a_node_says_is_cut_between_characters),
