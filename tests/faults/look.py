@@ -92,13 +92,3 @@ def has_lost_port(node, row):
         return "already allocated" in str(error)
     finally:
         api.remove(probe)
-
-
-# What a daemon holds of the machine.
-
-def weigh(daemon):
-    """(RSS in MiB, descriptors, threads)"""
-    with open(f"/proc/{daemon.pid}/status") as status:
-        fields = dict(line.split(":", 1) for line in status)
-    return (int(fields["VmRSS"].split()[0]) // 1024, len(os.listdir(f"/proc/{daemon.pid}/fd")),
-            int(fields["Threads"]))

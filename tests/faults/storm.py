@@ -12,6 +12,7 @@ from faults.kinds import KINDS
 from lib import images, promises
 from lib.cluster import Cluster
 from lib.daemon import tail
+from lib.resources import Resources
 
 SETTLES = 10  # seconds, and Docker's own time
 GIVES_UP = 60  # seconds after which we look no longer
@@ -265,7 +266,7 @@ class Storm:
             except AssertionError as problem:
                 self._found(checks.Problem("I5", daemon.name, str(problem)))
                 return
-        weights = {daemon.name: look.weigh(daemon) for daemon in self._daemons()}
+        weights = {daemon.name: Resources(daemon.pid) for daemon in self._daemons()}
         if self.rounds == 2:
             self.weights = weights
         if self.weights:
@@ -317,8 +318,8 @@ class Storm:
             times = sorted(self.settled_in)
             self.say(f"settled after a round: median {times[len(times) // 2]:.1f} s, at most "
                      f"{times[-1]:.1f} s")
-        for name, (mib, descriptors, threads) in getattr(self, "last_weights", {}).items():
-            self.say(f"{name}: {mib} MiB, {descriptors} descriptors, {threads} threads")
+        for name, has in getattr(self, "last_weights", {}).items():
+            self.say(f"{name}: {self.weights[name] if self.weights else ''} at first, then {has}")
         if self.lost_ports:
             self.say(f"{self.lost_ports} ports that an Engine had lost, and got back by a restart")
         self.say(f"{sum(s.looks for s in self.samplers)} looks at the Engines meanwhile")

@@ -1,5 +1,6 @@
 """The checks of the random run can fail: each is shown something that is wrong, and says so."""
 import unittest
+from types import SimpleNamespace
 
 from faults import checks, plan
 from faults.journal import OK, REFUSED, UNKNOWN, Journal
@@ -252,9 +253,11 @@ class Figures(Case):
     """I6, I9"""
 
     def test_growth(self):
-        first = {"paneld": (50, 30, 20)}
-        self.says(checks.grown(first, {"paneld": (60, 35, 21)}))
-        self.says(checks.grown(first, {"paneld": (500, 90, 40)}),
+        def has(mib, fds, threads):
+            return {"paneld": SimpleNamespace(rss_mib=mib, fds=fds, threads=threads)}
+        first = has(50, 30, 20)
+        self.says(checks.grown(first, has(60, 35, 21)))
+        self.says(checks.grown(first, has(900, 90, 40)),
                   ("I6", "descriptors"), ("I6", "threads"), ("I6", "MiB"))
 
     def test_a_request_that_waits_for_another_node(self):
