@@ -272,7 +272,7 @@ int api_create(const struct api_rooms *rooms, const struct api_settings *setting
         return err_nomem(err);
     }
     api->settings.public_url = api->public_url;
-    if (list_cache_create(&api->lists, err) < 0) {
+    if (list_cache_create(&api->lists, err) < 0 || lister_create(&api->lister, err) < 0) {
         api_destroy(api);
         return -1;
     }
@@ -285,6 +285,7 @@ void api_destroy(struct api *api)
 {
     if (!api)
         return;
+    lister_destroy(api->lister);
     list_cache_destroy(api->lists);
     free(api->public_url);
     free(api);

@@ -14,6 +14,7 @@
 #include "common/strbuf.h"
 #include "panel/api/api.h"
 #include "panel/api/list_cache.h"
+#include "panel/api/lister.h"
 
 struct api {
     struct api_rooms rooms;
@@ -21,6 +22,7 @@ struct api {
     char *public_url;                     /* owned copy, or NULL */
     uint8_t dummy_key[CRYPTO_HASH_BYTES]; /* for joins of nodes that don't exist */
     struct list_cache *lists;
+    struct lister *lister;
 };
 
 /* --- routes.c -------------------------------------------------------------------------------- */
@@ -105,7 +107,7 @@ struct list {
 };
 
 /* Reads If-None-Match, limit and cursor. versions: all that the answer depends on, read before the
- * rows are; count 0: no ETag. False: the call has been answered. */
+ * rows are; count 0: no ETag. False: the call has been answered, or will be by the lister. */
 bool list_begin(struct call *call, const uint64_t *versions, size_t count, struct list *ret_list);
 /* rc and err are the store's. Answers. */
 void list_end(struct call *call, struct list *list, int rc, const struct err *err);

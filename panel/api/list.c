@@ -89,22 +89,30 @@ static int read_page(const struct call *call, struct list *list, struct err *err
     return 0;
 }
 
-/* Does the client have it already, or this room? Then it has been answered. */
+/* Does the client have it already, or this room? Then it has been answered. One that will be long
+ * is handed to the lister, which comes here again. */
 static bool answer_known(struct call *call, struct list *list)
 {
-    http_req_add_header(call->req, "ETag", list->etag);
-    const char *known = http_req_header(call->req, "If-None-Match");
-    if (known && etag_matches(known, list->etag)) {
-        struct strbuf nothing = {0};
-        call_answer(call, 304, &nothing);
-        return true;
-    }
+    struct list_cache *lists = call->api->lists;
+    /* On the lister's thread it isn't to be read any more, and has been looked at. */
+    const char *tags = call->deferred ? NULL : http_req_header(call->req, "If-None-Match");
+    bool known = tags && etag_matches(tags, list->etag);
     list->whole = !list->page.limit && !list->page.after;
     struct shared *body =
-        list->whole ? list_cache_get(call->api->lists, call->route, list->etag) : NULL;
-    if (body)
+        list->whole && !known ? list_cache_get(lists, call->route, list->etag) : NULL;
+    if (!known && !body && list->whole && !call->deferred &&
+        list_cache_was_long(lists, call->route)) {
+        lister_take(call->api->lister, call);
+        return true;
+    }
+    http_req_add_header(call->req, "ETag", list->etag);
+    if (known) {
+        struct strbuf nothing = {0};
+        call_answer(call, 304, &nothing);
+    } else if (body) {
         call_answer_shared(call, body);
-    return body != NULL;
+    }
+    return known || body;
 }
 
 bool list_begin(struct call *call, const uint64_t *versions, size_t count, struct list *ret_list)

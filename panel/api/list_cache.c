@@ -2,7 +2,6 @@
 #include "panel/api/list_cache.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 
 #define KEEP_MIN (16u * 1024u)
 #define KEEP_MAX (16u * 1024u * 1024u) /* bytes of one body */
+#define LONG     (256u * 1024u)        /* a millisecond's work */
 #define SLOTS    4
 
 struct list_cache {
@@ -18,6 +18,7 @@ struct list_cache {
     struct slot {
         const struct route *route; /* NULL: free */
         struct shared *body;
+        size_t last_len; /* of the latest, kept or not */
         char etag[LIST_CACHE_ETAG_SIZE];
     } slots[SLOTS];
 };
@@ -63,6 +64,15 @@ struct shared *list_cache_get(struct list_cache *cache, const struct route *rout
     return body;
 }
 
+bool list_cache_was_long(struct list_cache *cache, const struct route *route)
+{
+    pthread_mutex_lock(&cache->lock);
+    struct slot *slot = slot_of(cache, route);
+    bool was_long = slot && slot->last_len >= LONG;
+    pthread_mutex_unlock(&cache->lock);
+    return was_long;
+}
+
 void list_cache_put(struct list_cache *cache, const struct route *route, const char *etag,
                     struct shared *body)
 {
@@ -73,6 +83,7 @@ void list_cache_put(struct list_cache *cache, const struct route *route, const c
     if (slot) {
         old = slot->body;
         slot->route = route;
+        slot->last_len = shared_len(body);
         slot->body = keep ? shared_ref(body) : NULL;
         snprintf(slot->etag, sizeof(slot->etag), "%s", etag);
     }

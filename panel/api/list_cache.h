@@ -4,6 +4,8 @@
 #ifndef PANEL_API_LIST_CACHE_H
 #define PANEL_API_LIST_CACHE_H
 
+#include <stdbool.h>
+
 #include "common/err.h"
 #include "common/shared.h"
 
@@ -21,5 +23,8 @@ struct shared *list_cache_get(struct list_cache *cache, const struct route *rout
 /* Keep a reference, unless it is too big to be kept, or small enough to be made anew. */
 void list_cache_put(struct list_cache *cache, const struct route *route, const char *etag,
                     struct shared *body);
+
+/* Was the last whole list of this route so long that making it holds others up? */
+bool list_cache_was_long(struct list_cache *cache, const struct route *route);
 
 #endif

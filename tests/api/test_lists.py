@@ -1,9 +1,12 @@
 """Lists: bare arrays, pages by Link, ETags."""
+import http.client
 import re
+import threading
 import unittest
 import urllib.parse
 
 from api.endpoints import LISTS
+from bench.plain import Plain
 from lib.world import World
 
 WORLD = None
@@ -170,3 +173,50 @@ class Etags(unittest.TestCase):
         WORLD.api.post(f"/api/instances/suspend/{instance['Id']}").expect(200)
         WORLD.await_instance(instance["Id"], State="suspended")
         WORLD.api.get("/api/instances", headers={"If-None-Match": tag}).expect(200)
+
+
+class Long(unittest.TestCase):
+    """Lists that were long the last time are made on a thread of their own."""
+
+    def setUp(self):
+        self.world = World().start()
+        self.words = "words " * 20000
+        for number in range(4):
+            self.add(number)
+        self.world.api.get("/api/images").expect(200)
+
+    def add(self, number):
+        self.world.api.post("/api/images/create", {
+            "Name": f"long{number}", "Image": "x", "Description": self.words}).expect(201)
+
+    def test_they_are_whole_and_new_and_have_their_tag(self):
+        for number in range(4, 8):
+            self.add(number)
+            answer = self.world.api.get("/api/images").expect(200)
+            self.assertEqual([row["Name"] for row in answer.json], [f"long{n}" for n in range(number + 1)])
+            self.world.api.get("/api/images", headers={"If-None-Match": answer.headers["ETag"]}).expect(304)
+            self.assertEqual(len(self.world.api.get("/api/images?limit=2").expect(200).json), 2)
+        self.world.stop()
+
+    def test_many_at_once_while_it_changes_and_when_the_panel_stops(self):
+        over, counts, errors = threading.Event(), [], []
+
+        def ask():
+            client = Plain(self.world.panel.port, self.world.panel.key)
+            try:
+                while not over.is_set():
+                    counts.append(len(client.expect(200, "GET", "/api/images")))
+            except (OSError, http.client.HTTPException, AssertionError) as error:
+                if not over.is_set():
+                    errors.append(error)
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for number in range(4, 12):
+            self.add(number)
+        over.set()
+        self.world.stop()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(errors, [])
+        self.assertGreaterEqual(min(counts), 4)

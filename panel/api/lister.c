@@ -1,0 +1,92 @@
+/* A mailbox and a thread. See lister.h.
+ *
+ * A call is answered exactly once: by its handler, or, when it has waited past its deadline and
+ * nobody listens any more, without the work. */
+#include "panel/api/lister.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "common/mailbox.h"
+#include "panel/api/internal.h"
+
+struct lister {
+    struct mailbox calls;
+    pthread_t thread;
+    struct mail last; /* ends the thread */
+};
+
+struct listing {
+    struct mail mail;
+    struct call *call;
+};
+
+static void make_list(struct mail *mail)
+{
+    struct listing *listing = (struct listing *)mail;
+    struct call *call = listing->call;
+    free(listing);
+    if (http_req_age_ms(call->req) < call->route->deadline_ms) {
+        call->route->handle(call);
+        return;
+    }
+    struct err err;
+    err_set(&err, ERR_BUSY, "busy", "Too many long lists are being made; try again soon.");
+    call_answer_err(call, &err);
+}
+
+static void *lister_main(void *arg)
+{
+    struct lister *lister = arg;
+    for (;;) {
+        struct mail *mail = mailbox_take(&lister->calls, INT64_MAX);
+        while (mail) {
+            struct mail *next = mail->next;
+            if (mail == &lister->last)
+                return NULL;
+            make_list(mail);
+            mail = next;
+        }
+    }
+}
+
+int lister_create(struct lister **ret_lister, struct err *err)
+{
+    struct lister *lister = calloc(1, sizeof(*lister));
+    if (!lister)
+        return err_nomem(err);
+    mailbox_init(&lister->calls, NULL, NULL);
+    int rc = pthread_create(&lister->thread, NULL, lister_main, lister);
+    if (rc) {
+        mailbox_fini(&lister->calls);
+        free(lister);
+        return err_io(err, rc, "can't start the thread of long lists");
+    }
+    pthread_setname_np(lister->thread, "lists");
+    *ret_lister = lister;
+    return 0;
+}
+
+void lister_destroy(struct lister *lister)
+{
+    if (!lister)
+        return;
+    mailbox_post(&lister->calls, &lister->last);
+    pthread_join(lister->thread, NULL);
+    mailbox_fini(&lister->calls);
+    free(lister);
+}
+
+void lister_take(struct lister *lister, struct call *call)
+{
+    struct listing *listing = calloc(1, sizeof(*listing));
+    struct err err = {0};
+    if (!listing) {
+        err_nomem(&err);
+        call_answer_err(call, &err);
+        return;
+    }
+    listing->call = call;
+    call_defer(call);
+    mailbox_post(&lister->calls, &listing->mail);
+}
