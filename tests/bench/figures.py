@@ -8,6 +8,10 @@ class Figure:
     """floor, goal may be None. goal: (">=" or "<=", number), of the ratio where there is a floor, of
     the value where there is none."""
 
+    rss_mib = None  # of paneld, after it
+    cpu_s = None  # that paneld has used since its start
+    latency = None  # quantiles by name, in ms
+
     def __init__(self, name, value, unit, floor=None, goal=None, spread=None, note=""):
         self.name = name
         self.value = value
@@ -32,7 +36,8 @@ class Figure:
     def as_json(self):
         return {"name": self.name, "value": self.value, "unit": self.unit, "floor": self.floor,
                 "ratio": self.ratio, "goal": "".join(map(str, self.goal)) if self.goal else None,
-                "met": self.met, "spread": self.spread, "note": self.note}
+                "met": self.met, "spread": self.spread, "note": self.note, "rss_mib": self.rss_mib,
+                "cpu_s": self.cpu_s, "latency": self.latency}
 
 
 def number(value):
@@ -54,9 +59,10 @@ def table(figures):
     return "\n".join(lines)
 
 
-def write_json(path, figures):
+def write_json(path, figures, **more):
     with open(path, "w") as out:
-        json.dump({"cores": os.cpu_count(), "figures": [f.as_json() for f in figures]}, out, indent=1)
+        json.dump({"cores": os.cpu_count(), "figures": [f.as_json() for f in figures], **more}, out,
+                  indent=1)
         out.write("\n")
 
 

@@ -1,10 +1,14 @@
 """What a deploy costs beside the same work done by hand against the Docker API, in the same run."""
+import copy
 import json
 import os
 import statistics
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+from bench.figures import Figure
+from bench.plain import Plain
 from lib import images
 from lib.docker_api import UnixConnection
 from lib.wait import until
@@ -78,6 +82,75 @@ def by_panel(world, starts, port):
     return (started - began) * 1000, max(0.0, (told - started) * 1000)
 
 
+# Many at once
+
+FIRST_PORT = 15000
+MEMORY = {"paneld": 20, "panel-agent": 10}  # MiB
+
+
+def all_at_once(work, count):
+    """work(number) on a thread each; what they returned, in order."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(work, range(count)))
+
+
+def many_by_hand(world, starts, body, count):
+    """ms until the last of them ran."""
+    def make(number):
+        own = copy.deepcopy(body)
+        for bindings in own["HostConfig"]["PortBindings"].values():
+            for binding in bindings:
+                binding["HostPort"] = str(FIRST_PORT + number)
+        container = world.engine.api.call("POST", "/containers/create", body=own)["Id"]
+        world.engine.api.start(container)
+        return container
+    began = time.monotonic()
+    containers = all_at_once(make, count)
+    last = max(starts.of(container) for container in containers)
+    for container in containers:
+        world.engine.api.remove(container)
+    return (last - began) * 1000
+
+
+def many_by_panel(world, starts, count):
+    """(ms until the last of them ran, ms from its start until each was told READY, the instances)"""
+    bodies = [world.spec(host_port=FIRST_PORT + number) for number in range(count)]
+
+    def deploy(number):
+        client = Plain(world.panel.port, world.panel.key)
+        answer = client.expect(201, "POST", "/api/instances/deploy?wait=120", bodies[number])
+        return answer["instance"], time.monotonic()
+    began = time.monotonic()
+    told = all_at_once(deploy, count)
+    started = [starts.of(instance["ContainerId"]) for instance, _ in told]
+    ready = [max(0.0, at - start) * 1000 for (_, at), start in zip(told, started)]
+    return (max(started) - began) * 1000, ready, [instance for instance, _ in told]
+
+
+def crowd(world, starts, body, count, containers, idle_seconds):
+    """count deploys at once beside the same by hand; then that many containers, and nothing to do."""
+    hand, panel, ready = [], [], []
+    for _ in range(3):
+        hand.append(many_by_hand(world, starts, body, count))
+        took, told, instances = many_by_panel(world, starts, count)
+        panel.append(took)
+        ready += told
+        for instance in instances:
+            world.delete(instance["Id"])
+    for number in range(containers):
+        world.deploy(host_port=FIRST_PORT + number)
+    before = idle(world, 5)["panel-agent"][0]
+    rss, cpu = idle(world, idle_seconds)["panel-agent"]
+    return [
+        Figure(f"{count} deploys at once, until all run", statistics.median(panel), "ms",
+               floor=statistics.median(hand), goal=("<=", 1.2), note="floor: by hand, as many at once"),
+        Figure("  READY told after the start, median", statistics.median(ready), "ms",
+               note=f"worst {max(ready):.0f} ms"),
+        Figure(f"panel-agent, {containers} containers: memory", rss, "MiB", goal=("<=", 10),
+               note=f"{before:.1f} MiB {idle_seconds} s earlier"),
+        Figure(f"panel-agent, {containers} containers: CPU", cpu, "%", goal=("<=", 0.5))]
+
+
 def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat") as stat:
         fields = stat.read().rsplit(")", 1)[1].split()
@@ -104,9 +177,9 @@ def idle(world, seconds):
             for name, pid in pids.items()}
 
 
-def run(pairs, idle_seconds, config=None):
-    """All measurements, in a world of their own."""
-    world = World("docker", config=config if config is not None else {}).start()
+def run(pairs, idle_seconds, at_once=50, containers=100):
+    """All measurements, in a world of their own; a list of figures."""
+    world = World("docker", config={}).start()
     try:
         images.httpd(world.engine.api)
         starts = Starts(world.engine.socket)
@@ -123,28 +196,18 @@ def run(pairs, idle_seconds, config=None):
             panel.append(took)
             ready.append(told)
         until(lambda: not world.engine.api.containers(), 20, "nothing is left")
-        result = {"by_hand_ms": statistics.median(hand), "by_panel_ms": statistics.median(panel),
-                  "ratio": statistics.median(panel) / statistics.median(hand),
-                  "ready_ms": statistics.median(ready), "ready_worst_ms": max(ready),
-                  "pairs": pairs, "idle": idle(world, idle_seconds)}
+        found = [
+            Figure("POST deploy until it runs, one after another", statistics.median(panel), "ms",
+                   floor=statistics.median(hand), goal=("<=", 1.10),
+                   note=f"floor: create and start by hand; medians of {pairs} interleaved pairs"),
+            Figure("  READY told after the start", statistics.median(ready), "ms", goal=("<=", 50),
+                   note=f"worst {max(ready):.0f} ms")]
+        for name, (rss, cpu) in idle(world, idle_seconds).items():
+            found.append(Figure(f"{name}, idle: memory", rss, "MiB", goal=("<=", MEMORY[name])))
+            found.append(Figure(f"{name}, idle: CPU", cpu, "%", goal=("<=", 0.2)))
+        found += crowd(world, starts, body, at_once, containers, idle_seconds)
     except BaseException:
         world.abandon()
         raise
     world.stop()
-    return result
-
-
-def table(result):
-    def row(name, value, unit, goal, good):
-        return f"{name:44} {value:9.2f} {unit:6} {goal:>10}  {'' if good is None else 'yes' if good else 'NO'}"
-    lines = [f"{'medians of ' + str(result['pairs']) + ' interleaved pairs':44} {'':9} {'':6} {'goal':>10}",
-             row("create and start by hand", result["by_hand_ms"], "ms", "", None),
-             row("POST deploy until it runs", result["by_panel_ms"], "ms", "", None),
-             row("  ratio", result["ratio"], "", "<= 1.15", result["ratio"] <= 1.15),
-             row("READY told after the start", result["ready_ms"], "ms", "<= 100", result["ready_ms"] <= 100),
-             row("  the worst of them", result["ready_worst_ms"], "ms", "", None)]
-    for name, limit in (("paneld", 20), ("panel-agent", 10)):
-        rss, cpu = result["idle"][name]
-        lines.append(row(f"{name}, idle: memory", rss, "MiB", f"< {limit}", rss < limit))
-        lines.append(row(f"{name}, idle: CPU", cpu, "%", "< 0.2", cpu < 0.2))
-    return "\n".join(lines)
+    return found

@@ -1,26 +1,29 @@
 """The benchmarks still run. Their figures mean nothing with sanitizers on, and are not judged."""
 import os
+import subprocess
+import tempfile
 import unittest
+from xml.etree import ElementTree
 
-from bench import figures, fleet_scale, http_api, measure
+from bench import figures, fleet_scale, growth, http_api, measure
 from lib import places
 
 PROGRAMS = os.path.join(os.path.dirname(places.BIN), "bench")
+PICTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "picture")
 
 
 class Smoke(unittest.TestCase):
     def test_deploys_beside_docker_by_hand(self):
-        result = measure.run(pairs=2, idle_seconds=1)
-        text = measure.table(result)
-        for word in ("ratio", "READY", "paneld", "panel-agent"):
+        found = measure.run(pairs=2, idle_seconds=1, at_once=3, containers=3)
+        text = figures.table(found)
+        for word in ("READY", "paneld, idle", "3 deploys at once", "panel-agent, 3 containers"):
             self.assertIn(word, text)
-        self.assertGreater(result["by_hand_ms"], 0)
-        self.assertGreater(result["by_panel_ms"], 0)
+        self.assertTrue(found[0].value > 0 and found[0].floor > 0, text)
 
     def test_the_api_beside_its_floors(self):
-        found = http_api.run(PROGRAMS, instances=50, rounds=1, seconds=1)
+        found = http_api.run(PROGRAMS, instances=50, rounds=1, seconds=1, factor=1, say=lambda _text: None)
         text = figures.table(found)
-        for word in ("getInstance", "GET /api/instances", "304", "image create", "deploys"):
+        for word in ("getInstance beside", "GET /api/instances", "304", "image create", "deploys"):
             self.assertIn(word, text)
         self.assertTrue(all(figure.value > 0 for figure in found), text)
 
@@ -30,3 +33,15 @@ class Smoke(unittest.TestCase):
         text = figures.table(found)
         for word in ("a dead node is Offline", "restart", "a change at a node"):
             self.assertIn(word, text)
+
+    def test_growth_and_the_picture(self):
+        rows, found = growth.run(PROGRAMS, [(1, 2), (2, 4)], 1, say=lambda _text: None)
+        self.assertEqual([row["nodes"] for row in rows], [1, 2])
+        self.assertEqual(len(growth.table(rows).splitlines()), 4)
+        with tempfile.NamedTemporaryFile() as told:
+            figures.write_json(told.name, found)
+            grown = told.name + ".growth"
+            figures.write_json(grown, found, growth=rows)
+            picture = subprocess.run([PICTURE, told.name, grown], stdout=subprocess.PIPE, check=True).stdout
+            os.unlink(grown)
+        self.assertIn("start until the API answers", "".join(ElementTree.fromstring(picture).itertext()))
