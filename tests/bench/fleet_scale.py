@@ -15,13 +15,13 @@ from lib.wait import until
 
 
 class FleetBench:
-    def __init__(self, programs, nodes, instances_each, say=print):
+    def __init__(self, programs, nodes, instances_each, say=print, config=None):
         self.programs = programs
         self.count = nodes
         self.each = instances_each
         self.say = say
         self.dir = places.fresh_dir("f")
-        self.panel = Paneld(self.dir, config={})
+        self.panel = Paneld(self.dir, config=config or {})
         self.figures = []
         self.rows = []
 
@@ -162,9 +162,9 @@ class FleetBench:
         self.client = Plain(self.panel.port, self.panel.key)
 
 
-def run(programs, nodes, instances_each, idle_seconds=20, say=print):
-    bench = FleetBench(programs, nodes, instances_each, say).start()
-    beat = max(5.0, nodes / 500)
+def run(programs, nodes, instances_each, idle_seconds=20, say=print, heartbeat_ms=5000):
+    bench = FleetBench(programs, nodes, instances_each, say, {"heartbeatMs": heartbeat_ms}).start()
+    beat = max(heartbeat_ms / 1000, nodes / 500)
     try:
         bench.fill()
         bench.steady(idle_seconds, 5 if nodes <= 1000 else None)

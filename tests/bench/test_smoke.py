@@ -1,5 +1,6 @@
 """The benchmarks still run. Their figures mean nothing with sanitizers on, and are not judged."""
 import os
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -9,7 +10,9 @@ from bench import figures, fleet_scale, growth, http_api, measure
 from lib import places
 
 PROGRAMS = os.path.join(os.path.dirname(places.BIN), "bench")
-PICTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "picture")
+HERE = os.path.dirname(os.path.abspath(__file__))
+PUBLISH = os.path.join(HERE, "publish")
+DOCS = os.path.join(HERE, "..", "..", "docs")
 
 
 class Smoke(unittest.TestCase):
@@ -29,7 +32,7 @@ class Smoke(unittest.TestCase):
 
     def test_a_simulated_fleet(self):
         found = fleet_scale.run(PROGRAMS, nodes=3, instances_each=5, idle_seconds=1,
-                                say=lambda _text: None)
+                                say=lambda _text: None, heartbeat_ms=500)
         text = figures.table(found)
         for word in ("a dead node is Offline", "restart", "a change at a node"):
             self.assertIn(word, text)
@@ -38,10 +41,16 @@ class Smoke(unittest.TestCase):
         rows, found = growth.run(PROGRAMS, [(1, 2), (2, 4)], 1, say=lambda _text: None)
         self.assertEqual([row["nodes"] for row in rows], [1, 2])
         self.assertEqual(len(growth.table(rows).splitlines()), 4)
-        with tempfile.NamedTemporaryFile() as told:
-            figures.write_json(told.name, found)
-            grown = told.name + ".growth"
-            figures.write_json(grown, found, growth=rows)
-            picture = subprocess.run([PICTURE, told.name, grown], stdout=subprocess.PIPE, check=True).stdout
-            os.unlink(grown)
-        self.assertIn("start until the API answers", "".join(ElementTree.fromstring(picture).itertext()))
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(os.path.join(DOCS, "performance.md"), folder)
+            told, grown = (os.path.join(folder, name) for name in ("run.json", "growth.json"))
+            figures.write_json(told, found[:2])
+            figures.write_json(grown, found[2:], growth=rows)
+            subprocess.run([PUBLISH, told, grown, "--to", folder], check=True)
+            words = "".join(ElementTree.parse(os.path.join(folder, "performance.svg")).getroot().itertext())
+            self.assertIn("start until the API answers", words)
+            with open(os.path.join(folder, "performance.md")) as document:
+                text = document.read()
+            self.assertIn(growth.table(rows), text)
+            for figure in found:
+                self.assertIn(f"| {figure.name} |", text)

@@ -1,12 +1,7 @@
-#!/usr/bin/python3
-"""Draws what the benchmarks wrote as JSON: ratios to their floors with the goals, and growth.
-
-    tests/bench/picture RUN.json... > docs/performance.svg
+"""Draws what the benchmarks wrote: how far each goal is reached, and growth.
 
 Plain SVG; its colours follow whether the reader's page is light or dark."""
-import json
 import math
-import sys
 from xml.sax.saxutils import escape
 
 WIDTH = 860
@@ -100,15 +95,8 @@ def curve(rows, key, title, may_grow, left, top):
     return parts
 
 
-def main():
-    figures, rows = [], []
-    for path in sys.argv[1:]:
-        with open(path) as source:
-            told = json.load(source)
-        if "growth" in told:
-            rows = told["growth"]
-        else:
-            figures += [figure for figure in told["figures"] if figure["goal"]]
+def draw(figures, rows):
+    """figures: those with a goal, as in the JSON; rows: of the growth, or none. The SVG's text."""
     parts, y = bars(figures, 34)
     if rows:
         parts.append(text(20, y, "Growth, by number of instances (dashed: linear)", "title"))
@@ -117,12 +105,7 @@ def main():
             parts += curve(rows, key, title, may_grow, 20 + number % 2 * (CHART[0] + 50),
                            y + number // 2 * (CHART[1] + 10))
         y += (len(CURVES) + 1) // 2 * (CHART[1] + 10)
-    print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 10:.0f}" width="{WIDTH}">')
-    print(f"<style>{STYLE}\n</style>")
-    print('<rect class="back" width="100%" height="100%" rx="6"/>')
-    print("\n".join(parts))
-    print("</svg>")
-
-
-if __name__ == "__main__":
-    main()
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 10:.0f}" width="{WIDTH}">',
+        f"<style>{STYLE}\n</style>", '<rect class="back" width="100%" height="100%" rx="6"/>', *parts,
+        "</svg>\n"])
