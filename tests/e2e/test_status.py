@@ -73,7 +73,13 @@ class Status(unittest.TestCase):
         WORLD.await_status(WORLD.node_id, "Online")
 
     def test_an_agent_that_restarts_quickly_is_never_offline(self):
-        WORLD.agent.restart()
+        def is_quick():
+            began = time.monotonic()
+            WORLD.agent.restart()
+            return time.monotonic() - began < 2 * BEAT
+        # A busy machine may take longer than the three beats after which it is Offline, and rightly.
+        while not is_quick():
+            WORLD.await_status(WORLD.node_id, "Online")
         hold(lambda: status() != "Offline", 3, "it is not said to be Offline")
         WORLD.await_status(WORLD.node_id, "Online")
 
