@@ -97,15 +97,17 @@ static int serve_http(struct rooms *rooms, const struct config *config, struct e
 
 static int rooms_open(struct rooms *rooms, const struct config *config, struct err *err)
 {
+    struct port_range auto_ports = {(uint16_t)config->auto_port_first,
+                                    (uint16_t)config->auto_port_last};
     struct fleet_settings fleet = {
         .beat_ms = (uint32_t)config->heartbeat_ms,
         .install_timeout_ms = (uint32_t)config->install_timeout_ms,
         .stop_timeout_ms = (uint32_t)config->stop_timeout_ms,
+        .auto_ports = auto_ports,
     };
     struct api_settings api = {
         .memory_overcommit = config->memory_overcommit,
-        .auto_port_first = (uint16_t)config->auto_port_first,
-        .auto_port_last = (uint16_t)config->auto_port_last,
+        .auto_ports = auto_ports,
         .public_url = config->public_url,
     };
     if (fs_make_dir(config->data_dir, 0700, err) < 0)

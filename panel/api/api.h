@@ -19,8 +19,7 @@ struct api;
 
 struct api_settings {
     double memory_overcommit;
-    uint16_t auto_port_first;
-    uint16_t auto_port_last;
+    struct port_range auto_ports;
     const char *public_url; /* what joinCommand tells agents; NULL: from the request's Host */
 };
 

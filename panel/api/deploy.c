@@ -314,8 +314,7 @@ static void put_settings(struct deploy *deploy)
     deploy->create.row.id = deploy->id;
     deploy->create.row.created_at = clock_wall_ms();
     deploy->create.memory_overcommit = settings->memory_overcommit;
-    deploy->create.auto_port_first = settings->auto_port_first;
-    deploy->create.auto_port_last = settings->auto_port_last;
+    deploy->create.auto_ports = settings->auto_ports;
 }
 
 void instances_deploy(struct call *call)

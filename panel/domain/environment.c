@@ -107,12 +107,18 @@ static int add_template(json_t *map, const json_t *env, struct err *err)
     return 0;
 }
 
+static int add_port(json_t *map, uint16_t primary_port)
+{
+    char port[8];
+    snprintf(port, sizeof(port), "%u", primary_port);
+    return json_object_set_new(map, "PRIMARY_PORT", json_string(port));
+}
+
 static int add_own(json_t *map, const struct environment_facts *facts, struct err *err)
 {
-    char port[8], memory[24];
-    snprintf(port, sizeof(port), "%u", facts->primary_port);
+    char memory[24];
     snprintf(memory, sizeof(memory), "%" PRIu64, facts->memory_mib);
-    if (json_object_set_new(map, "PRIMARY_PORT", json_string(port)) < 0 ||
+    if (add_port(map, facts->primary_port) < 0 ||
         json_object_set_new(map, "INSTANCE_ID", json_string(facts->instance_id)) < 0 ||
         json_object_set_new(map, "INSTANCE_NAME", json_string(facts->instance_name)) < 0 ||
         json_object_set_new(map, "MEMORY_MIB", json_string(memory)) < 0)
@@ -143,6 +149,18 @@ static char *write_map(json_t *map)
     return strbuf_steal(&out);
 }
 
+/* Ends the map; rc: how its making went. */
+static int finish(json_t *map, int rc, char **ret_json, struct err *err)
+{
+    char *text = rc == 0 ? write_map(map) : NULL;
+    if (rc == 0 && !text)
+        rc = err_nomem(err);
+    json_decref(map);
+    if (rc == 0)
+        *ret_json = text;
+    return rc;
+}
+
 int environment_compose(const json_t *template_env, const json_t *variables,
                         const struct environment_facts *facts, char **ret_json, struct err *err)
 {
@@ -154,11 +172,17 @@ int environment_compose(const json_t *template_env, const json_t *variables,
         rc = err_nomem(err);
     if (rc == 0)
         rc = add_own(map, facts, err);
-    char *text = rc == 0 ? write_map(map) : NULL;
-    if (rc == 0 && !text)
+    return finish(map, rc, ret_json, err);
+}
+
+int environment_change_port(const char *env_json, uint16_t primary_port, char **ret_json,
+                            struct err *err)
+{
+    json_t *env = json_loads(env_json, 0, NULL);
+    json_t *map = json_object();
+    int rc = env && map ? add_template(map, env, err) : err_nomem(err);
+    if (rc == 0 && add_port(map, primary_port) < 0)
         rc = err_nomem(err);
-    json_decref(map);
-    if (rc == 0)
-        *ret_json = text;
-    return rc;
+    json_decref(env);
+    return finish(map, rc, ret_json, err);
 }

@@ -28,4 +28,8 @@ int environment_variables(const json_t *given, json_t **ret_variables, struct er
 int environment_compose(const json_t *template_env, const json_t *variables,
                         const struct environment_facts *facts, char **ret_json, struct err *err);
 
+/* The same for one that was composed, with another primary port. */
+int environment_change_port(const char *env_json, uint16_t primary_port, char **ret_json,
+                            struct err *err);
+
 #endif

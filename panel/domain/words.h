@@ -31,4 +31,8 @@ struct port_mapping {
     bool udp;
 };
 
+struct port_range {
+    uint16_t first, last;
+};
+
 #endif

@@ -19,6 +19,7 @@ struct fleet_settings {
     uint32_t beat_ms;            /* how long a Sync is held; a later answer is a missed beat */
     uint32_t install_timeout_ms; /* INSTALLING ends by then */
     uint32_t stop_timeout_ms;    /* stopping likewise */
+    struct port_range auto_ports;
 };
 
 /* The store and ca must outlive the fleet. */

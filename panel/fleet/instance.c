@@ -44,6 +44,7 @@ static void take_wish(struct fleet_instance *inst, const struct instance *row)
     inst->want_hash[0] = '\0';
     inst->failures = 0;
     inst->failed_now = false;
+    inst->choosing = false;
     inst->told = false;
     inst->attempt = ++inst->fleet->attempts;
     int64_t age = clock_wall_ms() - row->phase_since;
@@ -81,6 +82,7 @@ struct fleet_instance *instance_add(struct fleet *fleet, const struct instance *
     inst->committed_observed = row->observed;
     inst->progress = row->progress_percent;
     snprintf(inst->container_id, sizeof(inst->container_id), "%s", row->container_id);
+    inst->port_choices = row->port_choices;
     take_wish(inst, row);
     instance_mark_written(inst);
     inst->next = node->instances;
@@ -92,6 +94,7 @@ struct fleet_instance *instance_add(struct fleet *fleet, const struct instance *
 
 void instance_update(struct fleet_instance *inst, const struct instance *row)
 {
+    inst->port_choices = row->port_choices;
     if (row->generation != inst->generation)
         take_wish(inst, row);
 }
@@ -384,9 +387,11 @@ void instance_drive(struct fleet_instance *inst)
         .told = inst->told,
         .node_ready = node_is_ready(inst->node),
         .deadline_passed = has_deadline(inst) && clock_mono_ms() >= inst->deadline,
+        .may_choose_ports = inst->port_choices > 0,
         .failures = inst->failures,
     };
     struct reconcile_decision decision = reconcile(&view);
+    inst->choosing = decision.step == STEP_CHOOSE;
     if (decision.phase == PHASE_READY && inst->phase != PHASE_READY) {
         log_info("instance ready", "instance=%s node=%s", inst->id, inst->node->id);
         if (!inst->suspended)
@@ -417,6 +422,9 @@ void instance_drive(struct fleet_instance *inst)
             set_timer(inst, clock_mono_ms() + decision.delay_ms);
         }
         break;
+    case STEP_CHOOSE:
+        instance_choose_ports(inst);
+        return;
     case STEP_GIVE_UP:
         timers_cancel(&inst->fleet->timers, &inst->timer);
         inst->retry_set = false;

@@ -26,6 +26,7 @@ struct instance_write {
     char error_message[ERROR_MESSAGE_SIZE];
     uint32_t progress;
     uint64_t outrank; /* not 0: only that */
+    bool choose;      /* only that */
     bool forget;      /* only that */
     bool orphan;
     bool failed;
@@ -44,6 +45,9 @@ static int write_apply(struct store_change *change, struct store_tx *tx, struct 
                              : store_instance_forget(tx, write->id, err);
     if (write->outrank)
         return store_instance_outrank(tx, write->id, write->outrank, err);
+    if (write->choose)
+        return store_instance_choose_ports(tx, write->id, write->generation,
+                                           &write->fleet->settings.auto_ports, err);
     struct instance_facts facts = {
         .id = write->id,
         .generation = write->generation,
@@ -57,16 +61,23 @@ static int write_apply(struct store_change *change, struct store_tx *tx, struct 
     return store_instance_observe(tx, &facts, err);
 }
 
-static void try_again(struct timer *timer)
+/* No write of it is under way any more: what is the next? */
+static void write_next(struct fleet_instance *inst)
 {
-    struct fleet_instance *inst =
-        (struct fleet_instance *)((char *)timer - offsetof(struct fleet_instance, write_timer));
     if (inst->forgetting)
         instance_forget(inst);
     else if (inst->seen_generation > inst->generation)
         instance_outrank(inst);
-    else
+    else if (inst->choosing)
+        instance_drive(inst); /* its deadline may have passed meanwhile */
+    else if (inst->dirty)
         instance_persist(inst);
+}
+
+static void try_again(struct timer *timer)
+{
+    write_next(
+        (struct fleet_instance *)((char *)timer - offsetof(struct fleet_instance, write_timer)));
 }
 
 static void later(struct fleet_instance *inst)
@@ -100,7 +111,7 @@ static void write_home(struct task *task)
             later(inst);
         } else if (write->forget) {
             forgotten(inst);
-        } else if (write->outrank) {
+        } else if (write->outrank || write->choose) {
             if (instance_reload(inst->fleet, inst->id) == inst)
                 instance_drive(inst);
         } else {
@@ -109,12 +120,7 @@ static void write_home(struct task *task)
                 inst->committed_observed = write->observed;
                 waits_check(inst);
             }
-            if (inst->forgetting)
-                instance_forget(inst);
-            else if (inst->seen_generation > inst->generation)
-                instance_outrank(inst);
-            else if (inst->dirty)
-                instance_persist(inst);
+            write_next(inst);
         }
     }
     free(write);
@@ -129,7 +135,7 @@ static void write_done(struct store_change *change, const struct err *err)
     task_post(&write->fleet->inbox, &write->task, write_home);
 }
 
-enum write_kind { WRITE_FACTS, WRITE_OUTRANK, WRITE_FORGET };
+enum write_kind { WRITE_FACTS, WRITE_OUTRANK, WRITE_CHOOSE, WRITE_FORGET };
 
 static int submit(struct fleet_instance *inst, enum write_kind kind, struct err *err)
 {
@@ -145,6 +151,7 @@ static int submit(struct fleet_instance *inst, enum write_kind kind, struct err 
     write->progress = inst->progress;
     write->forget = kind == WRITE_FORGET;
     write->outrank = kind == WRITE_OUTRANK ? inst->seen_generation : 0;
+    write->choose = kind == WRITE_CHOOSE;
     write->orphan = inst->orphan;
     memcpy(write->id, inst->id, sizeof(write->id));
     memcpy(write->container_id, inst->container_id, sizeof(write->container_id));
@@ -245,6 +252,21 @@ void instance_outrank(struct fleet_instance *inst)
              "instance=%s node=%s generation=%" PRIu64 " known=%" PRIu64, inst->id, inst->node->id,
              inst->generation, inst->seen_generation);
     if (submit(inst, WRITE_OUTRANK, &err) < 0) {
+        log_warn("instance not written", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        later(inst);
+    }
+}
+
+void instance_choose_ports(struct fleet_instance *inst)
+{
+    struct err err = {0};
+    timers_cancel(&inst->fleet->timers, &inst->timer);
+    inst->retry_set = false;
+    if (inst->writing)
+        return; /* it goes on when that write has come home */
+    log_info("other host ports are chosen", "instance=%s node=%s reason=\"%s\"", inst->id,
+             inst->node->id, inst->error_message ? inst->error_message : "");
+    if (submit(inst, WRITE_CHOOSE, &err) < 0) {
         log_warn("instance not written", "instance=%s reason=\"%s\"", inst->id, err.msg);
         later(inst);
     }

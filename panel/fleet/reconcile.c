@@ -80,8 +80,17 @@ static struct reconcile_decision want_stopped(const struct reconcile_view *view)
     return decide(STEP_APPLY, view->phase, 0);
 }
 
+/* What the panel chose, the panel mends; a port that a person named is that person's. */
+static bool needs_other_ports(const struct reconcile_view *view)
+{
+    return view->failed_now && view->may_choose_ports && !view->deadline_passed &&
+           strcmp(view->error_code, RECONCILE_PORT_IN_USE) == 0;
+}
+
 static struct reconcile_decision want_installed(const struct reconcile_view *view)
 {
+    if (needs_other_ports(view))
+        return decide(STEP_CHOOSE, view->phase, 0);
     if (view->failed_now && !worth_another_try(view->error_code, view->failures))
         return decide(STEP_GIVE_UP, PHASE_FAILED, 0);
     if (view->deadline_passed)

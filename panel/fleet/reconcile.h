@@ -20,11 +20,14 @@ struct reconcile_view {
     bool told;              /* what was seen is the node's word on the present wish */
     bool node_ready;        /* it answers, and its inventory is complete */
     bool deadline_passed;   /* of INSTALLING, or, of a suspended one, of stopping */
+    bool may_choose_ports;  /* the panel chose host ports of it, and may choose others */
     unsigned failures;      /* attempts that failed one after another, or crashes */
 };
 
 /* The error code of one that was started and ended by itself. */
 #define RECONCILE_EXITED "container_exited"
+/* The error code of one whose host port something else on the node has. */
+#define RECONCILE_PORT_IN_USE "port_in_use"
 /* The error code of a suspended instance that doesn't stop in time. */
 #define RECONCILE_STOP_TIMEOUT "stop_timeout"
 
@@ -33,6 +36,7 @@ enum reconcile_step {
     STEP_WAIT,    /* the node works on it, or can't be asked now */
     STEP_APPLY,   /* tell the node what is wanted */
     STEP_RETRY,   /* the same, after delay_ms, as a new attempt */
+    STEP_CHOOSE,  /* other host ports for it; the wish that makes is looked at anew */
     STEP_REMOVE,  /* tell the node to remove it */
     STEP_GIVE_UP, /* installing or stopping has ended: FAILED */
     STEP_FORGET,  /* nothing is left on the node */

@@ -42,6 +42,7 @@ struct fleet_instance {
     /* wanted, as the row says */
     uint64_t generation;
     bool suspended;
+    uint32_t port_choices;
     enum instance_phase phase;
     int64_t deadline;   /* mono ms, of installing or, when suspended, of stopping */
     char want_hash[65]; /* "" until somebody asks */
@@ -68,6 +69,7 @@ struct fleet_instance {
     struct timer timer;
     /* being written */
     bool writing;
+    bool choosing; /* other host ports are to be written first */
     bool dirty;
     bool forgetting;
     struct timer write_timer;
@@ -201,6 +203,8 @@ struct fleet_instance *instance_reload(struct fleet *fleet, const char *id);
 void instance_mark_written(struct fleet_instance *inst);
 void instance_persist(struct fleet_instance *inst);
 void instance_forget(struct fleet_instance *inst);
+/* Other host ports, where the panel chose them: the ones it has are in use by something else. */
+void instance_choose_ports(struct fleet_instance *inst);
 /* Its node knows a later generation than the row: raise the row's above it. */
 void instance_outrank(struct fleet_instance *inst);
 void node_persist(struct fleet_node *node);

@@ -9,6 +9,8 @@
 #include "common/failpoint.h"
 #include "common/strbuf.h"
 
+#define PORT_CHOICES 5 /* more, after the first */
+
 static int check_user(struct store_tx *tx, const char *id, struct err *err)
 {
     int rc = store_exists(tx->db, "SELECT 1 FROM users WHERE id = ?1", id, err);
@@ -47,112 +49,14 @@ static int check_room(struct store_tx *tx, const struct instance_new *create, st
     return 0;
 }
 
-/* Who has this port? 1: err says so; 0: free. */
-static int check_port(struct store_tx *tx, const char *node_id, const char *protocol, uint16_t port,
-                      struct err *err)
-{
-    struct stmt *stmt = db_stmt(tx->db,
-                                "SELECT i.name, i.id, i.phase FROM ports p"
-                                " JOIN instances i ON i.id = p.instance_id"
-                                " WHERE p.node_id = ?1 AND p.protocol = ?2 AND p.host_port = ?3",
-                                err);
-    if (!stmt)
-        return -1;
-    db_bind_text(stmt, 1, node_id);
-    db_bind_text(stmt, 2, protocol);
-    db_bind_int(stmt, 3, port);
-    int rc = db_step(stmt, err);
-    if (rc > 0) {
-        bool going = db_int(stmt, 2) == PHASE_DELETING;
-        err_field(err, ERR_CONFLICT, "port_taken", "ports",
-                  "host port %u/%s is taken on this node by instance \"%.64s\" (%s)%s", port,
-                  protocol, db_text(stmt, 0), db_text(stmt, 1),
-                  going ? ", which is being deleted" : "");
-    }
-    db_end(stmt);
-    return rc;
-}
-
-static bool asked_for(const struct port_mapping *ports, size_t count, unsigned port)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (ports[i].host_port == port)
-            return true;
-    }
-    return false;
-}
-
-/* The lowest port of the range that nobody has on either protocol. */
-static int pick_port(struct store_tx *tx, const struct instance_new *create,
-                     const struct port_mapping *ports, uint16_t *ret_port, struct err *err)
-{
-    struct stmt *stmt = db_stmt(tx->db,
-                                "SELECT DISTINCT host_port FROM ports WHERE node_id = ?1"
-                                " AND host_port BETWEEN ?2 AND ?3 ORDER BY host_port",
-                                err);
-    if (!stmt)
-        return -1;
-    db_bind_text(stmt, 1, create->row.node_id);
-    db_bind_int(stmt, 2, create->auto_port_first);
-    db_bind_int(stmt, 3, create->auto_port_last);
-    int rc = db_step(stmt, err);
-    for (unsigned port = create->auto_port_first; rc >= 0 && port <= create->auto_port_last;
-         port++) {
-        while (rc > 0 && db_int(stmt, 0) < port)
-            rc = db_step(stmt, err);
-        if (rc < 0)
-            break;
-        if ((rc > 0 && db_int(stmt, 0) == port) || asked_for(ports, create->port_count, port))
-            continue;
-        db_end(stmt);
-        *ret_port = (uint16_t)port;
-        return 0;
-    }
-    db_end(stmt);
-    if (rc < 0)
-        return -1;
-    return err_field(err, ERR_CONFLICT, "no_free_port", "ports",
-                     "no host port of %u-%u is free on this node", create->auto_port_first,
-                     create->auto_port_last);
-}
-
-static int take_ports(struct store_tx *tx, const struct instance_new *create,
-                      struct port_mapping *ports, struct err *err)
-{
-    for (size_t i = 0; i < create->port_count; i++) {
-        if (!ports[i].host_port && pick_port(tx, create, ports, &ports[i].host_port, err) < 0)
-            return -1;
-        if (ports[i].tcp && check_port(tx, create->row.node_id, "tcp", ports[i].host_port, err))
-            return -1;
-        if (ports[i].udp && check_port(tx, create->row.node_id, "udp", ports[i].host_port, err))
-            return -1;
-    }
-    return 0;
-}
-
-static int write_port(struct store_tx *tx, const struct instance *row, const char *protocol,
-                      uint16_t port, struct err *err)
-{
-    struct stmt *stmt = db_stmt(
-        tx->db, "INSERT INTO ports(node_id, protocol, host_port, instance_id) VALUES(?1,?2,?3,?4)",
-        err);
-    if (!stmt)
-        return -1;
-    db_bind_text(stmt, 1, row->node_id);
-    db_bind_text(stmt, 2, protocol);
-    db_bind_int(stmt, 3, port);
-    db_bind_text(stmt, 4, row->id);
-    return db_run(stmt, err) < 0 ? -1 : 0;
-}
-
 static int write_row(struct store_tx *tx, const struct instance *row, struct err *err)
 {
     struct stmt *stmt = db_stmt(
         tx->db,
         "INSERT INTO instances(id, name, user_id, node_id, image, alt_images, ports, env, cmd,"
         " variables, stop_command, mount_path, template, memory_mib, cpu_milli, disk_mib,"
-        " primary_port, created_at, phase_since, updated_at)"
-        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?18,?18)",
+        " primary_port, port_choices, created_at, phase_since, updated_at)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?19,?19)",
         err);
     if (!stmt)
         return -1;
@@ -166,17 +70,9 @@ static int write_row(struct store_tx *tx, const struct instance *row, struct err
     db_bind_int(stmt, 15, row->cpu_milli);
     db_bind_int(stmt, 16, (int64_t)row->disk_mib);
     db_bind_int(stmt, 17, row->primary_port);
-    db_bind_int(stmt, 18, tx->now);
+    db_bind_int(stmt, 18, row->port_choices);
+    db_bind_int(stmt, 19, tx->now);
     return db_run(stmt, err) < 0 ? -1 : 0;
-}
-
-static void ports_to_text(const struct port_mapping *ports, size_t count, struct strbuf *text)
-{
-    for (size_t i = 0; i < count; i++) {
-        strbuf_fmt(text, "%s%u:%u", i ? "," : "", ports[i].container_port, ports[i].host_port);
-        if (!(ports[i].tcp && ports[i].udp))
-            strbuf_str(text, ports[i].tcp ? "/tcp" : "/udp");
-    }
 }
 
 int store_instance_create(struct store_tx *tx, struct instance_new *create,
@@ -192,23 +88,21 @@ int store_instance_create(struct store_tx *tx, struct instance_new *create,
         return err_nomem(err);
     memcpy(ports, create->ports, create->port_count * sizeof(*ports));
     if (check_user(tx, row.user_id, err) < 0 || check_room(tx, create, err) < 0 ||
-        take_ports(tx, create, ports, err) < 0)
+        ports_take(tx, row.node_id, &create->auto_ports, ports, create->port_count, err) < 0)
         return -1;
     row.primary_port = create->primary_asked ? create->primary_asked : ports[0].host_port;
-    if (!asked_for(ports, create->port_count, row.primary_port))
+    if (!ports_have(ports, create->port_count, row.primary_port))
         return err_field(err, ERR_INVALID, "invalid_field", "primary",
                          "primary %u is not one of the host ports in \"ports\"", row.primary_port);
     ports_to_text(ports, create->port_count, &text);
     if (text.failed)
         return err_nomem(err);
     row.ports = text.data;
-    if (finish_env(arg, &row, &row.env, err) < 0 || write_row(tx, &row, err) < 0)
+    if (ports_have(create->ports, create->port_count, 0))
+        row.port_choices = PORT_CHOICES;
+    if (finish_env(arg, &row, &row.env, err) < 0 || write_row(tx, &row, err) < 0 ||
+        ports_write(tx, &row, create->ports, ports, create->port_count, err) < 0)
         return -1;
-    for (size_t i = 0; i < create->port_count; i++) {
-        if ((ports[i].tcp && write_port(tx, &row, "tcp", ports[i].host_port, err) < 0) ||
-            (ports[i].udp && write_port(tx, &row, "udp", ports[i].host_port, err) < 0))
-            return -1;
-    }
     (void)FAILPOINT("panel.deploy.written");
     tx_touch(tx, STORE_INSTANCES);
     tx_touch(tx, STORE_NODES);

@@ -8,9 +8,9 @@
     " i.disk_mib, i.ports, i.primary_port, i.env, i.cmd, i.variables, i.stop_command,"             \
     " i.mount_path, i.template, i.created_at, i.generation, i.suspended, i.phase, i.phase_since,"  \
     " i.observed, i.container_id, i.error_code, i.error_message, i.progress_percent,"              \
-    " i.updated_at, n.name, n.address, n.port, i.seq"                                              \
+    " i.updated_at, n.name, n.address, n.port, i.port_choices, i.seq"                              \
     " FROM instances i JOIN nodes n ON n.id = i.node_id "
-#define COLUMN_SEQ 31
+#define COLUMN_SEQ 32
 
 /* SQL's word for PHASE_DELETING, for literals. */
 #define LIVING "i.phase <> 3 "
@@ -50,6 +50,7 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
         .node_name = db_text(stmt, 28),
         .node_address = db_text(stmt, 29),
         .node_port = db_text(stmt, 30),
+        .port_choices = (uint32_t)db_int(stmt, 31),
     };
     return fn(&row, arg, err);
 }
@@ -215,6 +216,8 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
         db_stmt(tx->db,
                 "UPDATE instances SET observed = ?4, container_id = ?5, error_code = ?6,"
                 " error_message = ?7, progress_percent = ?8, updated_at = ?9,"
+                /* a port that it ran with is known to others */
+                " port_choices = CASE WHEN ?3 = ?10 THEN 0 ELSE port_choices END,"
                 " phase_since = CASE WHEN phase = ?3 THEN phase_since ELSE ?9 END, phase = ?3"
                 " WHERE id = ?1 AND generation = ?2",
                 err);
@@ -229,6 +232,7 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
     db_bind_text(stmt, 7, facts->error_message);
     db_bind_int(stmt, 8, facts->progress_percent);
     db_bind_int(stmt, 9, tx->now);
+    db_bind_int(stmt, 10, PHASE_READY);
     (void)FAILPOINT("panel.result.writing");
     tx_touch(tx, STORE_INSTANCES);
     return db_run(stmt, err) < 0 ? -1 : 0;

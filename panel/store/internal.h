@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "common/strbuf.h"
 #include "panel/store/db.h"
 #include "panel/store/store.h"
 
@@ -62,6 +63,18 @@ static inline void tx_touch(struct store_tx *tx, enum store_table table)
 
 int writer_start(struct store *store, struct err *err);
 void writer_stop(struct store *store);
+
+/* ports.c */
+/* Inside apply(): pick where the host port is 0, and see that nobody on the node has any of them.
+ * ERR_CONFLICT "port_taken", "no_free_port". */
+int ports_take(struct store_tx *tx, const char *node_id, const struct port_range *range,
+               struct port_mapping *ports, size_t count, struct err *err);
+/* Reserve them. asked: what they were before ports_take(). */
+int ports_write(struct store_tx *tx, const struct instance *row, const struct port_mapping *asked,
+                const struct port_mapping *ports, size_t count, struct err *err);
+bool ports_have(const struct port_mapping *ports, size_t count, unsigned host_port);
+/* The canonical text: "8080:18080,9000:19000/udp". */
+void ports_to_text(const struct port_mapping *ports, size_t count, struct strbuf *text);
 
 /* ERR_NOT_FOUND with one sentence everywhere. */
 int store_no_such(const char *what, const char *field, const char *id, struct err *err);

@@ -96,6 +96,10 @@ static const char *const migrations[] = {
     "CREATE TABLE removals("
     " instance_id TEXT PRIMARY KEY, node_id TEXT NOT NULL REFERENCES nodes(id) ON DELETE CASCADE,"
     " generation INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+
+    /* 3 */
+    "ALTER TABLE instances ADD COLUMN port_choices INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE ports ADD COLUMN chosen INTEGER NOT NULL DEFAULT 0 CHECK(chosen IN (0,1));",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

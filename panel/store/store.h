@@ -238,6 +238,7 @@ struct instance {
     uint64_t disk_mib;        /* 0: none asked for */
     const char *ports;        /* canonical text, "8080:18080,9000:19000/udp" */
     uint16_t primary_port;    /* host port */
+    uint32_t port_choices;    /* so often the panel may choose other host ports where it chose */
     const char *env;          /* JSON array text of K=V: what the container gets */
     const char *cmd;          /* JSON array text; "[]": the image's own */
     const char *variables;    /* JSON object text */
@@ -278,10 +279,9 @@ struct instance_new {
     struct instance row; /* ports and primary_port are filled in by the create */
     const struct port_mapping *ports;
     size_t port_count;
-    uint16_t primary_asked;   /* 0: the first mapping's host port */
-    double memory_overcommit; /* 1.0: the node's memory and no more */
-    uint16_t auto_port_first; /* host port 0 in ports picks from here … */
-    uint16_t auto_port_last;  /* … to here */
+    uint16_t primary_asked;       /* 0: the first mapping's host port */
+    double memory_overcommit;     /* 1.0: the node's memory and no more */
+    struct port_range auto_ports; /* host port 0 in ports picks from these */
 };
 
 /* Inside apply(). Checks, and reserves, all that must hold: user and node exist (ERR_NOT_FOUND
@@ -317,6 +317,11 @@ struct instance_facts {
 };
 int store_instance_observe(struct store_tx *tx, const struct instance_facts *facts,
                            struct err *err);
+/* Inside apply(): something else on the node has one of its host ports. Where the panel chose, it
+ * chooses others, and the generation rises; INSTALLING goes on, and ends when it would have. Only
+ * while generation still is the row's and port_choices are left; returns 0 also when not. */
+int store_instance_choose_ports(struct store_tx *tx, const char *id, uint64_t generation,
+                                const struct port_range *range, struct err *err);
 /* Inside apply(): nothing is left on its node; forget it and free its ports. */
 int store_instance_forget(struct store_tx *tx, const char *id, struct err *err);
 /* Inside apply(): its node knows a generation that the row has never had, as when the database was

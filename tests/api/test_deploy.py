@@ -259,6 +259,25 @@ class Answer(unittest.TestCase):
         WORLD.engine.start_error = f"listen tcp4 127.0.0.1:{port}: bind: address already in use"
         deploy(wait=30, host_port=port).refused(500, code="port_in_use", field="ports", says=port)
 
+    def test_a_port_that_the_panel_chose_is_chosen_again_a_few_times(self):
+        tried = []
+
+        def refuse(container):
+            ports = container.body["HostConfig"]["PortBindings"]["8080/tcp"]
+            tried.append(ports[0]["HostPort"])
+            return f"listen tcp4 127.0.0.1:{tried[-1]}: bind: address already in use"
+        WORLD.engine.start_error = refuse
+        answer = deploy(wait=30, ports="8080:auto,9000:19000", primary="auto")
+        answer.refused(500, code="port_in_use", field="ports")
+        self.assertEqual(len(set(tried)), 6, "one port and five others")
+        self.assertEqual(len(tried), 6)
+        instance = WORLD.api.instances()[-1]
+        self.assertEqual(instance["Ports"], f"8080:{tried[-1]},9000:19000")
+        self.assertEqual(instance["Primary"], tried[-1])
+        WORLD.engine.start_error = None
+        WORLD.api.post(f"/api/instances/{instance['Id']}/retry").expect(200)
+        WORLD.await_instance(instance["Id"], InternalState="READY", State="running")
+
     def test_a_missing_image_fails_with_its_name(self):
         answer = deploy(wait=30, image="no/such:image").refused(500, code="image_not_found",
                                                                 says="no/such:image")

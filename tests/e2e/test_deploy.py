@@ -260,6 +260,24 @@ class Ports(unittest.TestCase):
         until(lambda: fetch(port) == images.PAGE, 5, "the page")
         self.assertEqual(len(WORLD.containers_of(instance["Id"])), 1)
 
+    def test_a_port_that_the_panel_chose_and_something_else_holds(self):
+        import socket
+        free = WORLD.deploy(ports="8080:auto", primary="auto")
+        WORLD.delete(free["Id"])
+        taken = int(free["Ports"].split(":")[1])
+        with socket.socket() as holder:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", taken))
+            holder.listen()
+            instance = WORLD.deploy(ports="8080:auto", primary="auto")
+            port = int(instance["Ports"].split(":")[1])
+            self.assertGreater(port, taken)
+            self.assertEqual(instance["Primary"], str(port))
+            self.assertIsNone(instance["Error"])
+            self.assertEqual(fetch(port), images.PAGE)
+            self.assertEqual(WORLD.containers_of(instance["Id"]), [instance["ContainerId"]])
+            self.assertIn(f"PRIMARY_PORT={port}", WORLD.container(instance)["Config"]["Env"])
+
     def test_a_failed_one_can_be_deleted(self):
         import socket
         with socket.socket() as holder:

@@ -205,7 +205,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     struct err err = {0};
-    struct api_settings settings = {1.0, 20000, 20010, NULL};
+    struct api_settings settings = {1.0, {20000, 20010}, NULL};
     fuzz_init();
     fuzz_store_open();
     CHECK(board_create(&board, &err) == 0);

@@ -204,8 +204,7 @@ static int create_instance_named(const char *id, struct store_tx *tx, struct err
                                   .ports = ports,
                                   .port_count = 2,
                                   .memory_overcommit = 1.0,
-                                  .auto_port_first = 20000,
-                                  .auto_port_last = 20009};
+                                  .auto_ports = {20000, 20009}};
     return store_instance_create(tx, &create, finish_env, NULL, err);
 }
 
@@ -222,6 +221,11 @@ static int suspend_instance(struct store_tx *tx, struct err *err)
 static int retry_instance(struct store_tx *tx, struct err *err)
 {
     return store_instance_retry(tx, "i1", err);
+}
+
+static int choose_ports(struct store_tx *tx, struct err *err)
+{
+    return store_instance_choose_ports(tx, "i1", 1, &(struct port_range){20000, 20009}, err);
 }
 
 static int delete_instance(struct store_tx *tx, struct err *err)
@@ -423,6 +427,7 @@ static void test_changes(void **state)
         {"instance create", create_instance},
         {"instance suspend", suspend_instance},
         {"instance retry", retry_instance},
+        {"instance choose ports", choose_ports},
         {"instance delete", delete_instance},
         {"instance forget", forget_instance},
         {"instance observe", observe_instance},

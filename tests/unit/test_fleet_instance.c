@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/utf8.h"
+#include "panel/fleet/reconcile.h"
 #include "panel/fleet/state.h"
 
 #define QUEUE_MAX 8192 /* the store's */
@@ -160,6 +161,34 @@ static void test_a_retry_outlives_a_write_that_has_to_wait(void **state)
     assert_int_equal(inst->attempt, attempt + 1);
 }
 
+static void hear_that_its_port_is_in_use(void)
+{
+    Wire__InstanceStatus status = WIRE__INSTANCE_STATUS__INIT;
+    status.instance_id = inst->id;
+    status.generation = inst->generation;
+    status.attempt = inst->attempt;
+    status.observed = WIRE__OBSERVED__OBSERVED_FAILED;
+    status.error_code = RECONCILE_PORT_IN_USE;
+    instance_take_status(inst, &status);
+}
+
+static void test_a_choice_of_ports_waits_for_the_write_under_way(void **state)
+{
+    (void)state;
+    inst->phase = PHASE_INSTALLING;
+    inst->port_choices = 1;
+    hear(OBSERVED_CREATING);
+    assert_true(inst->writing);
+    hear_that_its_port_is_in_use();
+    int64_t patience = clock_mono_ms() + 3000;
+    while (inst->choosing && inst->phase == PHASE_INSTALLING && fleet.writes &&
+           clock_mono_ms() < patience) {
+        inst->port_choices = 0; /* it FAILs when it is looked at again */
+        run_inbox();
+    }
+    assert_int_equal(inst->phase, PHASE_FAILED);
+}
+
 static void test_a_queue_left_by_a_lost_link_is_sent(void **state)
 {
     (void)state;
@@ -307,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_retry_outlives_a_write_that_has_to_wait),
+        TEST(test_a_choice_of_ports_waits_for_the_write_under_way),
         TEST(test_a_queue_left_by_a_lost_link_is_sent),
         TEST(test_a_retry_that_meets_a_call_under_way_is_not_lost),
         TEST(test_what_was_stopped_once_has_its_time_to_stop_again),

@@ -54,6 +54,25 @@ static void test_a_failure_for_a_person_fails_at_once(void **state)
     expect(view, STEP_GIVE_UP, PHASE_FAILED);
 }
 
+static void test_a_port_in_use_is_mended_by_who_chose_it(void **state)
+{
+    (void)state;
+    struct reconcile_view view = view_of(PHASE_INSTALLING, OBSERVED_FAILED);
+    view.failed_now = true;
+    view.failures = 1;
+    view.error_code = RECONCILE_PORT_IN_USE;
+    view.may_choose_ports = true;
+    expect(view, STEP_CHOOSE, PHASE_INSTALLING);
+    view.error_code = "image_not_found";
+    expect(view, STEP_GIVE_UP, PHASE_FAILED);
+    view.error_code = RECONCILE_PORT_IN_USE;
+    view.deadline_passed = true;
+    expect(view, STEP_GIVE_UP, PHASE_FAILED);
+    view.deadline_passed = false;
+    view.may_choose_ports = false;
+    expect(view, STEP_GIVE_UP, PHASE_FAILED);
+}
+
 static void test_a_passing_failure_is_tried_again_and_ends(void **state)
 {
     (void)state;
@@ -162,7 +181,7 @@ static void test_properties(void **state)
     (void)state;
     static const char *const codes[] = {"", "port_in_use", "registry_unreachable",
                                         "docker_unavailable"};
-    for (unsigned bits = 0; bits < 64; bits++)
+    for (unsigned bits = 0; bits < 128; bits++)
         for (int phase = PHASE_INSTALLING; phase <= PHASE_DELETING; phase++)
             for (int seen = OBSERVED_NOTHING; seen <= OBSERVED_REMOVED; seen++)
                 for (size_t code = 0; code < ARRAY_LEN(codes); code++) {
@@ -174,6 +193,7 @@ static void test_properties(void **state)
                     view.node_ready = bits & 8;
                     view.deadline_passed = bits & 16;
                     view.told = bits & 32;
+                    view.may_choose_ports = bits & 64;
                     view.error_code = codes[code];
                     view.failures = 1;
                     struct reconcile_decision d = reconcile(&view);
@@ -186,6 +206,8 @@ static void test_properties(void **state)
                         assert_true(d.step != STEP_REMOVE && d.step != STEP_FORGET);
                     else
                         assert_int_equal(d.phase, PHASE_DELETING);
+                    if (phase != PHASE_INSTALLING || view.suspended)
+                        assert_int_not_equal(d.step, STEP_CHOOSE);
                     if (phase == PHASE_FAILED && !view.suspended)
                         assert_int_equal(d.step, STEP_REST);
                 }
@@ -197,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_new_instance_is_applied),
         cmocka_unit_test(test_running_with_the_wanted_spec_is_ready),
         cmocka_unit_test(test_a_failure_for_a_person_fails_at_once),
+        cmocka_unit_test(test_a_port_in_use_is_mended_by_who_chose_it),
         cmocka_unit_test(test_a_passing_failure_is_tried_again_and_ends),
         cmocka_unit_test(test_what_ends_at_once_is_not_started_for_ever),
         cmocka_unit_test(test_a_crash_is_brought_back_slower_and_slower),

@@ -123,7 +123,7 @@ static int finish_env(void *arg, const struct instance *row, const char **ret_en
     (void)arg;
     (void)row;
     (void)err;
-    *ret_env = "[]";
+    *ret_env = "[\"A=1\",\"PRIMARY_PORT=0\"]";
     return 0;
 }
 
@@ -150,8 +150,7 @@ static struct instance_new new_instance(const char *id, const struct port_mappin
         .ports = port,
         .port_count = 1,
         .memory_overcommit = 1.0,
-        .auto_port_first = 20000,
-        .auto_port_last = 20002,
+        .auto_ports = {20000, 20002},
     };
 }
 
@@ -271,6 +270,104 @@ static void test_auto_ports_are_picked_until_none_is_left(void **state)
     }
     struct instance_new last = new_instance(ids[3], &port);
     assert_string_equal(run(make_instance, &last).reason, "no_free_port");
+}
+
+static int choose_ports(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct instance *row = arg;
+    return store_instance_choose_ports(tx, row->id, row->generation,
+                                       &(struct port_range){20000, 20002}, err);
+}
+
+struct chosen {
+    char ports[64], env[64];
+    unsigned primary, choices;
+    uint64_t generation;
+};
+
+static int keep_chosen(const struct instance *row, void *arg, struct err *err)
+{
+    (void)err;
+    struct chosen *chosen = arg;
+    snprintf(chosen->ports, sizeof(chosen->ports), "%s", row->ports);
+    snprintf(chosen->env, sizeof(chosen->env), "%s", row->env);
+    chosen->primary = row->primary_port;
+    chosen->choices = row->port_choices;
+    chosen->generation = row->generation;
+    return 0;
+}
+
+static struct chosen look_at(const char *id)
+{
+    struct err err;
+    struct chosen chosen;
+    assert_int_equal(store_instance_get(store, id, keep_chosen, &chosen, &err), 1);
+    return chosen;
+}
+
+static void test_other_ports_are_chosen_and_named_ones_stay(void **state)
+{
+    (void)state;
+    make_world();
+    struct port_mapping ports[] = {{.container_port = 80, .tcp = true, .udp = true},
+                                   {.container_port = 81, .host_port = 8000, .tcp = true}};
+    struct instance_new new = new_instance("aaaaaaaa", ports);
+    new.port_count = 2;
+    assert_int_equal(run(make_instance, &new).code, 0);
+    struct instance_new other =
+        new_instance("bbbbbbbb", &(struct port_mapping){80, 20001, true, 0});
+    assert_int_equal(run(make_instance, &other).code, 0);
+
+    struct instance row = {.id = "aaaaaaaa", .generation = 1};
+    assert_int_equal(run(choose_ports, &row).code, 0);
+    struct chosen chosen = look_at(row.id);
+    assert_string_equal(chosen.ports, "80:20002,81:8000/tcp");
+    assert_string_equal(chosen.env, "[\"A=1\",\"PRIMARY_PORT=20002\"]");
+    assert_int_equal(chosen.primary, 20002);
+    assert_int_equal(chosen.generation, 2);
+
+    assert_int_equal(run(choose_ports, &row).code, 0); /* the wish was changed: not this one's */
+    assert_int_equal(look_at(row.id).generation, 2);
+
+    row.generation = 2; /* after the last comes the first, which was let go */
+    assert_int_equal(run(choose_ports, &row).code, 0);
+    assert_string_equal(look_at(row.id).ports, "80:20000,81:8000/tcp");
+    while (look_at(row.id).choices) {
+        row.generation++;
+        assert_int_equal(run(choose_ports, &row).code, 0);
+    }
+    assert_int_equal(look_at(row.id).generation, 6);
+    row.generation = 6;
+    assert_int_equal(run(choose_ports, &row).code, 0);
+    assert_int_equal(look_at(row.id).generation, 6);
+}
+
+static int observe_ready(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct instance_facts facts = {.id = arg,
+                                   .generation = 1,
+                                   .phase = PHASE_READY,
+                                   .observed = OBSERVED_RUNNING,
+                                   .container_id = "c",
+                                   .error_code = "",
+                                   .error_message = ""};
+    return store_instance_observe(tx, &facts, err);
+}
+
+static void test_ports_that_were_named_or_have_worked_are_kept(void **state)
+{
+    (void)state;
+    make_world();
+    struct port_mapping named = {.container_port = 80, .host_port = 8000, .tcp = true};
+    struct port_mapping open = {.container_port = 80, .tcp = true};
+    struct instance_new a = new_instance("aaaaaaaa", &named);
+    struct instance_new b = new_instance("bbbbbbbb", &open);
+    assert_int_equal(run(make_instance, &a).code, 0);
+    assert_int_equal(run(make_instance, &b).code, 0);
+    assert_int_equal(look_at("aaaaaaaa").choices, 0);
+    assert_int_not_equal(look_at("bbbbbbbb").choices, 0);
+    assert_int_equal(run(observe_ready, "bbbbbbbb").code, 0);
+    assert_int_equal(look_at("bbbbbbbb").choices, 0);
 }
 
 static void test_memory_is_not_promised_twice(void **state)
@@ -446,6 +543,8 @@ int main(void)
         TEST(test_many_changes_at_once_are_all_kept),
         TEST(test_a_host_port_has_one_owner),
         TEST(test_auto_ports_are_picked_until_none_is_left),
+        TEST(test_other_ports_are_chosen_and_named_ones_stay),
+        TEST(test_ports_that_were_named_or_have_worked_are_kept),
         TEST(test_memory_is_not_promised_twice),
         TEST(test_a_late_observation_cannot_undo_a_delete),
         TEST(test_first_answers_are_kept_over_a_restart),

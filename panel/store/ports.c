@@ -1,0 +1,266 @@
+/* The host ports of a node: which are free, and who has which. See internal.h. */
+#include "panel/domain/ports.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/auto.h"
+#include "panel/domain/environment.h"
+#include "panel/store/internal.h"
+
+/* Who has this port? 1: err says so; 0: free. */
+static int check_port(struct store_tx *tx, const char *node_id, const char *protocol, uint16_t port,
+                      struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "SELECT i.name, i.id, i.phase FROM ports p"
+                                " JOIN instances i ON i.id = p.instance_id"
+                                " WHERE p.node_id = ?1 AND p.protocol = ?2 AND p.host_port = ?3",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, node_id);
+    db_bind_text(stmt, 2, protocol);
+    db_bind_int(stmt, 3, port);
+    int rc = db_step(stmt, err);
+    if (rc > 0) {
+        bool going = db_int(stmt, 2) == PHASE_DELETING;
+        err_field(err, ERR_CONFLICT, "port_taken", "ports",
+                  "host port %u/%s is taken on this node by instance \"%.64s\" (%s)%s", port,
+                  protocol, db_text(stmt, 0), db_text(stmt, 1),
+                  going ? ", which is being deleted" : "");
+    }
+    db_end(stmt);
+    return rc;
+}
+
+bool ports_have(const struct port_mapping *ports, size_t count, unsigned host_port)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ports[i].host_port == host_port)
+            return true;
+    }
+    return false;
+}
+
+/* The lowest port from here to the range's end that nobody has on either protocol. 1; 0: none. */
+static int pick_port(struct store_tx *tx, const char *node_id, unsigned first, unsigned last,
+                     const struct port_mapping *ports, size_t count, uint16_t *ret_port,
+                     struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "SELECT DISTINCT host_port FROM ports WHERE node_id = ?1"
+                                " AND host_port BETWEEN ?2 AND ?3 ORDER BY host_port",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, node_id);
+    db_bind_int(stmt, 2, first);
+    db_bind_int(stmt, 3, last);
+    int rc = db_step(stmt, err);
+    for (unsigned port = first; rc >= 0 && port <= last; port++) {
+        while (rc > 0 && db_int(stmt, 0) < port)
+            rc = db_step(stmt, err);
+        if (rc < 0)
+            break;
+        if ((rc > 0 && db_int(stmt, 0) == port) || ports_have(ports, count, port))
+            continue;
+        db_end(stmt);
+        *ret_port = (uint16_t)port;
+        return 1;
+    }
+    db_end(stmt);
+    return rc < 0 ? -1 : 0;
+}
+
+int ports_take(struct store_tx *tx, const char *node_id, const struct port_range *range,
+               struct port_mapping *ports, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        int rc = ports[i].host_port ? 1
+                                    : pick_port(tx, node_id, range->first, range->last, ports,
+                                                count, &ports[i].host_port, err);
+        if (rc < 0)
+            return -1;
+        if (rc == 0)
+            return err_field(err, ERR_CONFLICT, "no_free_port", "ports",
+                             "no host port of %u-%u is free on this node", range->first,
+                             range->last);
+        if (ports[i].tcp && check_port(tx, node_id, "tcp", ports[i].host_port, err))
+            return -1;
+        if (ports[i].udp && check_port(tx, node_id, "udp", ports[i].host_port, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int write_port(struct store_tx *tx, const struct instance *row, const char *protocol,
+                      uint16_t port, bool chosen, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "INSERT INTO ports(node_id, protocol, host_port, instance_id,"
+                                " chosen) VALUES(?1,?2,?3,?4,?5)",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, row->node_id);
+    db_bind_text(stmt, 2, protocol);
+    db_bind_int(stmt, 3, port);
+    db_bind_text(stmt, 4, row->id);
+    db_bind_int(stmt, 5, chosen);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+int ports_write(struct store_tx *tx, const struct instance *row, const struct port_mapping *asked,
+                const struct port_mapping *ports, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool chosen = !asked[i].host_port;
+        if ((ports[i].tcp && write_port(tx, row, "tcp", ports[i].host_port, chosen, err) < 0) ||
+            (ports[i].udp && write_port(tx, row, "udp", ports[i].host_port, chosen, err) < 0))
+            return -1;
+    }
+    return 0;
+}
+
+void ports_to_text(const struct port_mapping *ports, size_t count, struct strbuf *text)
+{
+    for (size_t i = 0; i < count; i++) {
+        strbuf_fmt(text, "%s%u:%u", i ? "," : "", ports[i].container_port, ports[i].host_port);
+        if (!(ports[i].tcp && ports[i].udp))
+            strbuf_str(text, ports[i].tcp ? "/tcp" : "/udp");
+    }
+}
+
+/* --- another choice -------------------------------------------------------------------------- */
+
+struct choice {
+    struct instance row; /* id, node_id, env and primary_port alone */
+    char node_id[64];
+    char *env;
+    struct port_mapping asked[PORTS_MAX]; /* host_port 0: the panel's to choose */
+    struct port_mapping ports[PORTS_MAX];
+    size_t count;
+};
+
+/* 1; 0: it has another generation, or no choice is left. */
+static int read_choice(struct store_tx *tx, const char *id, uint64_t generation,
+                       struct choice *choice, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "SELECT node_id, ports, primary_port, env FROM instances"
+                                " WHERE id = ?1 AND generation = ?2 AND port_choices > 0",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, (int64_t)generation);
+    int rc = db_step(stmt, err);
+    if (rc > 0) {
+        snprintf(choice->node_id, sizeof(choice->node_id), "%s", db_text(stmt, 0));
+        choice->env = strdup(db_text(stmt, 3));
+        choice->row = (struct instance){.id = id,
+                                        .node_id = choice->node_id,
+                                        .env = choice->env,
+                                        .primary_port = (uint16_t)db_int(stmt, 2)};
+        if (!choice->env)
+            rc = err_nomem(err);
+        else if (ports_parse("ports", db_text(stmt, 1), choice->ports, &choice->count, err) < 0)
+            rc = -1;
+    }
+    db_end(stmt);
+    return rc;
+}
+
+/* Which of them the panel chose. */
+static int read_chosen(struct store_tx *tx, struct choice *choice, struct err *err)
+{
+    memcpy(choice->asked, choice->ports, sizeof(choice->asked));
+    struct stmt *stmt =
+        db_stmt(tx->db, "SELECT host_port FROM ports WHERE instance_id = ?1 AND chosen = 1", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, choice->row.id);
+    int rc;
+    while ((rc = db_step(stmt, err)) > 0) {
+        for (size_t i = 0; i < choice->count; i++) {
+            if (choice->ports[i].host_port == db_int(stmt, 0))
+                choice->asked[i].host_port = 0;
+        }
+    }
+    return rc;
+}
+
+/* The next free ones above, so that none is tried twice; from the start again after the last. One
+ * for which there is no other stays. */
+static int choose(struct store_tx *tx, const struct port_range *range, struct choice *choice,
+                  struct err *err)
+{
+    for (size_t i = 0; i < choice->count; i++) {
+        if (choice->asked[i].host_port)
+            continue;
+        uint16_t before = choice->ports[i].host_port;
+        uint16_t *now = &choice->ports[i].host_port;
+        unsigned above = before >= range->first ? before + 1u : range->first;
+        int rc = pick_port(tx, choice->node_id, above, range->last, choice->ports, choice->count,
+                           now, err);
+        if (rc == 0)
+            rc = pick_port(tx, choice->node_id, range->first, range->last, choice->ports,
+                           choice->count, now, err);
+        if (rc < 0)
+            return -1;
+        if (choice->row.primary_port == before)
+            choice->row.primary_port = *now;
+    }
+    return 0;
+}
+
+static int write_choice(struct store_tx *tx, const struct choice *choice, const char *ports,
+                        const char *env, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db, "DELETE FROM ports WHERE instance_id = ?1", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, choice->row.id);
+    if (db_run(stmt, err) < 0 ||
+        ports_write(tx, &choice->row, choice->asked, choice->ports, choice->count, err) < 0)
+        return -1;
+    stmt = db_stmt(tx->db,
+                   "UPDATE instances SET ports = ?2, primary_port = ?3, env = ?4,"
+                   " port_choices = port_choices - 1, generation = generation + 1, updated_at = ?5"
+                   " WHERE id = ?1",
+                   err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, choice->row.id);
+    db_bind_text(stmt, 2, ports);
+    db_bind_int(stmt, 3, choice->row.primary_port);
+    db_bind_text(stmt, 4, env);
+    db_bind_int(stmt, 5, tx->now);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+int store_instance_choose_ports(struct store_tx *tx, const char *id, uint64_t generation,
+                                const struct port_range *range, struct err *err)
+{
+    auto_strbuf struct strbuf text = {0};
+    auto_free char *env = NULL;
+    struct choice choice = {0};
+    int rc = read_choice(tx, id, generation, &choice, err);
+    if (rc > 0) {
+        rc = read_chosen(tx, &choice, err);
+        if (rc == 0)
+            rc = choose(tx, range, &choice, err);
+        if (rc == 0)
+            rc = environment_change_port(choice.env, choice.row.primary_port, &env, err);
+        ports_to_text(choice.ports, choice.count, &text);
+        if (rc == 0 && text.failed)
+            rc = err_nomem(err);
+        if (rc == 0)
+            rc = write_choice(tx, &choice, text.data, env, err);
+        tx_touch(tx, STORE_INSTANCES);
+    }
+    free(choice.env);
+    return rc;
+}
