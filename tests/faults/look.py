@@ -74,9 +74,16 @@ def see_bystanders(cluster, placed):
     return seen
 
 
+def port_refusals(node, row):
+    """How often its agent has told that the instance's host port is in use."""
+    return sum(f"instance={row['Id']} " in line and "code=port_in_use " in line
+               for line in node.agent.daemon.log().splitlines())
+
+
 def has_lost_port(node, row):
     """Does the Engine refuse the instance's host port though no container has it? Docker 20.10
-    with live-restore does, when it was stopped in the middle of a start, until its next start."""
+    with live-restore does, when it was stopped in the middle of a start, until its next start.
+    To find out takes the port for a moment."""
     host = row["Ports"].partition(":")[2].partition("/")[0]
     api = node.engine.api
     if any(str(port.get("PublicPort")) == host for container in api.containers()

@@ -88,6 +88,7 @@ class Storm:
         self.rounds = 0
         self.settled_in = []
         self.lost_ports = 0  # by Engines, see look.has_lost_port()
+        self.port_refusals = {}  # {instance: those that were looked into}
         self.restarted = set()  # indices of the nodes whose Engine was, this round
         self.base = {}
         self.weights = None
@@ -227,6 +228,11 @@ class Storm:
             if not row["Error"] or row["Error"]["code"] != "port_in_use":
                 continue
             node = next(n for n in self.cluster.nodes if n.id == row["Node"]["id"])
+            # Once for each refusal, just after it: else it is we who have the port at the next try.
+            refusals = look.port_refusals(node, row)
+            if self.port_refusals.get(row["Id"]) == refusals:
+                continue
+            self.port_refusals[row["Id"]] = refusals
             if not look.has_lost_port(node, row):
                 continue
             self.lost_ports += 1

@@ -1,11 +1,13 @@
 """The checks of the random run can fail: each is shown something that is wrong, and says so."""
 import unittest
 from types import SimpleNamespace
+from unittest import mock
 
-from faults import checks, plan
+from faults import checks, look, plan
 from faults.journal import OK, REFUSED, UNKNOWN, Journal
 from faults.kinds import KINDS
 from faults.look import Sight
+from faults.storm import Storm
 
 
 def row(instance_id, name="c0x1", **more):
@@ -264,3 +266,18 @@ class Figures(Case):
         calm = {"list": [0.002] * 30, "deploy": [0.01] * 30}
         self.says(checks.slowed(calm, {"list": [0.003] * 30, "deploy": [0.02] * 30}))
         self.says(checks.slowed(calm, {"list": [0.003] * 25 + [2.0] * 5}), ("I9", "p90"))
+
+
+class LostPorts(Case):
+    """Seed 11, round 68: who looked whether a port was free had it whenever the agent tried again."""
+
+    def test_each_refusal_is_looked_into_once(self):
+        node = SimpleNamespace(id="node0", index=0)
+        with mock.patch("faults.storm.Cluster", return_value=SimpleNamespace(nodes=[node])):
+            storm = Storm(0, 1)
+        refused = sight([row("i1", Error={"code": "port_in_use"})])
+        with mock.patch.object(look, "port_refusals", side_effect=[1, 1, 1, 2, 2]), \
+                mock.patch.object(look, "has_lost_port", return_value=False) as looked:
+            for _ in range(5):
+                self.assertFalse(storm._give_ports_back(refused))
+        self.assertEqual(looked.call_count, 2)

@@ -24,10 +24,15 @@ def base():
 
 
 def fresh_dir(name):
-    """A new folder. Its path is short, since unix sockets must fit in 107 bytes."""
-    path = os.path.join(base(), f"{name}{next(_numbers)}-{os.getpid()}")
-    os.makedirs(path, mode=0o700)
-    return path
+    """A new folder. Its path is short, since unix sockets must fit in 107 bytes. Another sandbox's
+    process of the same number may have left one of the same name."""
+    while True:
+        path = os.path.join(base(), f"{name}{next(_numbers)}-{os.getpid()}")
+        try:
+            os.makedirs(path, mode=0o700)
+            return path
+        except FileExistsError:
+            pass
 
 
 def drop_dir(path):
