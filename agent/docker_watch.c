@@ -47,9 +47,9 @@ struct docker_watch {
 /* Each probe that is needed doubles the wait before the next, until a stream has lasted. */
 static void schedule_probe(struct docker_watch *watch)
 {
-    if (watch->probe || watch->probe_timer.slot)
+    if (watch->probe || timer_is_set(&watch->probe_timer))
         return;
-    timers_set(watch->timers, &watch->probe_timer, clock_mono_ms() + watch->backoff_ms, NULL);
+    timers_set(watch->timers, &watch->probe_timer, clock_mono_ms() + watch->backoff_ms);
     watch->backoff_ms *= 2;
     if (watch->backoff_ms > BACKOFF_MAX_MS)
         watch->backoff_ms = BACKOFF_MAX_MS;
@@ -57,7 +57,7 @@ static void schedule_probe(struct docker_watch *watch)
 
 static void schedule_list(struct docker_watch *watch)
 {
-    timers_set(watch->timers, &watch->list_timer, clock_mono_ms() + LIST_EVERY_MS, NULL);
+    timers_set(watch->timers, &watch->list_timer, clock_mono_ms() + LIST_EVERY_MS);
 }
 
 static void set_down(struct docker_watch *watch, const char *why)
@@ -208,10 +208,7 @@ struct docker_watch *docker_watch_create(struct docker *docker, struct timers *t
     watch->probe_timer.fire = fire_probe;
     watch->list_timer.fire = fire_list;
     snprintf(watch->error, sizeof(watch->error), "Docker has not answered yet");
-    if (timers_set(timers, &watch->list_timer, clock_mono_ms() + LIST_EVERY_MS, err) < 0) {
-        free(watch);
-        return NULL;
-    }
+    schedule_list(watch);
     begin_probe(watch);
     return watch;
 }

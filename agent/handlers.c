@@ -94,7 +94,7 @@ static void handle_cert_install(struct handlers *h, struct rpc_call *call, Wire_
     } else if (changed) {
         log_info("certificate renewed", "not_after=%" PRId64, h->identity->cert_not_after);
         h->reload.fire = fire_reload;
-        timers_set(&h->loop->timers, &h->reload, clock_mono_ms() + RELOAD_MS, NULL);
+        timers_set(&h->loop->timers, &h->reload, clock_mono_ms() + RELOAD_MS);
     }
     conclude(h, call, request, rc, &err);
 }

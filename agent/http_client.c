@@ -271,8 +271,10 @@ static void check_quiet(struct timer *timer)
     if (!call->quiet_ms && status)
         return;
     int64_t due = call->last_byte_ms + (call->quiet_ms ? call->quiet_ms : call->begin_ms);
-    if (clock_mono_ms() < due && timers_set(call->client->timers, timer, due, NULL) == 0)
+    if (clock_mono_ms() < due) {
+        timers_set(call->client->timers, timer, due);
         return;
+    }
     call->stop = ERR_TIMEOUT;
     finish_call(call, CURLE_OPERATION_TIMEDOUT);
 }
@@ -294,7 +296,7 @@ static void admit_waiting(struct http_client *client)
         call->last_byte_ms = clock_mono_ms();
         uint32_t patience = call->quiet_ms ? call->quiet_ms : call->begin_ms;
         if (patience)
-            timers_set(client->timers, &call->quiet, call->last_byte_ms + patience, NULL);
+            timers_set(client->timers, &call->quiet, call->last_byte_ms + patience);
     }
 }
 

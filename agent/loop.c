@@ -52,7 +52,6 @@ void loop_fini(struct loop *loop)
     loop->http = NULL;
     if (loop->signal_fd >= 0)
         close(loop->signal_fd);
-    timers_fini(&loop->timers);
 }
 
 void loop_post(struct loop *loop, struct loop_task *task)

@@ -79,7 +79,7 @@ static void fire_trim(struct timer *timer)
 {
     struct agent *agent = (struct agent *)((char *)timer - offsetof(struct agent, trim));
     trim_memory();
-    timers_set(&agent->loop.timers, timer, clock_mono_ms() + TRIM_EVERY_MS, NULL);
+    timers_set(&agent->loop.timers, timer, clock_mono_ms() + TRIM_EVERY_MS);
 }
 
 static int build(struct agent *agent, const struct options *options, struct err *err)
@@ -105,8 +105,7 @@ static int build(struct agent *agent, const struct options *options, struct err 
     agent->loop.settle = on_settle;
     agent->loop.settle_arg = agent;
     agent->trim.fire = fire_trim;
-    if (timers_set(&agent->loop.timers, &agent->trim, clock_mono_ms() + TRIM_FIRST_MS, err) < 0)
-        return -1;
+    timers_set(&agent->loop.timers, &agent->trim, clock_mono_ms() + TRIM_FIRST_MS);
     return rpc_listen(agent->rpc, id->key, id->cert, id->ca, err);
 }
 

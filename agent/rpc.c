@@ -184,7 +184,7 @@ static void try_listen(struct rpc *rpc)
         return;
     }
     log_error("not listening", "url=%s error=\"%s\" retry_ms=%d", rpc->url, err.msg, RETRY_MS);
-    timers_set(&rpc->loop->timers, &rpc->retry, clock_mono_ms() + RETRY_MS, NULL);
+    timers_set(&rpc->loop->timers, &rpc->retry, clock_mono_ms() + RETRY_MS);
 }
 
 static void fire_retry(struct timer *timer)
@@ -203,7 +203,7 @@ static void close_listener(struct rpc *rpc)
 static void reopen_listener(struct rpc *rpc)
 {
     close_listener(rpc);
-    timers_set(&rpc->loop->timers, &rpc->retry, clock_mono_ms() + REOPEN_MS, NULL);
+    timers_set(&rpc->loop->timers, &rpc->retry, clock_mono_ms() + REOPEN_MS);
 }
 
 static void free_certificates(struct rpc *rpc)
@@ -287,7 +287,7 @@ static void fire_watchdog(struct timer *timer)
     unsigned dropped = strays_sweep(&rpc->strays, links, count, clock_mono_ms());
     if (dropped)
         log_warn("silent peers dropped", "count=%u", dropped);
-    timers_set(&rpc->loop->timers, &rpc->watchdog, clock_mono_ms() + WATCHDOG_MS, NULL);
+    timers_set(&rpc->loop->timers, &rpc->watchdog, clock_mono_ms() + WATCHDOG_MS);
 }
 
 /* ---- Life ---- */
@@ -335,11 +335,11 @@ int rpc_create(struct loop *loop, const char *listen, size_t frame_max,
     rpc->retry.fire = fire_retry;
     rpc->watchdog.fire = fire_watchdog;
     snprintf(rpc->url, sizeof(rpc->url), "tls+tcp://%s", listen);
-    if (open_socket(rpc, err) < 0 ||
-        timers_set(&loop->timers, &rpc->watchdog, clock_mono_ms() + WATCHDOG_MS, err) < 0) {
+    if (open_socket(rpc, err) < 0) {
         rpc_destroy(rpc);
         return -1;
     }
+    timers_set(&loop->timers, &rpc->watchdog, clock_mono_ms() + WATCHDOG_MS);
     *ret_rpc = rpc;
     return 0;
 }

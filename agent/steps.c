@@ -496,12 +496,9 @@ static void end_pause(struct timer *timer)
 
 void steps_pause(struct instance *inst)
 {
-    struct err err;
     begin(inst, STEP_PAUSE);
     inst->timer.fire = end_pause;
-    if (timers_set(&inst->reconcile->loop->timers, &inst->timer, clock_mono_ms() + PAUSE_MS, &err) <
-        0)
-        begun(inst, NULL, &err);
+    timers_set(&inst->reconcile->loop->timers, &inst->timer, clock_mono_ms() + PAUSE_MS);
 }
 
 void steps_abandon(struct instance *inst)

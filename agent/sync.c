@@ -144,7 +144,7 @@ static void fire_forget(struct timer *timer)
 {
     struct sync *sync = (struct sync *)((char *)timer - offsetof(struct sync, forget));
     reconcile_forget_old(sync->reconcile, sync->read_to);
-    timers_set(&sync->loop->timers, timer, clock_mono_ms() + FORGET_EVERY_MS, NULL);
+    timers_set(&sync->loop->timers, timer, clock_mono_ms() + FORGET_EVERY_MS);
 }
 
 struct sync *sync_create(struct loop *loop, const struct identity *identity, struct err *err)
@@ -159,10 +159,7 @@ struct sync *sync_create(struct loop *loop, const struct identity *identity, str
     sync->timer.fire = fire_timer;
     sync->forget.fire = fire_forget;
     crypto_uuid(sync->boot_id);
-    if (timers_set(&loop->timers, &sync->forget, clock_mono_ms() + FORGET_EVERY_MS, err) < 0) {
-        sync_destroy(sync);
-        return NULL;
-    }
+    timers_set(&loop->timers, &sync->forget, clock_mono_ms() + FORGET_EVERY_MS);
     return sync;
 }
 
@@ -193,8 +190,7 @@ void sync_take(struct sync *sync, struct rpc_call *call, const Wire__Envelope *r
     if (known)
         sync->read_to = body->cursor;
     sync->dirty = true;
-    if (timers_set(&sync->loop->timers, &sync->timer, clock_mono_ms() + wait, NULL) < 0)
-        answer(sync);
+    timers_set(&sync->loop->timers, &sync->timer, clock_mono_ms() + wait);
 }
 
 void sync_changed(struct sync *sync)

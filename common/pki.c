@@ -11,6 +11,7 @@
 #include <mbedtls/entropy.h>
 #include <mbedtls/error.h>
 #include <mbedtls/oid.h>
+#include <mbedtls/pem.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/x509_crt.h>
 #include <mbedtls/x509_csr.h>
@@ -30,8 +31,24 @@ static int draw_random(void *unused, unsigned char *out, size_t len)
     return 0;
 }
 
+/* An error is a module's own, a low-level one, or the sum of both (mbedtls/error.h). */
+static bool is_out_of_memory(int rc)
+{
+    static const int whole[] = {MBEDTLS_ERR_X509_ALLOC_FAILED, MBEDTLS_ERR_PEM_ALLOC_FAILED,
+                                MBEDTLS_ERR_PK_ALLOC_FAILED, MBEDTLS_ERR_MD_ALLOC_FAILED,
+                                MBEDTLS_ERR_ECP_ALLOC_FAILED};
+    int low = -(-rc & 0x7f);
+    for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
+        if (rc - low == whole[i])
+            return true;
+    }
+    return low == MBEDTLS_ERR_ASN1_ALLOC_FAILED || low == MBEDTLS_ERR_MPI_ALLOC_FAILED;
+}
+
 static int fail(struct err *err, enum err_code code, const char *reason, const char *what, int rc)
 {
+    if (is_out_of_memory(rc))
+        return err_nomem(err);
     char text[128];
     mbedtls_strerror(rc, text, sizeof(text));
     return err_set(err, code, reason, "%s: %s", what, text);

@@ -1,93 +1,93 @@
-/* A binary heap of intrusive timers. See timers.h. */
+/* A pairing heap of intrusive timers. See timers.h. */
 #include "common/timers.h"
 
-#include <stdlib.h>
+#include <stddef.h>
 
-static void put(struct timers *timers, size_t at, struct timer *timer)
+static void point(struct timer **at, struct timer *timer)
 {
-    timers->heap[at] = timer;
-    timer->slot = at + 1;
+    *at = timer;
+    if (timer)
+        timer->at = at;
 }
 
-static void sift_up(struct timers *timers, size_t at)
+/* Two heaps, one of them with more to its right: the later becomes the earlier one's child. */
+static struct timer *join(struct timer *a, struct timer *b)
 {
-    struct timer *timer = timers->heap[at];
-    while (at) {
-        size_t parent = (at - 1) / 2;
-        if (timers->heap[parent]->due_mono_ms <= timer->due_mono_ms)
-            break;
-        put(timers, at, timers->heap[parent]);
-        at = parent;
+    struct timer *earlier = a->due_mono_ms <= b->due_mono_ms ? a : b;
+    struct timer *later = earlier == a ? b : a;
+    point(&later->next, earlier->child);
+    point(&earlier->child, later);
+    earlier->next = NULL;
+    return earlier;
+}
+
+/* Siblings: in pairs from the left, then all pairs from the right. */
+static struct timer *join_siblings(struct timer *list)
+{
+    struct timer *pairs = NULL;
+    while (list) {
+        struct timer *pair = list;
+        struct timer *second = list->next;
+        list = second ? second->next : NULL;
+        if (second)
+            pair = join(pair, second);
+        pair->next = pairs;
+        pairs = pair;
     }
-    put(timers, at, timer);
-}
-
-static void sift_down(struct timers *timers, size_t at)
-{
-    struct timer *timer = timers->heap[at];
-    for (;;) {
-        size_t child = at * 2 + 1;
-        if (child >= timers->count)
-            break;
-        if (child + 1 < timers->count &&
-            timers->heap[child + 1]->due_mono_ms < timers->heap[child]->due_mono_ms)
-            child++;
-        if (timers->heap[child]->due_mono_ms >= timer->due_mono_ms)
-            break;
-        put(timers, at, timers->heap[child]);
-        at = child;
+    struct timer *all = pairs;
+    pairs = all ? all->next : NULL;
+    while (pairs) {
+        struct timer *pair = pairs;
+        pairs = pair->next;
+        all = join(all, pair);
     }
-    put(timers, at, timer);
+    if (all)
+        all->next = NULL;
+    return all;
 }
 
-int timers_set(struct timers *timers, struct timer *timer, int64_t due_mono_ms, struct err *err)
+static void add(struct timers *timers, struct timer *heap)
+{
+    if (heap && timers->first)
+        heap = join(timers->first, heap);
+    if (heap)
+        point(&timers->first, heap);
+}
+
+void timers_set(struct timers *timers, struct timer *timer, int64_t due_mono_ms)
 {
     timers_cancel(timers, timer);
-    if (timers->count == timers->cap) {
-        size_t cap = timers->cap ? timers->cap * 2 : 64;
-        struct timer **heap = reallocarray(timers->heap, cap, sizeof(struct timer *));
-        if (!heap)
-            return err_nomem(err);
-        timers->heap = heap;
-        timers->cap = cap;
-    }
     timer->due_mono_ms = due_mono_ms;
-    put(timers, timers->count, timer);
-    timers->count++;
-    sift_up(timers, timers->count - 1);
-    return 0;
+    add(timers, timer);
 }
 
 void timers_cancel(struct timers *timers, struct timer *timer)
 {
-    if (!timer->slot)
+    if (!timer->at)
         return;
-    size_t at = timer->slot - 1;
-    timer->slot = 0;
-    timers->count--;
-    if (at == timers->count)
-        return;
-    put(timers, at, timers->heap[timers->count]);
-    sift_up(timers, at);
-    sift_down(timers, timers->heap[at]->slot - 1);
+    struct timer *children = join_siblings(timer->child);
+    point(timer->at, timer->next);
+    timer->at = NULL;
+    timer->child = NULL;
+    timer->next = NULL;
+    add(timers, children);
+}
+
+bool timer_is_set(const struct timer *timer)
+{
+    return timer->at != NULL;
 }
 
 int64_t timers_next(const struct timers *timers)
 {
-    return timers->count ? timers->heap[0]->due_mono_ms : INT64_MAX;
+    return timers->first ? timers->first->due_mono_ms : INT64_MAX;
 }
 
 void timers_run(struct timers *timers, int64_t now_mono_ms)
 {
-    while (timers->count && timers->heap[0]->due_mono_ms <= now_mono_ms) {
-        struct timer *timer = timers->heap[0];
+    while (timers->first && timers->first->due_mono_ms <= now_mono_ms) {
+        struct timer *timer = timers->first;
         timers_cancel(timers, timer);
         timer->fire(timer);
     }
-}
-
-void timers_fini(struct timers *timers)
-{
-    free(timers->heap);
-    *timers = (struct timers){0};
 }

@@ -232,10 +232,13 @@ json_t *body_object(struct body *body, const char *name)
     }
     if (!text[strspn(text, " ")])
         return NULL;
-    struct err ignored;
+    struct err err;
     json_t *held = NULL;
-    if (body_parse(text, json_string_length(value), &held, &ignored) < 0) {
-        refuse_field(body, name, should);
+    if (body_parse(text, json_string_length(value), &held, &err) < 0) {
+        if (err.code == ERR_NO_MEMORY)
+            run_out(body);
+        else
+            refuse_field(body, name, should);
         return NULL;
     }
     return replace(body, name, held);

@@ -132,7 +132,7 @@ static void add_allowed(struct strbuf *allow, const char *name)
     strbuf_str(allow, name);
 }
 
-/* The row for method and path; NULL, and *refuse_status 404 or 405 (with Allow). */
+/* The row for method and path; NULL, and *refuse_status 405 (with Allow) when it has others. */
 static const struct route *find_route(struct http_req *req, char param[ROUTE_PARAM_SIZE],
                                       int *refuse_status)
 {
@@ -143,12 +143,12 @@ static const struct route *find_route(struct http_req *req, char param[ROUTE_PAR
             continue;
         if (routes[i].method == http_req_method(req))
             return &routes[i];
+        *refuse_status = 405;
         add_allowed(&allow, method_name(routes[i].method));
         if (routes[i].method == HTTP_GET)
             add_allowed(&allow, "HEAD");
     }
-    *refuse_status = allow.len ? 405 : 404;
-    if (allow.len)
+    if (allow.len && !allow.failed)
         http_req_add_header(req, "Allow", allow.data);
     return NULL;
 }

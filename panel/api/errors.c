@@ -119,7 +119,7 @@ static void write_error(struct strbuf *out, const char *code, const char *senten
             text.data[i] = '?'; /* part of what the client gave */
     }
     jw_object_begin(out, NULL);
-    jw_string(out, "error", text.data && !text.failed ? text.data : sentence);
+    jw_string(out, "error", text.data && !text.failed ? text.data : "The code says what is wrong.");
     jw_string(out, "code", code);
     jw_string(out, "requestId", request_id);
     if (field && *field)

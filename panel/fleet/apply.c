@@ -29,11 +29,9 @@ static void look_again(struct timer *timer)
 
 void apply_come_back(struct fleet_instance *inst, uint32_t delay_ms)
 {
-    struct err err;
     inst->retry_set = false;
     inst->timer.fire = look_again;
-    if (timers_set(&inst->fleet->timers, &inst->timer, clock_mono_ms() + delay_ms, &err) < 0)
-        log_warn("no timer", "instance=%s", inst->id);
+    timers_set(&inst->fleet->timers, &inst->timer, clock_mono_ms() + delay_ms);
 }
 
 static void refused(struct fleet_instance *inst, const Wire__Failure *failure)
@@ -83,14 +81,15 @@ static int put_apply(const struct instance *row, void *arg, struct err *err)
         return 0; /* a notice of it is on its way */
     Wire__Envelope envelope;
     Wire__Apply apply = WIRE__APPLY__INIT;
-    Wire__InstanceSpec *spec;
+    Wire__InstanceSpec *spec = NULL;
     struct told *told = calloc(1, sizeof(*told));
     if (!told)
         return err_nomem(err);
-    if (spec_create(row, &spec, err) < 0 || envelope_spec_hash(spec, inst->want_hash, err) < 0) {
-        free(told);
-        return -1;
-    }
+    int rc = spec_create(row, &spec, err);
+    if (rc == 0)
+        rc = envelope_spec_hash(spec, inst->want_hash, err);
+    if (rc < 0)
+        goto out;
     node_envelope(inst->node, &envelope);
     apply.instance_id = inst->id;
     apply.generation = inst->generation;
@@ -105,7 +104,8 @@ static int put_apply(const struct instance *row, void *arg, struct err *err)
     *told =
         (struct told){.node = inst->node, .generation = inst->generation, .attempt = inst->attempt};
     snprintf(told->id, sizeof(told->id), "%s", inst->id);
-    int rc = link_call(inst->node->link, &envelope, CALL_MS, answered, told, err);
+    rc = link_call(inst->node->link, &envelope, CALL_MS, answered, told, err);
+out:
     spec_destroy(spec);
     if (rc < 0)
         free(told);

@@ -56,11 +56,8 @@ void dial_after_rest(struct fleet_node *node)
 {
     unsigned doublings = node->dial_failures < 5 ? node->dial_failures : 5;
     uint32_t rest = REST_MIN_MS << doublings;
-    struct err err;
     node->dial_timer.fire = rest_over;
-    if (timers_set(&node->fleet->timers, &node->dial_timer, clock_mono_ms() + jittered(rest),
-                   &err) < 0)
-        dial_queue(node);
+    timers_set(&node->fleet->timers, &node->dial_timer, clock_mono_ms() + jittered(rest));
 }
 
 static void leave_window(struct fleet_node *node)
@@ -83,10 +80,8 @@ static void patience_over(struct timer *timer)
 static void handshake_is_slow(struct timer *timer)
 {
     struct fleet_node *node = node_of(timer);
-    struct err err;
     node->dial_timer.fire = patience_over;
-    (void)timers_set(&node->fleet->timers, timer,
-                     clock_mono_ms() + DIAL_PATIENCE_MS - DIAL_HANDSHAKE_MS, &err);
+    timers_set(&node->fleet->timers, timer, clock_mono_ms() + DIAL_PATIENCE_MS - DIAL_HANDSHAKE_MS);
     leave_window(node);
 }
 
@@ -94,18 +89,23 @@ static void dial_start(struct fleet_node *node)
 {
     struct fleet *fleet = node->fleet;
     struct err err = {0};
-    node->link_state = LINK_DIALING;
-    node->in_window = true;
-    fleet->dialing++;
     int rc = refresh_certificate(fleet, &err);
     if (rc == 0) {
         struct link_tls tls = {ca_certificate(fleet->ca), fleet->panel_cert, fleet->panel_key};
         rc = link_dial(node->link, node->address, node->port, &tls, &err);
     }
-    if (rc < 0)
+    if (rc < 0) {
         log_warn("node can't be dialled", "node=%s reason=\"%s\"", node->id, err.msg);
+        node->link_state = LINK_IDLE;
+        node->dial_failures++;
+        dial_after_rest(node);
+        return;
+    }
+    node->link_state = LINK_DIALING;
+    node->in_window = true;
+    fleet->dialing++;
     node->dial_timer.fire = handshake_is_slow;
-    (void)timers_set(&fleet->timers, &node->dial_timer, clock_mono_ms() + DIAL_HANDSHAKE_MS, &err);
+    timers_set(&fleet->timers, &node->dial_timer, clock_mono_ms() + DIAL_HANDSHAKE_MS);
 }
 
 static void dial_next(struct fleet *fleet)

@@ -100,12 +100,10 @@ static void rescan_due(struct timer *timer)
 
 void fleet_rescan_later(struct fleet *fleet)
 {
-    struct err err;
-    if (fleet->rescan_timer.slot)
+    if (timer_is_set(&fleet->rescan_timer))
         return;
     fleet->rescan_timer.fire = rescan_due;
-    if (timers_set(&fleet->timers, &fleet->rescan_timer, clock_mono_ms() + RESCAN_MS, &err) < 0)
-        log_warn("no timer", "reason=\"%s\"", err.msg);
+    timers_set(&fleet->timers, &fleet->rescan_timer, clock_mono_ms() + RESCAN_MS);
 }
 
 /* --- notices --------------------------------------------------------------------------------- */
@@ -302,7 +300,6 @@ void fleet_destroy(struct fleet *fleet)
         mail = next;
     }
     mailbox_fini(&fleet->inbox);
-    timers_fini(&fleet->timers);
     dial_fini(fleet);
     board_destroy(fleet->board);
     free(fleet);

@@ -313,10 +313,8 @@ static void came_due(struct timer *timer)
 
 static void set_timer(struct fleet_instance *inst, int64_t due)
 {
-    struct err err;
     inst->timer.fire = came_due;
-    if (timers_set(&inst->fleet->timers, &inst->timer, due, &err) < 0)
-        log_warn("no timer", "instance=%s", inst->id);
+    timers_set(&inst->fleet->timers, &inst->timer, due);
 }
 
 /* While something is under way: look again in a while, and at the deadline. A node that can't be

@@ -295,11 +295,10 @@ static void call_step(void *arg)
 static void call_timed_out(struct timer *timer)
 {
     struct call *call = (struct call *)((char *)timer - offsetof(struct call, deadline));
-    struct err err;
     call->timed_out = true;
     nng_aio_cancel(call->aio);
     /* Between its send and its receive there is nothing to cancel: once more, until it is home. */
-    (void)timers_set(call->link->owner.timers, timer, clock_mono_ms() + CANCEL_AGAIN_MS, &err);
+    timers_set(call->link->owner.timers, timer, clock_mono_ms() + CANCEL_AGAIN_MS);
 }
 
 /* The certificate has proven who answers; this is for a peer that is confused. What it can't read
@@ -438,14 +437,8 @@ int link_call(struct link *link, Wire__Envelope *request, uint32_t timeout_ms,
     call->arg = arg;
     call->timed_out = false;
     call->step = CALL_SENDING;
-    if (timers_set(link->owner.timers, &call->deadline, clock_mono_ms() + timeout_ms, err) < 0) {
-        nng_msg_free(msg);
-        call->next = link->active; /* retire looks for it there */
-        link->active = call;
-        call_retire(call);
-        return -1;
-    }
     call->deadline.fire = call_timed_out;
+    timers_set(link->owner.timers, &call->deadline, clock_mono_ms() + timeout_ms);
     call->next = link->active;
     link->active = call;
     nng_aio_set_msg(call->aio, msg);

@@ -127,12 +127,11 @@ static void update_status(struct fleet_node *node)
         set_status(node, NODE_ONLINE);
         next = suspect_at;
     }
-    struct err err;
     node->status_timer.fire = status_due;
     if (next == INT64_MAX)
         timers_cancel(&node->fleet->timers, &node->status_timer);
-    else if (timers_set(&node->fleet->timers, &node->status_timer, next, &err) < 0)
-        log_warn("no timer", "node=%s", node->id);
+    else
+        timers_set(&node->fleet->timers, &node->status_timer, next);
 }
 
 void node_facts_committed(struct fleet_node *node)
@@ -320,15 +319,15 @@ static void sync_is_due(struct timer *timer)
  * its credit after a second, and is then asked only as often as the loop has time for it. */
 static void sync_next(struct fleet_node *node, size_t statuses)
 {
-    struct err err;
     int64_t now = clock_mono_ms();
     if (node->heard_until < now - CREDIT_MS)
         node->heard_until = now - CREDIT_MS;
     node->heard_until += 2 + (int64_t)statuses / 8;
     node->sync_timer.fire = sync_is_due;
-    if (node->heard_until <= now ||
-        timers_set(&node->fleet->timers, &node->sync_timer, node->heard_until, &err) < 0)
+    if (node->heard_until <= now)
         sync_start(node);
+    else
+        timers_set(&node->fleet->timers, &node->sync_timer, node->heard_until);
 }
 
 /* Why it is no answer to a Sync; NULL when it is one. */
@@ -484,8 +483,10 @@ void node_update(struct fleet_node *node, const struct node *row)
     }
     if (strcmp(node->address, row->address) == 0 && strcmp(node->port, row->port) == 0)
         return;
-    if (copy_place(node, row) < 0)
+    if (copy_place(node, row) < 0) {
+        fleet_rescan_later(node->fleet);
         return;
+    }
     dial_abandon(node);
     node->inventory_done = false;
     dial_queue(node);

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "panel/fleet/state.h"
 
+#define WRITE_AGAIN_MS   1000
 #define OUTRANK_EVERY_MS 1000
 
 struct instance_write {
@@ -82,11 +83,9 @@ static void try_again(struct timer *timer)
 
 static void later(struct fleet_instance *inst)
 {
-    struct err err;
     inst->dirty = true;
     inst->write_timer.fire = try_again;
-    if (timers_set(&inst->fleet->timers, &inst->write_timer, clock_mono_ms() + 1000, &err) < 0)
-        log_warn("no timer", "instance=%s", inst->id);
+    timers_set(&inst->fleet->timers, &inst->write_timer, clock_mono_ms() + WRITE_AGAIN_MS);
 }
 
 static void forgotten(struct fleet_instance *inst)

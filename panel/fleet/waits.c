@@ -86,7 +86,6 @@ void wait_add(struct task *task)
 {
     struct wait *wait = (struct wait *)task;
     struct fleet *fleet = wait->fleet;
-    struct err err;
     if (fleet->closed) {
         wait_finish(wait, FLEET_CLOSED);
         return;
@@ -102,10 +101,7 @@ void wait_add(struct task *task)
         return;
     }
     wait->deadline.fire = wait_timed_out;
-    if (timers_set(&fleet->timers, &wait->deadline, clock_mono_ms() + wait->timeout_ms, &err) < 0) {
-        wait_finish(wait, FLEET_TIMED_OUT);
-        return;
-    }
+    timers_set(&fleet->timers, &wait->deadline, clock_mono_ms() + wait->timeout_ms);
     wait->next = inst->waits;
     inst->waits = wait;
     instance_drive(inst);

@@ -416,7 +416,7 @@ static void check_table(const struct instance_table *table)
     for (const struct instance *inst = table->journal; inst; inst = inst->next) {
         CHECK(inst->change_seq > seq && inst->change_seq <= table->seq);
         seq = inst->change_seq;
-        CHECK((inst->step == STEP_IDLE) == (!inst->call && !inst->timer.slot) ||
+        CHECK((inst->step == STEP_IDLE) == (!inst->call && !timer_is_set(&inst->timer)) ||
               inst->step == STEP_PULL_WAIT || inst->step == STEP_ERASE);
     }
 }
@@ -464,8 +464,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sync_destroy(h.sync);
     CHECK(!loop.http->count);
     timers_cancel(&loop.timers, &h.reload);
-    CHECK(!loop.timers.count);
-    timers_fini(&loop.timers);
+    CHECK(!loop.timers.first);
     http_client_destroy(loop.http);
     mailbox_fini(&loop.box);
     identity_fini(&identity);

@@ -130,8 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (fd >= 0)
         close(fd);
     http_client_destroy(client);
-    CHECK(!timers.count);
-    timers_fini(&timers);
+    CHECK(!timers.first);
     strbuf_fini(&talk.lines);
     free(answer);
     return 0;

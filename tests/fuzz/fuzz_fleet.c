@@ -220,7 +220,8 @@ static void check_instance(const struct fleet_instance *inst)
     CHECK(!inst->error_message || utf8_is_valid(inst->error_message));
     CHECK(inst->phase != PHASE_FAILED || inst->error_code[0]);
     /* what is on its way is looked at again */
-    CHECK(inst->phase != PHASE_INSTALLING || inst->timer.slot || inst->queued || inst->calling);
+    CHECK(inst->phase != PHASE_INSTALLING || timer_is_set(&inst->timer) || inst->queued ||
+          inst->calling);
 }
 
 static void check_fleet(struct fleet *fleet)
@@ -278,9 +279,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(fuzz_store.refused == refused);
     CHECK(!fleet.writes && !fleet.instances && !call_count && !fleet.dialing);
     timers_cancel(&fleet.timers, &fleet.rescan_timer);
-    CHECK(!fleet.timers.count);
+    CHECK(!fleet.timers.first);
     dial_fini(&fleet);
-    timers_fini(&fleet.timers);
     mailbox_fini(&fleet.inbox);
     board_destroy(fleet.board);
     return 0;

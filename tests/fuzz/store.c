@@ -29,21 +29,39 @@ int store_tx_undo(struct store_tx *tx, struct err *err)
     return db_exec(tx->db, "ROLLBACK TO change", err);
 }
 
+static int run_change(struct store_tx *tx, struct store_change *change)
+{
+    struct err *err = &change->error;
+    if (db_exec(tx->db, "BEGIN IMMEDIATE; SAVEPOINT change", err) < 0)
+        return -1;
+    int rc = change->apply(change, tx, err);
+    /* who succeeds leaves no error: the store would take it for a failure */
+    CHECK((rc == 0) == (err->code == ERR_NONE));
+    CHECK(db_in_transaction(tx->db) || fuzz_store.fails);
+    return rc;
+}
+
 int store_submit(struct store *store, struct store_change *change, struct err *err)
 {
     struct store_tx tx = {.db = store->writer_db, .now = clock_wall_ms()};
-    (void)err;
+    struct err io = {0};
+    if (fuzz_store.fails && fuzz_store.fails("the queue"))
+        return err_set(err, ERR_BUSY, "busy", "too much is waiting to be written");
     change->error = (struct err){0};
     fuzz_store.changes++;
     readers_let_go(store);
-    CHECK(db_exec(tx.db, "BEGIN IMMEDIATE; SAVEPOINT change", NULL) == 0);
-    int rc = change->apply(change, &tx, &change->error);
-    /* who succeeds leaves no error: the store would take it for a failure */
-    CHECK((rc == 0) == (change->error.code == ERR_NONE));
-    CHECK(db_in_transaction(tx.db));
-    CHECK(db_exec(tx.db, fuzz_store.keeping ? "RELEASE change; COMMIT" : "ROLLBACK", NULL) == 0);
-    atomic_fetch_add(&store->commits, fuzz_store.keeping ? 1 : 0);
+    int rc = run_change(&tx, change);
     fuzz_store.refused += rc < 0;
+    if (rc == 0 && fuzz_store.keeping)
+        rc = db_exec(tx.db, "RELEASE change; COMMIT", &io);
+    else if (db_in_transaction(tx.db))
+        (void)db_exec(tx.db, "ROLLBACK", &io);
+    CHECK(!io.code || fuzz_store.fails);
+    if (db_in_transaction(tx.db)) /* a commit that failed */
+        CHECK(db_exec(tx.db, "ROLLBACK", NULL) == 0);
+    if (rc < 0 && !change->error.code)
+        change->error = io;
+    atomic_fetch_add(&store->commits, rc == 0 && fuzz_store.keeping ? 1 : 0);
     struct err told = change->error;
     change->done(change, rc < 0 ? &told : NULL);
     return 0;
@@ -140,7 +158,7 @@ static int seed(struct store_change *change, struct store_tx *tx, struct err *er
         store_image_create(tx, &plain, err) < 0 ||
         seed_instance(tx, "i1", 8001, PHASE_READY, err) < 0 ||
         seed_instance(tx, "i2", 8002, PHASE_FAILED, err) < 0 ||
-        seed_instance(tx, "i3", 8003, PHASE_INSTALLING, err) < 0 ||
+        seed_instance(tx, "i3", 0, /* chosen */ PHASE_INSTALLING, err) < 0 ||
         seed_instance(tx, "i4", 8004, PHASE_READY, err) < 0 ||
         seed_instance(tx, "i5", 8005, PHASE_READY, err) < 0 ||
         store_instance_suspend(tx, "i4", true, err) < 0)
@@ -159,7 +177,9 @@ void fuzz_store_reset(void)
 {
     struct store_change change = {.apply = seed, .done = seeded};
     bool keeping = fuzz_store.keeping;
+    bool (*fails_then)(const char *) = fuzz_store.fails;
     readers_let_go(fuzz_store.store);
+    fuzz_store.fails = NULL;
     CHECK(db_exec(fuzz_store.store->writer_db,
                   "BEGIN; DELETE FROM removals; DELETE FROM ports; DELETE FROM instances;"
                   " DELETE FROM node_joins; DELETE FROM nodes; DELETE FROM images;"
@@ -168,6 +188,7 @@ void fuzz_store_reset(void)
     fuzz_store.keeping = true;
     CHECK(store_submit(fuzz_store.store, &change, NULL) == 0);
     fuzz_store.keeping = keeping;
+    fuzz_store.fails = fails_then;
 }
 
 void fuzz_store_open(void)

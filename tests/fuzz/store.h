@@ -20,6 +20,7 @@ struct fuzz_store {
     bool keeping;                        /* changes stay, until fuzz_store_reset() */
     unsigned changes;                    /* ever submitted */
     unsigned refused;                    /* of these */
+    bool (*fails)(const char *what);     /* asked each time; NULL: nothing does */
 };
 
 extern struct fuzz_store fuzz_store;

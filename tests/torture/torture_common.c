@@ -1,4 +1,4 @@
-/* common/ under torture: buffers, files, timers, keys and certificates, the envelope. */
+/* common/ under torture: buffers, files, keys and certificates, the envelope. */
 #include "tests/torture/torture.h"
 
 #include <stdio.h>
@@ -12,7 +12,6 @@
 #include "common/fs.h"
 #include "common/json_writer.h"
 #include "common/pki.h"
-#include "common/timers.h"
 
 static char dir[64];
 static char file[96];
@@ -31,7 +30,7 @@ static int tear_down(void **state)
     return fs_remove_tree(dir, NULL);
 }
 
-/* --- buffers, timers ------------------------------------------------------------------------- */
+/* --- buffers -------------------------------------------------------------------------------- */
 
 static int write_json(struct err *err)
 {
@@ -66,40 +65,6 @@ static void test_buffers(void **state)
     (void)state;
     torture(&(struct torture){.name = "json_writer", .work = write_json});
     torture(&(struct torture){.name = "strbuf", .work = fill_twice});
-}
-
-static int fired;
-
-static void count_fired(struct timer *timer)
-{
-    (void)timer;
-    fired++;
-}
-
-static int use_timers(struct err *err)
-{
-    static struct timer all[200];
-    memset(all, 0, sizeof(all));
-    struct timers timers = {0};
-    int set = 0;
-    int rc = 0;
-    fired = 0;
-    for (int i = 0; i < 200; i++) {
-        all[i].fire = count_fired;
-        if (timers_set(&timers, &all[i], 1000 - i, err) < 0)
-            rc = -1;
-        else
-            set++;
-    }
-    timers_run(&timers, 2000);
-    timers_fini(&timers);
-    return fired == set ? rc : -1;
-}
-
-static void test_timers(void **state)
-{
-    (void)state;
-    torture(&(struct torture){.name = "timers", .work = use_timers});
 }
 
 /* --- files ----------------------------------------------------------------------------------- */
@@ -269,8 +234,9 @@ static void test_envelope(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buffers),  cmocka_unit_test(test_timers),
-        cmocka_unit_test(test_files),    cmocka_unit_test(test_pki),
+        cmocka_unit_test(test_buffers),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_pki),
         cmocka_unit_test(test_envelope),
     };
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);

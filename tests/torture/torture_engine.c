@@ -496,33 +496,16 @@ static void stop_agent(void)
         sync_stop(agent.sync);
     reconcile_destroy(agent.reconcile);
     sync_destroy(agent.sync);
-    timers_fini(&loop.timers);
     mailbox_fini(&loop.box);
     memset(&http, 0, sizeof(http));
-}
-
-static struct timer crowd[256];
-static size_t crowd_count;
-
-/* The next timer needs memory. */
-static int crowd_timers(struct err *err)
-{
-    while (loop.timers.count < loop.timers.cap || !crowd_count) {
-        if (timers_set(&loop.timers, &crowd[crowd_count++], INT64_MAX, err) < 0)
-            return -1;
-    }
-    return 0;
 }
 
 static int start_agent(struct err *err)
 {
     loop = (struct loop){.signal_fd = -1, .http = &http};
-    memset(crowd, 0, sizeof(crowd));
-    crowd_count = 0;
     agent = (struct handlers){.loop = &loop, .identity = &identity};
     mailbox_init(&loop.box, NULL, NULL);
-    if (crowd_timers(err) == 0)
-        agent.sync = sync_create(&loop, &identity, err);
+    agent.sync = sync_create(&loop, &identity, err);
     if (!agent.sync ||
         reconcile_create(&loop, "/", "p1", on_changed, &agent, &agent.reconcile, err) < 0) {
         stop_agent();
@@ -571,7 +554,6 @@ static void begin_story(void)
         play_round();
         hear_news();
     }
-    assert_int_equal(crowd_timers(&err), 0);
 }
 
 static void new_instance(void)
