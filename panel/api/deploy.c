@@ -78,7 +78,7 @@ int instance_render_failure(const struct instance *instance, const char *request
     jw_string(&details, "instanceId", instance->id);
     jw_object_end(&details);
     bool known = instance->error_code && *instance->error_code;
-    bool port = known && strcmp(instance->error_code, "port_in_use") == 0;
+    bool port = known && strcmp(instance->error_code, WORD_PORT_IN_USE) == 0;
     error_write(out, known ? instance->error_code : "deploy_failed",
                 known ? instance->error_message : "The instance could not be installed.",
                 request_id, port ? "ports" : NULL, details.data);

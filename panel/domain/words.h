@@ -24,6 +24,9 @@ enum instance_observed {
     OBSERVED_REMOVED,
 };
 
+/* The error code of an instance whose host port something else on its node has. */
+#define WORD_PORT_IN_USE "port_in_use"
+
 struct port_mapping {
     uint16_t container_port;
     uint16_t host_port;

@@ -84,7 +84,7 @@ static struct reconcile_decision want_stopped(const struct reconcile_view *view)
 static bool needs_other_ports(const struct reconcile_view *view)
 {
     return view->failed_now && view->may_choose_ports && !view->deadline_passed &&
-           strcmp(view->error_code, RECONCILE_PORT_IN_USE) == 0;
+           strcmp(view->error_code, WORD_PORT_IN_USE) == 0;
 }
 
 static struct reconcile_decision want_installed(const struct reconcile_view *view)

@@ -26,8 +26,6 @@ struct reconcile_view {
 
 /* The error code of one that was started and ended by itself. */
 #define RECONCILE_EXITED "container_exited"
-/* The error code of one whose host port something else on the node has. */
-#define RECONCILE_PORT_IN_USE "port_in_use"
 /* The error code of a suspended instance that doesn't stop in time. */
 #define RECONCILE_STOP_TIMEOUT "stop_timeout"
 

@@ -9,8 +9,6 @@
 #include "common/failpoint.h"
 #include "common/strbuf.h"
 
-#define PORT_CHOICES 5 /* more, after the first */
-
 static int check_user(struct store_tx *tx, const char *id, struct err *err)
 {
     int rc = store_exists(tx->db, "SELECT 1 FROM users WHERE id = ?1", id, err);

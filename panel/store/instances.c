@@ -192,8 +192,11 @@ int store_instance_retry(struct store_tx *tx, const char *id, struct err *err)
         return -1;
     struct stmt *stmt = db_stmt(tx->db,
                                 "UPDATE instances SET phase = ?2, phase_since = ?3,"
-                                " updated_at = ?3, generation = generation + 1, error_code = '',"
-                                " error_message = '', progress_percent = 0"
+                                " updated_at = ?3, generation = generation + 1,"
+                                " port_choices = CASE WHEN error_code = ?6 AND EXISTS("
+                                "SELECT 1 FROM ports WHERE instance_id = ?1 AND chosen = 1)"
+                                " THEN ?5 ELSE port_choices END,"
+                                " error_code = '', error_message = '', progress_percent = 0"
                                 " WHERE id = ?1 AND phase = ?4",
                                 err);
     if (!stmt)
@@ -202,6 +205,8 @@ int store_instance_retry(struct store_tx *tx, const char *id, struct err *err)
     db_bind_int(stmt, 2, PHASE_INSTALLING);
     db_bind_int(stmt, 3, tx->now);
     db_bind_int(stmt, 4, PHASE_FAILED);
+    db_bind_int(stmt, 5, PORT_CHOICES);
+    db_bind_text(stmt, 6, WORD_PORT_IN_USE);
     int changed = db_run(stmt, err);
     if (changed == 0)
         return err_field(err, ERR_CONFLICT, "not_failed", "id",

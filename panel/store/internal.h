@@ -9,6 +9,10 @@
 #include "panel/store/db.h"
 #include "panel/store/store.h"
 
+/* So often, after the first, may the panel choose other host ports for what a person wants to have
+ * installed. */
+#define PORT_CHOICES 5
+
 struct store_tx {
     struct db *db;
     unsigned touched; /* 1 << enum store_table, for the versions after the commit */

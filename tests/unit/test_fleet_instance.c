@@ -167,7 +167,7 @@ static void hear_that_its_port_is_in_use(void)
     status.generation = inst->generation;
     status.attempt = inst->attempt;
     status.observed = WIRE__OBSERVED__OBSERVED_FAILED;
-    status.error_code = RECONCILE_PORT_IN_USE;
+    status.error_code = WORD_PORT_IN_USE;
     instance_take_status(inst, &status);
 }
 

@@ -60,12 +60,12 @@ static void test_a_port_in_use_is_mended_by_who_chose_it(void **state)
     struct reconcile_view view = view_of(PHASE_INSTALLING, OBSERVED_FAILED);
     view.failed_now = true;
     view.failures = 1;
-    view.error_code = RECONCILE_PORT_IN_USE;
+    view.error_code = WORD_PORT_IN_USE;
     view.may_choose_ports = true;
     expect(view, STEP_CHOOSE, PHASE_INSTALLING);
     view.error_code = "image_not_found";
     expect(view, STEP_GIVE_UP, PHASE_FAILED);
-    view.error_code = RECONCILE_PORT_IN_USE;
+    view.error_code = WORD_PORT_IN_USE;
     view.deadline_passed = true;
     expect(view, STEP_GIVE_UP, PHASE_FAILED);
     view.deadline_passed = false;

@@ -305,6 +305,24 @@ static struct chosen look_at(const char *id)
     return chosen;
 }
 
+static int observe_port_in_use(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct instance *row = arg;
+    struct instance_facts facts = {.id = row->id,
+                                   .generation = row->generation,
+                                   .phase = PHASE_FAILED,
+                                   .observed = OBSERVED_FAILED,
+                                   .container_id = "",
+                                   .error_code = WORD_PORT_IN_USE,
+                                   .error_message = "something else has it"};
+    return store_instance_observe(tx, &facts, err);
+}
+
+static int retry(struct store_tx *tx, void *arg, struct err *err)
+{
+    return store_instance_retry(tx, ((const struct instance *)arg)->id, err);
+}
+
 static void test_other_ports_are_chosen_and_named_ones_stay(void **state)
 {
     (void)state;
@@ -340,6 +358,10 @@ static void test_other_ports_are_chosen_and_named_ones_stay(void **state)
     row.generation = 6;
     assert_int_equal(run(choose_ports, &row).code, 0);
     assert_int_equal(look_at(row.id).generation, 6);
+
+    assert_int_equal(run(observe_port_in_use, &row).code, 0);
+    assert_int_equal(run(retry, &row).code, 0); /* who asks again may be given others again */
+    assert_int_not_equal(look_at(row.id).choices, 0);
 }
 
 static int observe_ready(struct store_tx *tx, void *arg, struct err *err)
