@@ -1,5 +1,8 @@
 """What a process has of memory, descriptors and threads."""
+import collections
 import os
+import socket
+import struct
 
 # Sanitizers keep freed memory back to catch who still uses it: there RSS proves nothing.
 SANITIZED = "-asan" in os.environ.get("PANEL_BIN", "build-asan") or "-tsan" in os.environ.get("PANEL_BIN", "")
@@ -26,3 +29,34 @@ class Resources:
                 more += 512  # ASan's quarantine is 256 MiB, and its shadow
             if getattr(self, name) > getattr(before, name) + more:
                 raise AssertionError(f"{name}: {self}; before: {before}")
+
+
+def _peers(pid):
+    """{inode: "local > remote, state"} of the process's TCP sockets."""
+    def place(text):
+        host, port = text.split(":")
+        words = [struct.pack("<I", int(host[i:i + 8], 16)) for i in range(0, len(host), 8)]
+        family = socket.AF_INET if len(words) == 1 else socket.AF_INET6
+        return f"{socket.inet_ntop(family, b''.join(words))}:{int(port, 16)}"
+    states = "? ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN CLOSING"
+    found = {}
+    for name in ("tcp", "tcp6"):
+        with open(f"/proc/{pid}/net/{name}") as lines:
+            for line in list(lines)[1:]:
+                words = line.split()
+                found[words[9]] = f"{place(words[1])} > {place(words[2])} {states.split()[int(words[3], 16)]}"
+    return found
+
+
+def open_files(pid):
+    """What its descriptors are, one a line, for a person."""
+    peers = _peers(pid)
+    found = collections.Counter()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except FileNotFoundError:
+            continue
+        inode = target[8:-1] if target.startswith("socket:") else None
+        found[peers.get(inode, "another socket") if inode else target] += 1
+    return "\n".join(f"{count} x {what}" for what, count in sorted(found.items()))
