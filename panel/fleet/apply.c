@@ -82,14 +82,16 @@ static int put_apply(const struct instance *row, void *arg, struct err *err)
     Wire__Envelope envelope;
     Wire__Apply apply = WIRE__APPLY__INIT;
     Wire__InstanceSpec *spec = NULL;
+    char hash[65];
     struct told *told = calloc(1, sizeof(*told));
     if (!told)
         return err_nomem(err);
     int rc = spec_create(row, &spec, err);
     if (rc == 0)
-        rc = envelope_spec_hash(spec, inst->want_hash, err);
+        rc = envelope_spec_hash(spec, hash, err);
     if (rc < 0)
         goto out;
+    inst->want_spec = spec_number(hash);
     node_envelope(inst->node, &envelope);
     apply.instance_id = inst->id;
     apply.generation = inst->generation;
@@ -97,7 +99,7 @@ static int put_apply(const struct instance *row, void *arg, struct err *err)
     apply.desired =
         inst->suspended ? WIRE__DESIRED__DESIRED_STOPPED : WIRE__DESIRED__DESIRED_RUNNING;
     apply.spec = spec;
-    apply.spec_hash = inst->want_hash;
+    apply.spec_hash = hash;
     apply.node_address = inst->node->address;
     envelope.body_case = WIRE__ENVELOPE__BODY_APPLY;
     envelope.apply = &apply;

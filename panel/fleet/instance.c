@@ -28,6 +28,13 @@ static void set_error(struct fleet_instance *inst, const char *code, const char 
     inst->error_message = text[0] ? strdup(text) : NULL;
 }
 
+uint64_t spec_number(const char *spec_hash)
+{
+    char digits[17];
+    snprintf(digits, sizeof(digits), "%s", spec_hash);
+    return strtoull(digits, NULL, 16);
+}
+
 /* --- rows ------------------------------------------------------------------------------------ */
 
 static bool is_down(enum instance_observed observed)
@@ -41,7 +48,7 @@ static void take_wish(struct fleet_instance *inst, const struct instance *row)
     inst->suspended = row->suspended;
     inst->phase = row->phase;
     inst->committed_phase = row->phase;
-    inst->want_hash[0] = '\0';
+    inst->want_spec = 0;
     inst->failures = 0;
     inst->failed_now = false;
     inst->choosing = false;
@@ -61,7 +68,7 @@ struct fleet_instance *instance_add(struct fleet *fleet, const struct instance *
 {
     struct fleet_node *node;
     HASH_FIND_STR(fleet->nodes, row->node_id, node);
-    struct fleet_instance *inst = node ? calloc(1, sizeof(*inst)) : NULL;
+    struct fleet_instance *inst = node ? calloc(1, sizeof(*inst) + strlen(row->id) + 1) : NULL;
     if (!inst) {
         if (node)
             err_nomem(err);
@@ -69,8 +76,8 @@ struct fleet_instance *instance_add(struct fleet *fleet, const struct instance *
             err_set(err, ERR_INTERNAL, "no_node", "its node is not in the fleet");
         return NULL;
     }
-    snprintf(inst->id, sizeof(inst->id), "%s", row->id);
-    HASH_ADD_STR(fleet->instances, id, inst);
+    memcpy(inst->id, row->id, strlen(row->id));
+    HASH_ADD_KEYPTR(hh, fleet->instances, inst->id, strlen(inst->id), inst);
     if (!inst->hh.tbl) {
         free(inst);
         err_nomem(err);
@@ -239,7 +246,7 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
         inst->seen_generation = status->generation;
     inst->progress = status->progress_percent <= 100 ? status->progress_percent : 100;
     utf8_copy(inst->container_id, sizeof(inst->container_id), status->container_id);
-    utf8_copy(inst->spec_hash, sizeof(inst->spec_hash), status->spec_hash);
+    inst->has_spec = spec_number(status->spec_hash);
     bool wanted_up = !inst->suspended && inst->phase != PHASE_DELETING;
     if (now == OBSERVED_FAILED ||
         (now == OBSERVED_STOPPED && wanted_up && inst->phase == PHASE_INSTALLING))
@@ -274,16 +281,22 @@ void instance_missing(struct fleet_instance *inst)
 static int hash_row(const struct instance *row, void *arg, struct err *err)
 {
     struct fleet_instance *inst = arg;
-    return row->generation == inst->generation ? spec_hash(row, inst->want_hash, err) : 0;
+    char hash[65];
+    if (row->generation != inst->generation)
+        return 0;
+    int rc = spec_hash(row, hash, err);
+    if (rc == 0)
+        inst->want_spec = spec_number(hash);
+    return rc;
 }
 
 static bool is_same_spec(struct fleet_instance *inst)
 {
     struct err err = {0};
-    if (!inst->want_hash[0] &&
+    if (!inst->want_spec &&
         store_instance_scan(inst->fleet->store, NULL, inst->id, hash_row, inst, &err) < 0)
         log_warn("spec not made", "instance=%s reason=\"%s\"", inst->id, err.msg);
-    return inst->want_hash[0] && strcmp(inst->want_hash, inst->spec_hash) == 0;
+    return inst->want_spec && inst->want_spec == inst->has_spec;
 }
 
 /* A suspended one's counts while its node could stop it. */

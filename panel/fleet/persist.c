@@ -152,7 +152,7 @@ static int submit(struct fleet_instance *inst, enum write_kind kind, struct err 
     write->outrank = kind == WRITE_OUTRANK ? inst->seen_generation : 0;
     write->choose = kind == WRITE_CHOOSE;
     write->orphan = inst->orphan;
-    memcpy(write->id, inst->id, sizeof(write->id));
+    snprintf(write->id, sizeof(write->id), "%s", inst->id);
     memcpy(write->container_id, inst->container_id, sizeof(write->container_id));
     memcpy(write->error_code, inst->error_code, sizeof(write->error_code));
     snprintf(write->error_message, sizeof(write->error_message), "%s",

@@ -32,51 +32,50 @@ struct wait {
     void *arg;
 };
 
+/* There may be hundreds of thousands: large fields first, so that none is padded. */
 struct fleet_instance {
-    char id[ID_SIZE];
     UT_hash_handle hh;
     struct fleet *fleet;
     struct fleet_node *node;
     struct fleet_instance *prev, *next; /* among the node's */
-    bool orphan;                        /* it has no row, only a removal */
     /* wanted, as the row says */
     uint64_t generation;
-    bool suspended;
-    uint32_t port_choices;
-    enum instance_phase phase;
     int64_t deadline;   /* mono ms, of installing or, when suspended, of stopping */
-    char want_hash[65]; /* "" until somebody asks */
+    uint64_t want_spec; /* spec_number(); 0 until somebody asks */
     /* seen */
-    enum instance_observed observed;
-    char spec_hash[65];
-    char container_id[65];
-    char error_code[40];
-    char *error_message; /* NULL: "" */
-    uint32_t progress;
-    bool failed_now;
-    bool told;                /* the last status was for the present generation */
+    uint64_t has_spec;        /* likewise, of the container that is there */
+    char *error_message;      /* NULL: "" */
     uint64_t seen_generation; /* the highest that the node knows */
     int64_t outranked;        /* mono ms when it was raised above that */
-    bool listed;              /* seen in the inventory under way */
     /* being driven */
     uint64_t attempt;
-    unsigned failures;
     int64_t running_since; /* mono ms; 0: isn't */
-    bool calling;          /* an Apply or Remove is under way */
-    bool queued;           /* waits for a free call of its node */
     struct fleet_instance *queue_next;
-    bool retry_set; /* timer is a retry's delay */
     struct timer timer;
     /* being written */
+    struct timer write_timer;
+    uint64_t written_digest; /* of the facts last handed to the store */
+    struct wait *waits;
+    uint32_t port_choices;
+    uint32_t progress;
+    unsigned failures;
+    enum instance_phase phase, committed_phase;
+    enum instance_observed observed, committed_observed;
+    bool orphan; /* it has no row, only a removal */
+    bool suspended;
+    bool failed_now;
+    bool told;      /* the last status was for the present generation */
+    bool listed;    /* seen in the inventory under way */
+    bool calling;   /* an Apply or Remove is under way */
+    bool queued;    /* waits for a free call of its node */
+    bool retry_set; /* timer is a retry's delay */
     bool writing;
     bool choosing; /* other host ports are to be written first */
     bool dirty;
     bool forgetting;
-    struct timer write_timer;
-    uint64_t written_digest; /* of the facts last handed to the store */
-    enum instance_phase committed_phase;
-    enum instance_observed committed_observed;
-    struct wait *waits;
+    char container_id[65];
+    char error_code[40];
+    char id[];
 };
 
 enum link_state { LINK_IDLE, LINK_QUEUED, LINK_DIALING, LINK_UP };
@@ -197,6 +196,9 @@ struct fleet_instance *instance_add_removal(struct fleet *fleet, const struct re
                                             struct err *err);
 /* Reload from the store; NULL when it has neither such a row nor such a removal. */
 struct fleet_instance *instance_reload(struct fleet *fleet, const char *id);
+
+/* A spec's hash as a number: its first 16 digits. 0: it is no hash. */
+uint64_t spec_number(const char *spec_hash);
 
 /* persist.c */
 /* What it holds is what the store has. */

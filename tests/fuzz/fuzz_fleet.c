@@ -215,7 +215,7 @@ static void check_instance(const struct fleet_instance *inst)
 {
     CHECK(inst->phase <= PHASE_DELETING && inst->observed <= OBSERVED_REMOVED);
     CHECK(inst->progress <= 100);
-    CHECK(utf8_is_valid(inst->container_id) && utf8_is_valid(inst->spec_hash));
+    CHECK(utf8_is_valid(inst->container_id));
     CHECK(utf8_is_valid(inst->error_code));
     CHECK(!inst->error_message || utf8_is_valid(inst->error_message));
     CHECK(inst->phase != PHASE_FAILED || inst->error_code[0]);
