@@ -233,7 +233,7 @@ static void write_host_config(struct strbuf *sb, const Wire__InstanceSpec *spec,
 }
 
 char *container_spec_body(const Wire__InstanceSpec *spec, const struct container_labels *labels,
-                          const char *volume_path, const char *bind_ip)
+                          const char *volume_path, const char *bind_ip, const char *stop_signal)
 {
     struct strbuf sb = {0};
     jw_object_begin(&sb, NULL);
@@ -245,6 +245,8 @@ char *container_spec_body(const Wire__InstanceSpec *spec, const struct container
     jw_bool(&sb, "OpenStdin", true);
     jw_bool(&sb, "Tty", false);
     jw_int(&sb, "StopTimeout", container_spec_grace(spec));
+    if (stop_signal[0])
+        jw_string(&sb, "StopSignal", stop_signal);
     write_exposed(&sb, spec);
     write_host_config(&sb, spec, volume_path, bind_ip);
     jw_object_end(&sb);

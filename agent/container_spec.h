@@ -27,8 +27,9 @@ struct container_labels {
 };
 
 /* The JSON body for the caller to free; NULL when memory is out. volume_path is the folder on the
- * host. bind_ip: the address that published ports bind to; "": all. */
+ * host. bind_ip: the address that published ports bind to; "": all. stop_signal: "": the
+ * image's. */
 char *container_spec_body(const Wire__InstanceSpec *spec, const struct container_labels *labels,
-                          const char *volume_path, const char *bind_ip);
+                          const char *volume_path, const char *bind_ip, const char *stop_signal);
 
 #endif

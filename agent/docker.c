@@ -354,6 +354,36 @@ struct docker_call *docker_stop(struct docker *docker, const char *ref, uint32_t
     return order_container(docker, "POST", ref, suffix, grace_s * 1000 + SHORT_MS, done, arg, err);
 }
 
+struct docker_call *docker_set_restart(struct docker *docker, const char *ref, bool restarts,
+                                       docker_done done, void *arg, struct err *err)
+{
+    auto_strbuf struct strbuf path = {0};
+    if (!begin_path(docker, &path, err))
+        return NULL;
+    strbuf_str(&path, "/containers/");
+    add_escaped(&path, ref);
+    strbuf_str(&path, "/update");
+    struct http_spec spec = {.method = "POST",
+                             .body = restarts ? "{\"RestartPolicy\":{\"Name\":\"unless-stopped\"}}"
+                                              : "{\"RestartPolicy\":{\"Name\":\"no\"}}",
+                             .timeout_ms = SHORT_MS};
+    return start_call(docker, &spec, &path, NULL, done, arg, err);
+}
+
+struct docker_call *docker_write_stdin(struct docker *docker, const char *ref, const char *text,
+                                       size_t len, docker_done done, void *arg, struct err *err)
+{
+    auto_strbuf struct strbuf path = {0};
+    if (!begin_path(docker, &path, err))
+        return NULL;
+    strbuf_str(&path, "/containers/");
+    add_escaped(&path, ref);
+    strbuf_str(&path, "/attach?stream=1&stdin=1");
+    struct http_spec spec = {
+        .method = "POST", .late = text, .late_len = len, .timeout_ms = SHORT_MS};
+    return start_call(docker, &spec, &path, NULL, done, arg, err);
+}
+
 struct docker_call *docker_delete(struct docker *docker, const char *ref, docker_done done,
                                   void *arg, struct err *err)
 {

@@ -62,6 +62,13 @@ struct docker_call *docker_unpause(struct docker *docker, const char *ref, docke
 struct docker_call *docker_stop(struct docker *docker, const char *ref, uint32_t grace_s,
                                 docker_done done, void *arg, struct err *err);
 /* Kills it if it runs; takes its anonymous volumes along. */
+/* "unless-stopped", or "no". */
+struct docker_call *docker_set_restart(struct docker *docker, const char *ref, bool restarts,
+                                       docker_done done, void *arg, struct err *err);
+/* Write to the standard input of one that runs; done when the Engine has got it all. text is
+ * copied. */
+struct docker_call *docker_write_stdin(struct docker *docker, const char *ref, const char *text,
+                                       size_t len, docker_done done, void *arg, struct err *err);
 struct docker_call *docker_delete(struct docker *docker, const char *ref, docker_done done,
                                   void *arg, struct err *err);
 struct docker_call *docker_inspect_image(struct docker *docker, const char *image, docker_done done,

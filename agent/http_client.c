@@ -28,6 +28,9 @@ struct http_call {
     struct http_call **list;
     CURL *easy;
     char *body;
+    size_t late_len; /* of body, when it is a late one */
+    size_t late_given;
+    bool late_begun;
     struct timer quiet;
     int64_t last_byte_ms;
     uint32_t quiet_ms; /* 0: only for the answer to begin */
@@ -51,6 +54,7 @@ struct http_client {
     struct http_call *active;
     struct http_call *ended;
     size_t active_count;
+    size_t late; /* calls with a late body */
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -75,6 +79,7 @@ static void move_call(struct http_call *call, struct http_call **list)
 static void free_call(struct http_call *call)
 {
     timers_cancel(call->client->timers, &call->quiet);
+    call->client->late -= call->late_len > 0;
     if (call->added)
         curl_multi_remove_handle(call->client->multi, call->easy);
     if (call->list)
@@ -165,6 +170,20 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
     return call->stop == ERR_NONE ? len : 0;
 }
 
+static size_t give_late(char *to, size_t size, size_t count, void *arg)
+{
+    struct http_call *call = arg;
+    long status = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200)
+        return CURL_READFUNC_PAUSE;
+    size_t len = call->late_len - call->late_given;
+    len = len < size * count ? len : size * count;
+    memcpy(to, call->body + call->late_given, len);
+    call->late_given += len;
+    return len;
+}
+
 static void set_options(struct http_call *call, const struct http_spec *spec)
 {
     CURL *easy = call->easy;
@@ -184,7 +203,12 @@ static void set_options(struct http_call *call, const struct http_spec *spec)
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->client->headers);
     if (spec->timeout_ms)
         curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)spec->timeout_ms);
-    if (call->body) {
+    if (call->late_len) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_late);
+        curl_easy_setopt(easy, CURLOPT_READDATA, call);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->late_len);
+    } else if (call->body) {
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)strlen(call->body));
     }
@@ -211,9 +235,14 @@ struct http_call *http_client_start(struct http_client *client, const struct htt
     call->priority = spec->priority;
     call->quiet.fire = check_quiet;
     /* An Engine wants a length with every POST, so an absent body is sent as an empty one. */
-    bool has_body = spec->body || strcmp(spec->method, "POST") == 0;
+    bool has_body = spec->body || spec->late_len || strcmp(spec->method, "POST") == 0;
     call->easy = curl_easy_init();
-    call->body = has_body ? strdup(spec->body ? spec->body : "") : NULL;
+    call->late_len = spec->late_len;
+    client->late += spec->late_len > 0;
+    if (spec->late_len)
+        call->body = strndup(spec->late, spec->late_len);
+    else if (has_body)
+        call->body = strdup(spec->body ? spec->body : "");
     if (!call->easy || (has_body && !call->body) ||
         asprintf(&url, "http://docker%s", spec->path) < 0) {
         url = NULL;
@@ -300,6 +329,28 @@ static void admit_waiting(struct http_client *client)
     }
 }
 
+/* Outside of curl's callbacks: go on with those that were answered, end those that are sent. */
+static void run_late(struct http_client *client)
+{
+    struct http_call *call;
+    struct http_call *next;
+    DL_FOREACH_SAFE(client->active, call, next)
+    {
+        curl_off_t sent = 0;
+        long status = 0;
+        if (!call->late_len)
+            continue;
+        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+        if (status >= 200 && status < 300 && !call->late_begun) {
+            call->late_begun = true;
+            curl_easy_pause(call->easy, CURLPAUSE_CONT);
+        } else if ((size_t)sent >= call->late_len) {
+            finish_call(call, CURLE_OK);
+        }
+    }
+}
+
 static void collect_finished(struct http_client *client)
 {
     CURLMsg *msg;
@@ -325,6 +376,8 @@ void http_client_run(struct http_client *client)
         admit_waiting(client);
         curl_multi_perform(client->multi, &running);
         collect_finished(client);
+        if (client->late)
+            run_late(client);
     } while (client->ended || (client->waiting && client->active_count < ACTIVE_MAX));
 }
 

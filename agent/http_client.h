@@ -31,8 +31,12 @@ struct http_reply {
 
 struct http_spec {
     const char *method;
-    const char *path;    /* with the query, already escaped */
-    const char *body;    /* JSON, or NULL; copied */
+    const char *path; /* with the query, already escaped */
+    const char *body; /* JSON, or NULL; copied */
+    /* In the place of body: bytes for whom the Engine, having answered, connects us with; copied.
+     * The call is done when they are sent, with the answer's head. */
+    const char *late;
+    size_t late_len;
     uint32_t timeout_ms; /* of the whole call; 0: none */
     uint32_t quiet_ms;   /* give up after so long without a byte; 0: never */
     uint32_t begin_ms;   /* with quiet_ms 0: give up when no answer has begun after so long */

@@ -44,6 +44,7 @@ void instance_drop(struct instance_table *table, struct instance *inst)
     if (inst->spec)
         wire__instance_spec__free_unpacked(inst->spec, NULL);
     docker_progress_fini(&inst->pull);
+    free(inst->stop.command);
     free(inst);
 }
 
@@ -89,8 +90,8 @@ void instance_fill_status(struct instance *inst, Wire__InstanceStatus *ret_statu
 
 const char *instance_step_name(enum instance_step step)
 {
-    static const char *const names[] = {"idle",   "image", "pull_wait", "pull", "create",
-                                        "lookup", "start", "unpause",   "stop", "check",
-                                        "delete", "erase", "pause"};
+    static const char *const names[] = {
+        "idle", "image",  "pull_wait", "pull",     "create", "lookup", "start", "unpause", "rearm",
+        "stop", "disarm", "say",       "wait_end", "check",  "delete", "erase", "pause"};
     return names[step];
 }

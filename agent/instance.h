@@ -35,8 +35,12 @@ enum instance_step {
     STEP_LOOKUP, /* who has our name? */
     STEP_START,
     STEP_UNPAUSE,
+    STEP_REARM, /* its restart policy, before it is started */
     STEP_STOP,
-    STEP_CHECK, /* what became of it? */
+    STEP_DISARM,   /* the same policy, before a line that stops it */
+    STEP_SAY,      /* that line */
+    STEP_WAIT_END, /* what it does then */
+    STEP_CHECK,    /* what became of it? */
     STEP_DELETE,
     STEP_ERASE, /* its volume */
     STEP_PAUSE, /* a moment, until the Engine has finished something */
@@ -58,6 +62,11 @@ struct instance {
     Wire__InstanceSpec *spec; /* owned; NULL until an Apply came */
     char spec_hash[HASH_SIZE];
     char node_address[64];
+    struct {
+        char *command;    /* NULL: "" */
+        uint32_t grace_s; /* 0: the spec's */
+        bool kill;        /* at once */
+    } stop;
     char volume_id[INSTANCE_ID_SIZE]; /* of a Remove */
 
     /* seen */
@@ -75,7 +84,7 @@ struct instance {
     uint64_t step_work; /* the request that the step was begun for */
     enum instance_step step;
     struct docker_call *call; /* of the step */
-    struct timer timer;       /* of STEP_PAUSE */
+    struct timer timer;       /* of STEP_PAUSE and STEP_WAIT_END */
     bool image_ready;
     bool looked_up;
     uint32_t tries; /* of steps that may go round in circles */

@@ -77,6 +77,7 @@ static void end_look(void *arg, const struct docker_reply *reply)
     check_inventory(reconcile);
     if (inst->step == STEP_PAUSE && inst->container.state != CONTAINER_REMOVING)
         steps_abandon(inst);
+    steps_note_end(inst);
     reconcile_decide(inst);
 }
 

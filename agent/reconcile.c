@@ -3,7 +3,7 @@
  * Per instance:
  *
  *   running:  image → pull → (stop → delete what is outdated) → create → start → check
- *   stopped:  stop → check
+ *   stopped:  stop (stopping.c) → check
  *   removed:  lookup → delete → erase the volume
  *
  * with every arrow a new decision from what is wanted and seen, so each may also lead elsewhere.
@@ -23,8 +23,10 @@
 #include "common/log.h"
 #include "common/utf8.h"
 
-#define TRIES_MAX    20
-#define KEEP_GONE_MS (10 * 60 * 1000)
+#define TRIES_MAX        20
+#define STOP_COMMAND_MAX 1024
+#define STOP_GRACE_MAX   3600
+#define KEEP_GONE_MS     (10 * 60 * 1000)
 
 static const char *const goal_names[] = {"none", "running", "stopped", "removed"};
 
@@ -329,6 +331,9 @@ static int check_apply(const Wire__Apply *apply, struct err *err)
     if (apply->desired != WIRE__DESIRED__DESIRED_RUNNING &&
         apply->desired != WIRE__DESIRED__DESIRED_STOPPED)
         return err_set(err, ERR_INVALID, "bad_spec", "desired is neither running nor stopped");
+    if (strlen(apply->stop_command) > STOP_COMMAND_MAX ||
+        apply->stop_grace_seconds > STOP_GRACE_MAX)
+        return err_set(err, ERR_INVALID, "bad_spec", "the way to stop is too long");
     if (!apply->spec)
         return err_set(err, ERR_INVALID, "bad_spec", "there is no spec");
     if (container_spec_check(apply->spec, err) < 0 ||
@@ -382,6 +387,9 @@ int reconcile_apply(struct reconcile *reconcile, Wire__Apply *apply, struct err 
         instance_touch(&reconcile->table, inst);
         return 0;
     }
+    char *stop_command = NULL;
+    if (apply->stop_command[0] && !(stop_command = strdup(apply->stop_command)))
+        return err_nomem(err);
     bool same_image = inst->spec && strcmp(inst->spec->image, apply->spec->image) == 0;
     if (inst->spec)
         wire__instance_spec__free_unpacked(inst->spec, NULL);
@@ -390,6 +398,10 @@ int reconcile_apply(struct reconcile *reconcile, Wire__Apply *apply, struct err 
     if (apply->generation > inst->generation || apply->attempt > inst->attempt)
         inst->attempt = apply->attempt;
     memcpy(inst->spec_hash, apply->spec_hash, sizeof(inst->spec_hash));
+    free(inst->stop.command);
+    inst->stop.command = stop_command;
+    inst->stop.grace_s = apply->stop_grace_seconds;
+    inst->stop.kill = apply->kill;
     snprintf(inst->node_address, sizeof(inst->node_address), "%s", apply->node_address);
     begin_goal(inst, goal, apply->generation, same_image);
     instance_touch(&reconcile->table, inst);

@@ -50,6 +50,20 @@ bool reconcile_is_alive(const struct docker_container *container);
 
 /* steps.c */
 
+void step_begin(struct instance *inst, enum instance_step step);
+void step_end(struct instance *inst);
+/* The call has been started, or the reason why not is dealt with. */
+void step_begun(struct instance *inst, struct docker_call *call, const struct err *err);
+/* Every end_ begins with this. False: the Engine went away, and there is no more to do now. */
+bool step_answered(struct instance *inst, const struct docker_reply *reply);
+/* It is over and didn't do what it should. */
+void step_give_up(struct instance *inst, const struct failure *failure);
+/* This is how the container is as of now. */
+void step_see(struct instance *inst, const struct docker_container *container);
+void step_see_state(struct instance *inst, enum container_state state);
+/* What became of it? Goes on for the same request as the step before it. */
+void step_check(struct instance *inst);
+
 void steps_image(struct instance *inst);
 void steps_pull(struct instance *inst);
 void steps_admit_pull(struct reconcile *reconcile);
@@ -57,7 +71,6 @@ void steps_create(struct instance *inst);
 void steps_lookup(struct instance *inst);
 void steps_start(struct instance *inst);
 void steps_unpause(struct instance *inst);
-void steps_stop(struct instance *inst);
 void steps_delete(struct instance *inst);
 void steps_erase(struct instance *inst);
 /* Wait a moment, then look at what is there and decide again. */
@@ -66,6 +79,12 @@ void steps_pause(struct instance *inst);
 void steps_interrupt(struct instance *inst, bool same_image);
 /* Break it off whatever it is, but for STEP_ERASE. */
 void steps_abandon(struct instance *inst);
+
+/* stopping.c */
+
+void steps_stop(struct instance *inst);
+/* Another look at the container, which may have ended meanwhile. */
+void steps_note_end(struct instance *inst);
 
 /* observe.c */
 

@@ -11,6 +11,7 @@
 #include "agent/address.h"
 #include "agent/container_spec.h"
 #include "agent/reconcile_parts.h"
+#include "agent/stopping.h"
 #include "common/auto.h"
 #include "common/clock.h"
 #include "common/failpoint.h"
@@ -22,21 +23,20 @@
 #define PAUSE_MS     500
 #define PULL_TELL_MS 500
 
-static void begin(struct instance *inst, enum instance_step step)
+void step_begin(struct instance *inst, enum instance_step step)
 {
     inst->step = step;
     inst->step_work = inst->work;
     log_debug("instance step", "instance=%s step=%s", inst->id, instance_step_name(step));
 }
 
-static void end(struct instance *inst)
+void step_end(struct instance *inst)
 {
     inst->step = STEP_IDLE;
     inst->call = NULL;
 }
 
-/* The step is over and didn't do what it should. */
-static void give_up(struct instance *inst, const struct failure *failure)
+void step_give_up(struct instance *inst, const struct failure *failure)
 {
     if (inst->work == inst->step_work)
         reconcile_fail(inst, failure);
@@ -44,43 +44,40 @@ static void give_up(struct instance *inst, const struct failure *failure)
         reconcile_decide(inst);
 }
 
-/* The call has been started, or the reason why not is dealt with. */
-static void begun(struct instance *inst, struct docker_call *call, const struct err *err)
+void step_begun(struct instance *inst, struct docker_call *call, const struct err *err)
 {
     inst->call = call;
     if (call)
         return;
-    end(inst);
+    step_end(inst);
     struct failure failure;
     if (err->code == ERR_OFFLINE) {
         reconcile_lose_engine(inst);
         return;
     }
     failure_of_other(&failure, "out_of_memory", "be asked", err);
-    give_up(inst, &failure);
+    step_give_up(inst, &failure);
 }
 
-/* Every end_ begins with this. False: the Engine went away, and there is no more to do now. */
-static bool answered(struct instance *inst, const struct docker_reply *reply)
+bool step_answered(struct instance *inst, const struct docker_reply *reply)
 {
-    end(inst);
+    step_end(inst);
     if (reply->err.code != ERR_OFFLINE)
         return true;
     reconcile_lose_engine(inst);
     return false;
 }
 
-/* This is how the container is as of now. */
-static void see(struct instance *inst, const struct docker_container *container)
+void step_see(struct instance *inst, const struct docker_container *container)
 {
     observe_container(inst, container, ++inst->reconcile->stamp);
 }
 
-static void see_state(struct instance *inst, enum container_state state)
+void step_see_state(struct instance *inst, enum container_state state)
 {
     struct docker_container container = inst->container;
     container.state = state;
-    see(inst, &container);
+    step_see(inst, &container);
 }
 
 /* ---- Image ---- */
@@ -97,7 +94,7 @@ void steps_admit_pull(struct reconcile *reconcile)
     {
         if (inst->step != STEP_PULL_WAIT)
             continue;
-        end(inst);
+        step_end(inst);
         reconcile_decide(inst);
         return;
     }
@@ -106,7 +103,7 @@ void steps_admit_pull(struct reconcile *reconcile)
 static void end_image(void *arg, const struct docker_reply *reply)
 {
     struct instance *inst = arg;
-    if (!answered(inst, reply))
+    if (!step_answered(inst, reply))
         return;
     if (reply->err.code == ERR_NONE) {
         inst->image_ready = inst->work == inst->step_work;
@@ -116,7 +113,7 @@ static void end_image(void *arg, const struct docker_reply *reply)
     } else {
         struct failure failure;
         failure_of_other(&failure, "create_failed", "look for the image", &reply->err);
-        give_up(inst, &failure);
+        step_give_up(inst, &failure);
     }
     if (inst->step != STEP_PULL)
         steps_admit_pull(inst->reconcile);
@@ -125,12 +122,13 @@ static void end_image(void *arg, const struct docker_reply *reply)
 void steps_image(struct instance *inst)
 {
     struct err err;
-    begin(inst, STEP_IMAGE);
+    step_begin(inst, STEP_IMAGE);
     if (inst->container.state == CONTAINER_NONE)
         reconcile_report(inst, WIRE__OBSERVED__OBSERVED_CREATING);
-    begun(inst,
-          docker_inspect_image(inst->reconcile->docker, inst->spec->image, end_image, inst, &err),
-          &err);
+    step_begun(
+        inst,
+        docker_inspect_image(inst->reconcile->docker, inst->spec->image, end_image, inst, &err),
+        &err);
 }
 
 static void free_pull(struct reconcile *reconcile)
@@ -143,14 +141,14 @@ static void end_pull(void *arg, const struct docker_reply *reply)
 {
     struct instance *inst = arg;
     docker_progress_fini(&inst->pull);
-    bool here = answered(inst, reply);
+    bool here = step_answered(inst, reply);
     if (here && reply->err.code == ERR_NONE) {
         inst->image_ready = inst->work == inst->step_work;
         reconcile_decide(inst);
     } else if (here) {
         struct failure failure;
         failure_of_pull(&failure, inst->spec->image, &reply->err);
-        give_up(inst, &failure);
+        step_give_up(inst, &failure);
     }
     free_pull(inst->reconcile);
 }
@@ -174,15 +172,15 @@ void steps_pull(struct instance *inst)
     struct err err;
     reconcile_report(inst, WIRE__OBSERVED__OBSERVED_PULLING);
     if (reconcile->pulls >= PULLS_MAX) {
-        begin(inst, STEP_PULL_WAIT);
+        step_begin(inst, STEP_PULL_WAIT);
         return;
     }
-    begin(inst, STEP_PULL);
+    step_begin(inst, STEP_PULL);
     inst->call =
         docker_pull(reconcile->docker, inst->spec->image, take_progress, end_pull, inst, &err);
     if (inst->call)
         reconcile->pulls++;
-    begun(inst, inst->call, &err);
+    step_begun(inst, inst->call, &err);
 }
 
 /* ---- Create ---- */
@@ -191,13 +189,13 @@ static void end_create(void *arg, const struct docker_reply *reply)
 {
     (void)FAILPOINT("agent.container.created");
     struct instance *inst = arg;
-    if (!answered(inst, reply))
+    if (!step_answered(inst, reply))
         return;
     const char *id = docker_json_created(reply->json);
     if (reply->err.code != ERR_NONE && reply->err.code != ERR_CONFLICT) {
         struct failure failure;
         failure_of_create(&failure, inst->spec, &reply->err);
-        give_up(inst, &failure);
+        step_give_up(inst, &failure);
         return;
     }
     /* Our name is taken, or the answer tells no id, or labels and all as they are is for the Engine
@@ -210,7 +208,7 @@ static void end_create(void *arg, const struct docker_reply *reply)
     snprintf(made.id, sizeof(made.id), "%s", id);
     memcpy(made.instance_id, inst->id, sizeof(made.instance_id));
     memcpy(made.spec_hash, inst->spec_hash, sizeof(made.spec_hash));
-    see(inst, &made);
+    step_see(inst, &made);
     reconcile_decide(inst);
 }
 
@@ -221,12 +219,12 @@ void steps_create(struct instance *inst)
     struct err err;
     struct failure failure;
     char name[CONTAINER_NAME_SIZE];
-    begin(inst, STEP_CREATE);
+    step_begin(inst, STEP_CREATE);
     reconcile_report(inst, WIRE__OBSERVED__OBSERVED_CREATING);
     if (volume_make(reconcile->volumes, inst->spec->volume_id, &err) < 0) {
-        end(inst);
+        step_end(inst);
         failure_set(&failure, "volume_failed", "The instance's volume can't be made: %s", err.msg);
-        give_up(inst, &failure);
+        step_give_up(inst, &failure);
         return;
     }
     struct container_labels labels = {.panel_id = reconcile->panel_id,
@@ -234,16 +232,19 @@ void steps_create(struct instance *inst)
                                       .generation = inst->generation,
                                       .spec_hash = inst->spec_hash};
     const char *bind_ip = address_is_local(inst->node_address) ? inst->node_address : "";
+    char signal[STOP_SIGNAL_SIZE];
+    stopping_signal(inst->stop.command, signal);
     auto_free char *path = volume_path(reconcile->volumes, inst->spec->volume_id);
-    auto_free char *body = path ? container_spec_body(inst->spec, &labels, path, bind_ip) : NULL;
+    auto_free char *body =
+        path ? container_spec_body(inst->spec, &labels, path, bind_ip, signal) : NULL;
     if (!body) {
         err_nomem(&err);
-        begun(inst, NULL, &err);
+        step_begun(inst, NULL, &err);
         return;
     }
     container_spec_name(inst->id, name);
-    begun(inst, docker_create_container(reconcile->docker, name, body, end_create, inst, &err),
-          &err);
+    step_begun(inst, docker_create_container(reconcile->docker, name, body, end_create, inst, &err),
+               &err);
 }
 
 static void end_lookup(void *arg, const struct docker_reply *reply)
@@ -251,11 +252,11 @@ static void end_lookup(void *arg, const struct docker_reply *reply)
     struct instance *inst = arg;
     struct docker_container seen;
     struct failure failure;
-    if (!answered(inst, reply))
+    if (!step_answered(inst, reply))
         return;
     inst->looked_up = true;
     if (reply->err.code == ERR_NOT_FOUND) {
-        see(inst, NULL);
+        step_see(inst, NULL);
         /* Taken a moment ago and free now: somebody is in the middle of something. */
         if (inst->goal == GOAL_RUNNING)
             reconcile_wait(inst, "create_failed");
@@ -264,14 +265,14 @@ static void end_lookup(void *arg, const struct docker_reply *reply)
     } else if (reply->err.code != ERR_NONE) {
         failure_of_other(&failure, inst->goal == GOAL_REMOVED ? "remove_failed" : "create_failed",
                          "inspect the container", &reply->err);
-        give_up(inst, &failure);
+        step_give_up(inst, &failure);
     } else if (docker_json_inspected(reply->json, inst->reconcile->panel_id, &seen) == 0 &&
                strcmp(seen.instance_id, inst->id) == 0) {
-        see(inst, &seen);
+        step_see(inst, &seen);
         if (inst->goal == GOAL_REMOVED && inst->tries++ >= LOOKUPS_MAX) {
             failure_set(&failure, "remove_failed",
                         "The container is there after it was removed %d times.", LOOKUPS_MAX);
-            give_up(inst, &failure);
+            step_give_up(inst, &failure);
             return;
         }
         reconcile_decide(inst);
@@ -280,7 +281,7 @@ static void end_lookup(void *arg, const struct docker_reply *reply)
                     "The node has a container named panel-%s that is not this panel's: "
                     "remove or rename it.",
                     inst->id);
-        give_up(inst, &failure);
+        step_give_up(inst, &failure);
     } else {
         reconcile_decide(inst); /* not ours, so not touched */
     }
@@ -290,12 +291,12 @@ void steps_lookup(struct instance *inst)
 {
     struct err err;
     char name[CONTAINER_NAME_SIZE];
-    begin(inst, STEP_LOOKUP);
+    step_begin(inst, STEP_LOOKUP);
     container_spec_name(inst->id, name);
-    begun(inst, docker_inspect(inst->reconcile->docker, name, end_lookup, inst, &err), &err);
+    step_begun(inst, docker_inspect(inst->reconcile->docker, name, end_lookup, inst, &err), &err);
 }
 
-/* ---- Start and stop ---- */
+/* ---- Start, and what became of it ---- */
 
 /* What became of it, and so the end of the goal: a container that crashes at once has been
  * started nevertheless, and the panel is told how it ended. */
@@ -304,13 +305,13 @@ static void end_check(void *arg, const struct docker_reply *reply)
     struct instance *inst = arg;
     struct docker_container seen;
     struct failure failure;
-    if (!answered(inst, reply))
+    if (!step_answered(inst, reply))
         return;
     if (reply->err.code == ERR_NONE &&
         docker_json_inspected(reply->json, inst->reconcile->panel_id, &seen) == 0)
-        see(inst, &seen);
+        step_see(inst, &seen);
     else if (reply->err.code == ERR_NOT_FOUND)
-        see(inst, NULL);
+        step_see(inst, NULL);
     if (inst->work != inst->step_work) {
         reconcile_decide(inst);
     } else if (reply->err.code != ERR_NONE && reply->err.code != ERR_NOT_FOUND) {
@@ -325,15 +326,15 @@ static void end_check(void *arg, const struct docker_reply *reply)
     }
 }
 
-/* Goes on for the same request as the step before it. */
-static void check(struct instance *inst)
+void step_check(struct instance *inst)
 {
     struct err err;
     uint64_t work = inst->step_work;
-    begin(inst, STEP_CHECK);
+    step_begin(inst, STEP_CHECK);
     inst->step_work = work;
-    begun(inst, docker_inspect(inst->reconcile->docker, inst->container.id, end_check, inst, &err),
-          &err);
+    step_begun(inst,
+               docker_inspect(inst->reconcile->docker, inst->container.id, end_check, inst, &err),
+               &err);
 }
 
 /* An Engine with live-restore that was stopped in the middle of a start keeps half of the container
@@ -347,13 +348,13 @@ static void end_start(void *arg, const struct docker_reply *reply)
 {
     (void)FAILPOINT("agent.container.started");
     struct instance *inst = arg;
-    if (!answered(inst, reply))
+    if (!step_answered(inst, reply))
         return;
     if (reply->err.code == ERR_NONE) {
-        check(inst);
+        step_check(inst);
     } else if (reply->err.code == ERR_NOT_FOUND && reply->status == 404 &&
                strcasestr(reply->err.msg, "no such container")) {
-        see(inst, NULL);
+        step_see(inst, NULL);
         reconcile_decide(inst);
     } else if (inst->goal == GOAL_RUNNING && is_half_started(&reply->err) &&
                inst->tries++ < REMAKES_MAX) {
@@ -361,60 +362,53 @@ static void end_start(void *arg, const struct docker_reply *reply)
     } else {
         struct failure failure;
         failure_of_start(&failure, inst->spec, &reply->err);
-        give_up(inst, &failure);
+        step_give_up(inst, &failure);
     }
 }
 
+static void start(struct instance *inst)
+{
+    struct err err;
+    step_begin(inst, STEP_START);
+    step_begun(inst,
+               docker_start(inst->reconcile->docker, inst->container.id, end_start, inst, &err),
+               &err);
+}
+
+static void end_rearm(void *arg, const struct docker_reply *reply)
+{
+    struct instance *inst = arg;
+    if (step_answered(inst, reply) && inst->work == inst->step_work)
+        start(inst);
+    else
+        reconcile_decide(inst);
+}
+
+/* To be stopped by a line it had to lose its restart policy (stopping.c). */
 void steps_start(struct instance *inst)
 {
     (void)FAILPOINT("agent.container.starting");
     struct err err;
-    begin(inst, STEP_START);
     reconcile_report(inst, WIRE__OBSERVED__OBSERVED_STARTING);
-    begun(inst, docker_start(inst->reconcile->docker, inst->container.id, end_start, inst, &err),
-          &err);
+    if (!stopping_is_by_line(inst->stop.command)) {
+        start(inst);
+        return;
+    }
+    step_begin(inst, STEP_REARM);
+    step_begun(inst,
+               docker_set_restart(inst->reconcile->docker, inst->container.id, true, end_rearm,
+                                  inst, &err),
+               &err);
 }
 
 void steps_unpause(struct instance *inst)
 {
     struct err err;
-    begin(inst, STEP_UNPAUSE);
+    step_begin(inst, STEP_UNPAUSE);
     reconcile_report(inst, WIRE__OBSERVED__OBSERVED_STARTING);
-    begun(inst, docker_unpause(inst->reconcile->docker, inst->container.id, end_start, inst, &err),
-          &err);
-}
-
-static void end_stop(void *arg, const struct docker_reply *reply)
-{
-    (void)FAILPOINT("agent.container.stopped");
-    struct instance *inst = arg;
-    if (!answered(inst, reply))
-        return;
-    if (reply->err.code == ERR_NOT_FOUND) {
-        see(inst, NULL);
-        reconcile_decide(inst);
-    } else if (reply->err.code != ERR_NONE) {
-        struct failure failure;
-        failure_of_other(&failure, "stop_failed", "stop the container", &reply->err);
-        give_up(inst, &failure);
-    } else if (inst->goal == GOAL_STOPPED) {
-        check(inst);
-    } else {
-        see_state(inst, CONTAINER_EXITED);
-        reconcile_decide(inst);
-    }
-}
-
-void steps_stop(struct instance *inst)
-{
-    (void)FAILPOINT("agent.container.stopping");
-    struct err err;
-    begin(inst, STEP_STOP);
-    reconcile_report(inst, WIRE__OBSERVED__OBSERVED_STOPPING);
-    begun(inst,
-          docker_stop(inst->reconcile->docker, inst->container.id, container_spec_grace(inst->spec),
-                      end_stop, inst, &err),
-          &err);
+    step_begun(inst,
+               docker_unpause(inst->reconcile->docker, inst->container.id, end_start, inst, &err),
+               &err);
 }
 
 /* ---- Remove ---- */
@@ -423,19 +417,19 @@ static void end_delete(void *arg, const struct docker_reply *reply)
 {
     (void)FAILPOINT("agent.container.deleted");
     struct instance *inst = arg;
-    if (!answered(inst, reply))
+    if (!step_answered(inst, reply))
         return;
     if (reply->err.code == ERR_NONE || reply->err.code == ERR_NOT_FOUND) {
         inst->looked_up = false;
-        see(inst, NULL);
+        step_see(inst, NULL);
         reconcile_decide(inst);
     } else if (reply->err.code == ERR_CONFLICT) {
-        see_state(inst, CONTAINER_REMOVING); /* under way: decide waits, but not for ever */
+        step_see_state(inst, CONTAINER_REMOVING); /* under way: decide waits, but not for ever */
         reconcile_decide(inst);
     } else {
         struct failure failure;
         failure_of_other(&failure, "remove_failed", "remove the container", &reply->err);
-        give_up(inst, &failure);
+        step_give_up(inst, &failure);
     }
 }
 
@@ -444,18 +438,19 @@ void steps_delete(struct instance *inst)
 {
     (void)FAILPOINT("agent.container.deleting");
     struct err err;
-    begin(inst, STEP_DELETE);
+    step_begin(inst, STEP_DELETE);
     reconcile_report(inst, inst->goal == GOAL_REMOVED ? WIRE__OBSERVED__OBSERVED_REMOVING
                                                       : WIRE__OBSERVED__OBSERVED_CREATING);
-    begun(inst, docker_delete(inst->reconcile->docker, inst->container.id, end_delete, inst, &err),
-          &err);
+    step_begun(inst,
+               docker_delete(inst->reconcile->docker, inst->container.id, end_delete, inst, &err),
+               &err);
 }
 
 static void end_erase(void *arg, const struct err *err)
 {
     (void)FAILPOINT("agent.volume.erased");
     struct instance *inst = arg;
-    end(inst);
+    step_end(inst);
     if (inst->work != inst->step_work) {
         reconcile_decide(inst);
     } else if (err->code == ERR_NONE) {
@@ -472,7 +467,7 @@ void steps_erase(struct instance *inst)
 {
     (void)FAILPOINT("agent.volume.erasing");
     struct err err = {0};
-    begin(inst, STEP_ERASE);
+    step_begin(inst, STEP_ERASE);
     reconcile_report(inst, WIRE__OBSERVED__OBSERVED_REMOVING);
     if (!inst->volume_id[0]) {
         end_erase(inst, &err);
@@ -487,7 +482,7 @@ void steps_erase(struct instance *inst)
 static void end_pause(struct timer *timer)
 {
     struct instance *inst = (struct instance *)((char *)timer - offsetof(struct instance, timer));
-    end(inst);
+    step_end(inst);
     if (inst->container.state == CONTAINER_REMOVING)
         steps_lookup(inst);
     else
@@ -496,7 +491,7 @@ static void end_pause(struct timer *timer)
 
 void steps_pause(struct instance *inst)
 {
-    begin(inst, STEP_PAUSE);
+    step_begin(inst, STEP_PAUSE);
     inst->timer.fire = end_pause;
     timers_set(&inst->reconcile->loop->timers, &inst->timer, clock_mono_ms() + PAUSE_MS);
 }
@@ -506,7 +501,7 @@ void steps_abandon(struct instance *inst)
     docker_call_cancel(inst->call);
     timers_cancel(&inst->reconcile->loop->timers, &inst->timer);
     docker_progress_fini(&inst->pull);
-    end(inst);
+    step_end(inst);
 }
 
 void steps_interrupt(struct instance *inst, bool same_image)
@@ -525,8 +520,10 @@ void steps_interrupt(struct instance *inst, bool same_image)
         steps_abandon(inst);
         break;
     case STEP_STOP:
-        if (inst->goal == GOAL_REMOVED)
-            steps_abandon(inst); /* the delete kills it, without the grace */
+    case STEP_SAY:
+    case STEP_WAIT_END:
+        if (inst->goal == GOAL_REMOVED || inst->stop.kill)
+            steps_abandon(inst); /* it is killed, without the grace */
         break;
     default:
         break; /* short: its answer is waited for */

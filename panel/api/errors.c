@@ -30,6 +30,7 @@ static const struct mapping {
     {ERR_CONFLICT, "idempotency_key_reused", 409, true},
     {ERR_CONFLICT, "token_used", 409, true},
     {ERR_CONFLICT, "not_failed", 409, true},
+    {ERR_CONFLICT, "suspended", 409, true},
     {ERR_CONFLICT, NULL, 400, true}, /* port_taken, insufficient_memory, … */
     {ERR_UNAUTHORIZED, NULL, 401, true},
     {ERR_TOO_LARGE, NULL, 413, true},

@@ -18,6 +18,7 @@
 #define TEXT_MAX        1024
 #define DELETE_WAIT_MS  (60u * 1000u)
 #define SUSPEND_WAIT_MS (30u * 1000u)
+#define POWER_WAIT_MS   (60u * 1000u) /* the usual time to stop, and to start again */
 
 struct instance_out {
     struct strbuf *out;
@@ -116,7 +117,10 @@ void instances_get_of_user(struct call *call)
 struct instance_change {
     struct mutation mutation;
     const char *id; /* in the call */
-    bool suspended;
+    union {
+        bool suspended;
+        enum instance_power power;
+    } to;
 };
 
 static void destroy_change(struct mutation *mutation)
@@ -134,20 +138,29 @@ static void put_pending(struct mutation *mutation, const char *id)
     snprintf(mutation->waits_for, sizeof(mutation->waits_for), "%s", id);
 }
 
-static void submit_change(struct call *call, const char *id, bool suspended,
-                          int (*apply)(struct mutation *, struct store_tx *, struct err *))
+/* NULL: there is no memory, and the call has been answered. */
+static struct instance_change *new_change(struct call *call, const char *id,
+                                          int (*apply)(struct mutation *, struct store_tx *,
+                                                       struct err *))
 {
     struct err err = {0};
     struct instance_change *change = calloc(1, sizeof(*change));
     if (!change) {
         err_nomem(&err);
         call_answer_err(call, &err);
-        return;
+        return NULL;
     }
     change->id = id;
-    change->suspended = suspended;
     change->mutation = (struct mutation){.call = call, .apply = apply, .destroy = destroy_change};
-    mutation_submit(&change->mutation);
+    return change;
+}
+
+static void submit_change(struct call *call, const char *id,
+                          int (*apply)(struct mutation *, struct store_tx *, struct err *))
+{
+    struct instance_change *change = new_change(call, id, apply);
+    if (change)
+        mutation_submit(&change->mutation);
 }
 
 /* The body's id, if present, has to be the path's. */
@@ -214,7 +227,7 @@ void instances_delete(struct call *call)
         call_answer_err(call, &body.err);
         return;
     }
-    submit_change(call, id, false, apply_delete);
+    submit_change(call, id, apply_delete);
 }
 
 /* --- suspend and unsuspend ------------------------------------------------------------------- */
@@ -222,7 +235,7 @@ void instances_delete(struct call *call)
 static int apply_suspend(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {
     const struct instance_change *change = (struct instance_change *)mutation;
-    if (store_instance_suspend(tx, change->id, change->suspended, err) < 0)
+    if (store_instance_suspend(tx, change->id, change->to.suspended, err) < 0)
         return -1;
     put_pending(mutation, change->id);
     return 0;
@@ -257,7 +270,11 @@ static void suspend_to(struct call *call, bool suspended)
         call_answer_err(call, &err);
         return;
     }
-    submit_change(call, call->param, suspended, apply_suspend);
+    struct instance_change *change = new_change(call, call->param, apply_suspend);
+    if (!change)
+        return;
+    change->to.suspended = suspended;
+    mutation_submit(&change->mutation);
 }
 
 void instances_suspend(struct call *call)
@@ -268,6 +285,59 @@ void instances_suspend(struct call *call)
 void instances_unsuspend(struct call *call)
 {
     suspend_to(call, false);
+}
+
+/* --- power ----------------------------------------------------------------------------------- */
+
+static int apply_power(struct mutation *mutation, struct store_tx *tx, struct err *err)
+{
+    const struct instance_change *change = (struct instance_change *)mutation;
+    if (store_instance_power(tx, change->id, change->to.power, err) < 0)
+        return -1;
+    put_pending(mutation, change->id);
+    return 0;
+}
+
+static int read_power(const char *action, enum instance_power *ret_power, struct err *err)
+{
+    static const char *const names[] = {[POWER_ON] = "start",
+                                        [POWER_OFF] = "stop",
+                                        [POWER_RESTART] = "restart",
+                                        [POWER_KILL] = "kill"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(names[i], action) == 0) {
+            *ret_power = (enum instance_power)i;
+            return 0;
+        }
+    }
+    return err_field(err, ERR_INVALID, "invalid_field", "action",
+                     "The field \"action\" has to be start, stop, restart or kill.");
+}
+
+void instances_power_resume(struct call *call, const char *instance_id)
+{
+    call_wait(call, instance_id, FLEET_GOAL_SETTLED, POWER_WAIT_MS, render_settled);
+}
+
+void instances_power(struct call *call)
+{
+    struct body body;
+    enum instance_power power;
+    if (check_path_id(call, &body.err) < 0) {
+        call_answer_err(call, &body.err);
+        return;
+    }
+    body_open(&body, call->body, NULL);
+    const char *action = body_text(&body, "action", BODY_REQUIRED, TEXT_MAX);
+    if (body.failed || read_power(action, &power, &body.err) < 0) {
+        call_answer_err(call, &body.err);
+        return;
+    }
+    struct instance_change *change = new_change(call, call->param, apply_power);
+    if (!change)
+        return;
+    change->to.power = power;
+    mutation_submit(&change->mutation);
 }
 
 /* --- retry ----------------------------------------------------------------------------------- */
@@ -332,5 +402,5 @@ void instances_retry(struct call *call)
         call_answer_err(call, &err);
         return;
     }
-    submit_change(call, call->param, false, apply_retry);
+    submit_change(call, call->param, apply_retry);
 }

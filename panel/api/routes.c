@@ -38,6 +38,8 @@ const struct route routes[] = {
      instances_suspend, instances_suspend_resume},
     {HTTP_POST, "/api/instances/unsuspend/:id", PERMISSION_WRITE, MIB, 60u * 1000u, true,
      instances_unsuspend, instances_suspend_resume},
+    {HTTP_POST, "/api/instances/:id/power", PERMISSION_WRITE, MIB, 90u * 1000u, true,
+     instances_power, instances_power_resume},
     {HTTP_POST, "/api/instances/:id/retry", PERMISSION_WRITE, MIB, LONGEST, true, instances_retry,
      instances_retry_resume},
 

@@ -170,7 +170,8 @@ void wire_instance(struct strbuf *out, const char *key, const struct instance *i
     jw_string(out, "VolumeId", instance->id);
     jw_string(out, "InternalState", instance_phase_name(instance->phase));
     jw_string(out, "State",
-              instance_state_name(instance->phase, instance->suspended, instance->observed, node));
+              instance_state_name(instance->phase, instance->suspended, instance->power,
+                                  instance->observed, node));
     jw_bool(out, "suspended", instance->suspended);
     put_progress(out, instance);
     put_error(out, instance);

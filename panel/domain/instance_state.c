@@ -1,8 +1,8 @@
 /* State names. See instance_state.h. Pure.
  *
  * What is decided outranks what is seen (deleting, failed), what can't be seen is said to be
- * unknown, and a stopped container means different things: suspended when that is wanted, starting
- * while it is being installed, and otherwise a crash. */
+ * unknown, and a stopped container means different things: suspended or stopped when that is
+ * wanted, starting while it is being installed, and otherwise a crash. */
 #include "panel/domain/instance_state.h"
 
 const char *instance_phase_name(enum instance_phase phase)
@@ -54,7 +54,8 @@ static const char *observed_name(enum instance_observed observed, bool installin
 }
 
 const char *instance_state_name(enum instance_phase phase, bool suspended,
-                                enum instance_observed observed, enum node_status node)
+                                enum instance_power power, enum instance_observed observed,
+                                enum node_status node)
 {
     if (phase == PHASE_DELETING)
         return "deleting";
@@ -64,5 +65,9 @@ const char *instance_state_name(enum instance_phase phase, bool suspended,
         return "failed";
     if (suspended)
         return is_at_rest(observed) ? "suspended" : "stopping";
+    if (power == POWER_RESTART)
+        return is_at_rest(observed) ? "starting" : "stopping";
+    if (power != POWER_ON)
+        return is_at_rest(observed) ? "stopped" : "stopping";
     return observed_name(observed, phase == PHASE_INSTALLING);
 }

@@ -11,6 +11,7 @@ const char *instance_phase_name(enum instance_phase phase);
 
 /* The wire's State, from what is wanted, what was seen, and whether its node answers. */
 const char *instance_state_name(enum instance_phase phase, bool suspended,
-                                enum instance_observed observed, enum node_status node);
+                                enum instance_power power, enum instance_observed observed,
+                                enum node_status node);
 
 #endif

@@ -195,6 +195,12 @@ static int put_texts(json_t *to, const json_t *document, struct err *err)
     return 0;
 }
 
+static bool is_stop_timeout(const json_t *value)
+{
+    return json_is_integer(value) && json_integer_value(value) >= 1 &&
+           json_integer_value(value) <= 600;
+}
+
 static int put_others(json_t *to, const json_t *document, struct err *err)
 {
     const char *key;
@@ -206,6 +212,9 @@ static int put_others(json_t *to, const json_t *document, struct err *err)
         if (text_check_mount_path("MountPath", json_string_value(path), err) < 0)
             return -1;
     }
+    json_t *seconds = json_object_get(document, "StopTimeout");
+    if (seconds && !json_is_null(seconds) && !is_stop_timeout(seconds))
+        return wrong("StopTimeout", "a whole number of seconds, 1 to 600", err);
     json_object_foreach((json_t *)(uintptr_t)document, key, value)
     {
         if (!json_object_get(to, key) && json_object_set(to, key, value) < 0)
@@ -251,6 +260,12 @@ const char *template_text(const json_t *tmpl, const char *key, const char *other
 {
     const char *text = json_string_value(json_object_get(tmpl, key));
     return text && *text ? text : otherwise;
+}
+
+uint32_t template_stop_timeout(const json_t *tmpl)
+{
+    const json_t *seconds = json_object_get(tmpl, "StopTimeout");
+    return is_stop_timeout(seconds) ? (uint32_t)json_integer_value(seconds) : 0;
 }
 
 int template_fill_variables(const json_t *tmpl, json_t *variables, struct err *err)

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/err.h"
 
@@ -21,6 +22,8 @@ bool template_has_install(const json_t *tmpl);
 json_t *template_command(const json_t *tmpl);
 /* A text member, or otherwise. */
 const char *template_text(const json_t *tmpl, const char *key, const char *otherwise);
+/* Its StopTimeout, seconds; 0 when it has none. */
+uint32_t template_stop_timeout(const json_t *tmpl);
 /* Put the defaults of its variables into variables where nothing was given.
  * ERR_INVALID "missing_variable" names a required one that has neither. */
 int template_fill_variables(const json_t *tmpl, json_t *variables, struct err *err);

@@ -24,6 +24,13 @@ enum instance_observed {
     OBSERVED_REMOVED,
 };
 
+/* What its user wants of it. OFF, RESTART and KILL stop it; RESTART becomes ON when it has stopped.
+ */
+enum instance_power { POWER_ON, POWER_OFF, POWER_RESTART, POWER_KILL };
+
+/* From being told to stop until it is killed, where its template doesn't say. */
+#define STOP_TIMEOUT_S 30
+
 /* The error code of an instance whose host port something else on its node has. */
 #define WORD_PORT_IN_USE "port_in_use"
 

@@ -96,11 +96,13 @@ static int put_apply(const struct instance *row, void *arg, struct err *err)
     apply.instance_id = inst->id;
     apply.generation = inst->generation;
     apply.attempt = inst->attempt;
-    apply.desired =
-        inst->suspended ? WIRE__DESIRED__DESIRED_STOPPED : WIRE__DESIRED__DESIRED_RUNNING;
+    apply.desired = inst->down ? WIRE__DESIRED__DESIRED_STOPPED : WIRE__DESIRED__DESIRED_RUNNING;
     apply.spec = spec;
     apply.spec_hash = hash;
     apply.node_address = inst->node->address;
+    apply.stop_command = (char *)(uintptr_t)row->stop_command;
+    apply.stop_grace_seconds = row->stop_timeout_s;
+    apply.kill = inst->power == POWER_KILL;
     envelope.body_case = WIRE__ENVELOPE__BODY_APPLY;
     envelope.apply = &apply;
     *told =

@@ -17,6 +17,7 @@
 #define RESEND_MS 20000 /* a node that promised and then says nothing is told again */
 /* No panel comes that far: a node that says so is wrong, and the store could not go beyond it. */
 #define GENERATION_END (UINT64_C(1) << 62)
+#define STOP_MARGIN_MS 15000 /* what a kill may take, once the time to stop is over */
 #define STABLE_MS      60000 /* running this long, earlier crashes are forgiven */
 
 static void set_error(struct fleet_instance *inst, const char *code, const char *message)
@@ -45,7 +46,11 @@ static bool is_down(enum instance_observed observed)
 static void take_wish(struct fleet_instance *inst, const struct instance *row)
 {
     inst->generation = row->generation;
-    inst->suspended = row->suspended;
+    inst->power = row->power;
+    inst->down = row->suspended || row->power != POWER_ON;
+    inst->stop_timeout_ms = row->stop_timeout_s * 1000 + STOP_MARGIN_MS;
+    if (inst->stop_timeout_ms < inst->fleet->settings.stop_timeout_ms)
+        inst->stop_timeout_ms = inst->fleet->settings.stop_timeout_ms;
     inst->phase = row->phase;
     inst->committed_phase = row->phase;
     inst->want_spec = 0;
@@ -57,8 +62,8 @@ static void take_wish(struct fleet_instance *inst, const struct instance *row)
     int64_t age = clock_wall_ms() - row->phase_since;
     const struct fleet_settings *settings = &inst->fleet->settings;
     inst->deadline = clock_mono_ms() - (age > 0 ? age : 0) +
-                     (row->suspended ? settings->stop_timeout_ms : settings->install_timeout_ms);
-    if (row->suspended && is_down(row->observed))
+                     (inst->down ? inst->stop_timeout_ms : settings->install_timeout_ms);
+    if (inst->down && is_down(row->observed))
         inst->deadline = INT64_MAX; /* it is stopped already, as far as is known */
     set_error(inst, row->error_code, row->error_message);
 }
@@ -247,7 +252,7 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
     inst->progress = status->progress_percent <= 100 ? status->progress_percent : 100;
     utf8_copy(inst->container_id, sizeof(inst->container_id), status->container_id);
     inst->has_spec = spec_number(status->spec_hash);
-    bool wanted_up = !inst->suspended && inst->phase != PHASE_DELETING;
+    bool wanted_up = !inst->down && inst->phase != PHASE_DELETING;
     if (now == OBSERVED_FAILED ||
         (now == OBSERVED_STOPPED && wanted_up && inst->phase == PHASE_INSTALLING))
         note_failure(inst, status);
@@ -256,7 +261,7 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
     if (now == OBSERVED_RUNNING) {
         if (before != OBSERVED_RUNNING || !inst->running_since)
             inst->running_since = clock_mono_ms();
-        if (!inst->suspended && inst->phase != PHASE_FAILED) /* else why it FAILED still holds */
+        if (!inst->down && inst->phase != PHASE_FAILED) /* else why it FAILED still holds */
             set_error(inst, "", "");
     } else {
         if (is_down(now) && news && wanted_up && inst->phase == PHASE_READY)
@@ -299,11 +304,11 @@ static bool is_same_spec(struct fleet_instance *inst)
     return inst->want_spec && inst->want_spec == inst->has_spec;
 }
 
-/* A suspended one's counts while its node could stop it. */
+/* That of one to be down counts while its node could stop it. */
 static bool has_deadline(const struct fleet_instance *inst)
 {
     return inst->phase == PHASE_INSTALLING ||
-           (inst->suspended && inst->phase == PHASE_READY && node_is_ready(inst->node));
+           (inst->down && inst->phase == PHASE_READY && node_is_ready(inst->node));
 }
 
 static void came_due(struct timer *timer)
@@ -365,9 +370,9 @@ static const char *step_word(enum instance_observed observed)
 static void give_up(struct fleet_instance *inst)
 {
     char text[200];
-    if (inst->suspended) {
+    if (inst->down) {
         snprintf(text, sizeof(text), "not stopped within %u s; the panel goes on trying",
-                 inst->fleet->settings.stop_timeout_ms / 1000);
+                 inst->stop_timeout_ms / 1000);
         set_error(inst, RECONCILE_STOP_TIMEOUT, text);
     } else if (!inst->failed_now) {
         bool offline = !node_is_ready(inst->node);
@@ -390,7 +395,8 @@ void instance_drive(struct fleet_instance *inst)
     }
     struct reconcile_view view = {
         .phase = inst->phase,
-        .suspended = inst->suspended,
+        .down = inst->down,
+        .restarting = inst->power == POWER_RESTART,
         .observed = inst->observed,
         .same_spec = inst->observed == OBSERVED_RUNNING && is_same_spec(inst),
         .failed_now = inst->failed_now,
@@ -402,22 +408,22 @@ void instance_drive(struct fleet_instance *inst)
         .failures = inst->failures,
     };
     struct reconcile_decision decision = reconcile(&view);
-    inst->choosing = decision.step == STEP_CHOOSE;
+    inst->choosing = decision.step == STEP_CHOOSE || decision.step == STEP_RISE;
     if (decision.phase == PHASE_READY && inst->phase != PHASE_READY) {
         log_info("instance ready", "instance=%s node=%s", inst->id, inst->node->id);
-        if (!inst->suspended)
+        if (!inst->down)
             set_error(inst, "", "");
     }
     inst->phase = decision.phase;
-    if (inst->suspended && decision.step == STEP_REST)
+    if (inst->down && decision.step == STEP_REST)
         inst->deadline = INT64_MAX;
     else if (inst->deadline == INT64_MAX) /* stopped once, and up again */
-        inst->deadline = clock_mono_ms() + inst->fleet->settings.stop_timeout_ms;
+        inst->deadline = clock_mono_ms() + inst->stop_timeout_ms;
     switch (decision.step) {
     case STEP_REST:
         inst->retry_set = false;
         timers_cancel(&inst->fleet->timers, &inst->timer);
-        if (inst->suspended && inst->phase == PHASE_READY)
+        if (inst->down && inst->phase == PHASE_READY)
             set_error(inst, "", "");
         break;
     case STEP_WAIT:
@@ -436,11 +442,14 @@ void instance_drive(struct fleet_instance *inst)
     case STEP_CHOOSE:
         instance_choose_ports(inst);
         return;
+    case STEP_RISE:
+        instance_rise(inst);
+        return;
     case STEP_GIVE_UP:
         timers_cancel(&inst->fleet->timers, &inst->timer);
         inst->retry_set = false;
         give_up(inst);
-        if (inst->suspended) { /* FAILED is said; now the next try */
+        if (inst->down) { /* FAILED is said; now the next try */
             instance_drive(inst);
             return;
         }

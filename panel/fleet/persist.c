@@ -14,6 +14,8 @@
 #define WRITE_AGAIN_MS   1000
 #define OUTRANK_EVERY_MS 1000
 
+enum write_kind { WRITE_FACTS, WRITE_OUTRANK, WRITE_CHOOSE, WRITE_RISE, WRITE_FORGET };
+
 struct instance_write {
     struct store_change change; /* first */
     struct task task;
@@ -26,9 +28,8 @@ struct instance_write {
     char error_code[40];
     char error_message[ERROR_MESSAGE_SIZE];
     uint32_t progress;
-    uint64_t outrank; /* not 0: only that */
-    bool choose;      /* only that */
-    bool forget;      /* only that */
+    uint64_t seen_generation; /* to outrank */
+    enum write_kind kind;
     bool orphan;
     bool failed;
 };
@@ -41,14 +42,20 @@ static struct instance_write *write_of(struct task *task)
 static int write_apply(struct store_change *change, struct store_tx *tx, struct err *err)
 {
     struct instance_write *write = (struct instance_write *)change;
-    if (write->forget)
+    switch (write->kind) {
+    case WRITE_FORGET:
         return write->orphan ? store_removal_end(tx, write->id, err)
                              : store_instance_forget(tx, write->id, err);
-    if (write->outrank)
-        return store_instance_outrank(tx, write->id, write->outrank, err);
-    if (write->choose)
+    case WRITE_OUTRANK:
+        return store_instance_outrank(tx, write->id, write->seen_generation, err);
+    case WRITE_CHOOSE:
         return store_instance_choose_ports(tx, write->id, write->generation,
                                            &write->fleet->settings.auto_ports, err);
+    case WRITE_RISE:
+        return store_instance_power_on(tx, write->id, write->generation, err);
+    case WRITE_FACTS:
+        break;
+    }
     struct instance_facts facts = {
         .id = write->id,
         .generation = write->generation,
@@ -108,9 +115,9 @@ static void write_home(struct task *task)
         inst->writing = false;
         if (write->failed) {
             later(inst);
-        } else if (write->forget) {
+        } else if (write->kind == WRITE_FORGET) {
             forgotten(inst);
-        } else if (write->outrank || write->choose) {
+        } else if (write->kind != WRITE_FACTS) { /* the wish is another now */
             if (instance_reload(inst->fleet, inst->id) == inst)
                 instance_drive(inst);
         } else {
@@ -134,8 +141,6 @@ static void write_done(struct store_change *change, const struct err *err)
     task_post(&write->fleet->inbox, &write->task, write_home);
 }
 
-enum write_kind { WRITE_FACTS, WRITE_OUTRANK, WRITE_CHOOSE, WRITE_FORGET };
-
 static int submit(struct fleet_instance *inst, enum write_kind kind, struct err *err)
 {
     struct instance_write *write = calloc(1, sizeof(*write));
@@ -148,9 +153,8 @@ static int submit(struct fleet_instance *inst, enum write_kind kind, struct err 
     write->phase = inst->phase;
     write->observed = inst->observed;
     write->progress = inst->progress;
-    write->forget = kind == WRITE_FORGET;
-    write->outrank = kind == WRITE_OUTRANK ? inst->seen_generation : 0;
-    write->choose = kind == WRITE_CHOOSE;
+    write->kind = kind;
+    write->seen_generation = inst->seen_generation;
     write->orphan = inst->orphan;
     snprintf(write->id, sizeof(write->id), "%s", inst->id);
     memcpy(write->container_id, inst->container_id, sizeof(write->container_id));
@@ -233,9 +237,22 @@ static bool is_outranked_too_often(struct fleet_instance *inst)
     return false;
 }
 
-void instance_outrank(struct fleet_instance *inst)
+/* A wish that the fleet itself changes. */
+static void change_wish(struct fleet_instance *inst, enum write_kind kind)
 {
     struct err err = {0};
+    timers_cancel(&inst->fleet->timers, &inst->timer);
+    inst->retry_set = false;
+    if (inst->writing)
+        return; /* it goes on when that write has come home */
+    if (submit(inst, kind, &err) < 0) {
+        log_warn("instance not written", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        later(inst);
+    }
+}
+
+void instance_outrank(struct fleet_instance *inst)
+{
     if (is_outranked_too_often(inst))
         return;
     if (inst->orphan) { /* nothing but the number in memory counts */
@@ -243,32 +260,24 @@ void instance_outrank(struct fleet_instance *inst)
         instance_drive(inst);
         return;
     }
-    timers_cancel(&inst->fleet->timers, &inst->timer);
-    inst->retry_set = false;
-    if (inst->writing)
-        return; /* it goes on when that write has come home */
-    log_warn("the node knows a later state of it than the database",
-             "instance=%s node=%s generation=%" PRIu64 " known=%" PRIu64, inst->id, inst->node->id,
-             inst->generation, inst->seen_generation);
-    if (submit(inst, WRITE_OUTRANK, &err) < 0) {
-        log_warn("instance not written", "instance=%s reason=\"%s\"", inst->id, err.msg);
-        later(inst);
-    }
+    if (!inst->writing)
+        log_warn("the node knows a later state of it than the database",
+                 "instance=%s node=%s generation=%" PRIu64 " known=%" PRIu64, inst->id,
+                 inst->node->id, inst->generation, inst->seen_generation);
+    change_wish(inst, WRITE_OUTRANK);
 }
 
 void instance_choose_ports(struct fleet_instance *inst)
 {
-    struct err err = {0};
-    timers_cancel(&inst->fleet->timers, &inst->timer);
-    inst->retry_set = false;
-    if (inst->writing)
-        return; /* it goes on when that write has come home */
-    log_info("other host ports are chosen", "instance=%s node=%s reason=\"%s\"", inst->id,
-             inst->node->id, inst->error_message ? inst->error_message : "");
-    if (submit(inst, WRITE_CHOOSE, &err) < 0) {
-        log_warn("instance not written", "instance=%s reason=\"%s\"", inst->id, err.msg);
-        later(inst);
-    }
+    if (!inst->writing)
+        log_info("other host ports are chosen", "instance=%s node=%s reason=\"%s\"", inst->id,
+                 inst->node->id, inst->error_message ? inst->error_message : "");
+    change_wish(inst, WRITE_CHOOSE);
+}
+
+void instance_rise(struct fleet_instance *inst)
+{
+    change_wish(inst, WRITE_RISE);
 }
 
 /* --- nodes ----------------------------------------------------------------------------------- */

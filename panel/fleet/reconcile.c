@@ -65,6 +65,8 @@ static struct reconcile_decision want_gone(const struct reconcile_view *view)
 static struct reconcile_decision want_stopped(const struct reconcile_view *view)
 {
     bool down = view->observed == OBSERVED_STOPPED || view->observed == OBSERVED_ABSENT;
+    if (down && view->restarting && view->told && view->node_ready)
+        return decide(STEP_RISE, view->phase, 0);
     if (down && (view->told || !view->node_ready)) {
         bool heals = strcmp(view->error_code, RECONCILE_STOP_TIMEOUT) == 0;
         bool failed = view->phase == PHASE_FAILED && !heals;
@@ -73,7 +75,7 @@ static struct reconcile_decision want_stopped(const struct reconcile_view *view)
     /* FAILED is said, and stopping it is still tried. */
     if (view->phase != PHASE_FAILED && view->deadline_passed)
         return decide(STEP_GIVE_UP, PHASE_FAILED, 0);
-    if (!view->node_ready || view->observed == OBSERVED_STOPPING)
+    if (!view->node_ready || (view->observed == OBSERVED_STOPPING && view->told))
         return decide(STEP_WAIT, view->phase, 0);
     if (view->failed_now)
         return decide(STEP_RETRY, view->phase, retry_delay(view->failures));
@@ -137,7 +139,7 @@ struct reconcile_decision reconcile(const struct reconcile_view *view)
 {
     if (view->phase == PHASE_DELETING)
         return want_gone(view);
-    if (view->suspended)
+    if (view->down)
         return want_stopped(view);
     if (view->observed == OBSERVED_RUNNING && view->same_spec)
         return decide(STEP_REST, PHASE_READY, 0);

@@ -11,7 +11,8 @@
 struct reconcile_view {
     /* wanted */
     enum instance_phase phase;
-    bool suspended;
+    bool down;       /* it is not to run: suspended, or its user says so */
+    bool restarting; /* likewise, but only until it has stopped */
     /* seen */
     enum instance_observed observed;
     bool same_spec;         /* the container there was made from the wanted spec */
@@ -19,14 +20,14 @@ struct reconcile_view {
     const char *error_code; /* of that failure, or of the last one */
     bool told;              /* what was seen is the node's word on the present wish */
     bool node_ready;        /* it answers, and its inventory is complete */
-    bool deadline_passed;   /* of INSTALLING, or, of a suspended one, of stopping */
+    bool deadline_passed;   /* of INSTALLING, or, of one to be down, of stopping */
     bool may_choose_ports;  /* the panel chose host ports of it, and may choose others */
     unsigned failures;      /* attempts that failed one after another, or crashes */
 };
 
 /* The error code of one that was started and ended by itself. */
 #define RECONCILE_EXITED "container_exited"
-/* The error code of a suspended instance that doesn't stop in time. */
+/* The error code of an instance that doesn't stop in time. */
 #define RECONCILE_STOP_TIMEOUT "stop_timeout"
 
 enum reconcile_step {
@@ -35,6 +36,7 @@ enum reconcile_step {
     STEP_APPLY,   /* tell the node what is wanted */
     STEP_RETRY,   /* the same, after delay_ms, as a new attempt */
     STEP_CHOOSE,  /* other host ports for it; the wish that makes is looked at anew */
+    STEP_RISE,    /* a restart: it has stopped, and is to run now */
     STEP_REMOVE,  /* tell the node to remove it */
     STEP_GIVE_UP, /* installing or stopping has ended: FAILED */
     STEP_FORGET,  /* nothing is left on the node */

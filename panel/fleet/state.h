@@ -40,7 +40,7 @@ struct fleet_instance {
     struct fleet_instance *prev, *next; /* among the node's */
     /* wanted, as the row says */
     uint64_t generation;
-    int64_t deadline;   /* mono ms, of installing or, when suspended, of stopping */
+    int64_t deadline;   /* mono ms, of installing or, when it is to be down, of stopping */
     uint64_t want_spec; /* spec_number(); 0 until somebody asks */
     /* seen */
     uint64_t has_spec;        /* likewise, of the container that is there */
@@ -57,12 +57,14 @@ struct fleet_instance {
     uint64_t written_digest; /* of the facts last handed to the store */
     struct wait *waits;
     uint32_t port_choices;
+    uint32_t stop_timeout_ms;
     uint32_t progress;
     unsigned failures;
+    enum instance_power power;
     enum instance_phase phase, committed_phase;
     enum instance_observed observed, committed_observed;
     bool orphan; /* it has no row, only a removal */
-    bool suspended;
+    bool down;   /* it is not to run */
     bool failed_now;
     bool told;      /* the last status was for the present generation */
     bool listed;    /* seen in the inventory under way */
@@ -70,7 +72,7 @@ struct fleet_instance {
     bool queued;    /* waits for a free call of its node */
     bool retry_set; /* timer is a retry's delay */
     bool writing;
-    bool choosing; /* other host ports are to be written first */
+    bool choosing; /* other host ports, or that it is to rise, are to be written first */
     bool dirty;
     bool forgetting;
     char container_id[65];
@@ -207,6 +209,8 @@ void instance_persist(struct fleet_instance *inst);
 void instance_forget(struct fleet_instance *inst);
 /* Other host ports, where the panel chose them: the ones it has are in use by something else. */
 void instance_choose_ports(struct fleet_instance *inst);
+/* The first half of its restart is done. */
+void instance_rise(struct fleet_instance *inst);
 /* Its node knows a later generation than the row: raise the row's above it. */
 void instance_outrank(struct fleet_instance *inst);
 void node_persist(struct fleet_node *node);

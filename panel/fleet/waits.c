@@ -19,7 +19,9 @@ static bool goal_reached(const struct fleet_instance *inst, enum fleet_goal goal
     case FLEET_GOAL_READY:
         return phase == PHASE_READY || phase == PHASE_FAILED;
     case FLEET_GOAL_SETTLED:
-        if (inst->suspended)
+        if (inst->power == POWER_RESTART)
+            return phase == PHASE_FAILED;
+        if (inst->down)
             return inst->told && (inst->committed_observed == OBSERVED_STOPPED ||
                                   inst->committed_observed == OBSERVED_ABSENT);
         return phase == PHASE_FAILED || inst->committed_observed == OBSERVED_RUNNING;

@@ -8,9 +8,10 @@
     " i.disk_mib, i.ports, i.primary_port, i.env, i.cmd, i.variables, i.stop_command,"             \
     " i.mount_path, i.template, i.created_at, i.generation, i.suspended, i.phase, i.phase_since,"  \
     " i.observed, i.container_id, i.error_code, i.error_message, i.progress_percent,"              \
-    " i.updated_at, n.name, n.address, n.port, i.port_choices, i.seq"                              \
+    " i.updated_at, n.name, n.address, n.port, i.port_choices, i.power,"                           \
+    " i.stop_timeout_s, i.seq"                                                                     \
     " FROM instances i JOIN nodes n ON n.id = i.node_id "
-#define COLUMN_SEQ 32
+#define COLUMN_SEQ 34
 
 /* SQL's word for PHASE_DELETING, for literals. */
 #define LIVING "i.phase <> 3 "
@@ -51,6 +52,8 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
         .node_address = db_text(stmt, 29),
         .node_port = db_text(stmt, 30),
         .port_choices = (uint32_t)db_int(stmt, 31),
+        .power = (enum instance_power)db_int(stmt, 32),
+        .stop_timeout_s = (uint32_t)db_int(stmt, 33),
     };
     return fn(&row, arg, err);
 }
@@ -184,6 +187,87 @@ int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, 
     if (changed > 0)
         tx_touch(tx, STORE_INSTANCES);
     return changed < 0 ? -1 : 0;
+}
+
+/* What makes each wish a change, in SQL over the row: ?2 power, ?4 READY, ?5 INSTALLING, ?6
+ * RUNNING, ?7 STOPPED, ?8 ABSENT. */
+static const char *power_update(enum instance_power power)
+{
+#define POWER_UPDATE                                                                               \
+    "UPDATE instances SET power = ?2, generation = generation + 1, updated_at = ?3,"               \
+    " phase_since = ?3"
+#define POWER_UP                                                                                   \
+    ", phase = CASE WHEN phase = ?4 AND container_id <> '' THEN ?4 ELSE ?5 END, error_code = '',"  \
+    " error_message = ''"
+    switch (power) {
+    case POWER_ON:
+        return POWER_UPDATE POWER_UP " WHERE id = ?1 AND (power <> ?2 OR NOT"
+                                     " (phase = ?5 OR (phase = ?4 AND observed = ?6)))";
+    case POWER_RESTART:
+        return POWER_UPDATE POWER_UP " WHERE id = ?1 AND power <> ?2";
+    case POWER_OFF:
+        return POWER_UPDATE " WHERE id = ?1 AND power NOT IN (1, 3)";
+    case POWER_KILL:
+        return POWER_UPDATE " WHERE id = ?1 AND power <> 3"
+                            " AND NOT (power = 1 AND observed IN (?7, ?8))";
+    }
+    return NULL;
+}
+_Static_assert(POWER_OFF == 1 && POWER_KILL == 3, "power_update() says so");
+
+int store_instance_power(struct store_tx *tx, const char *id, enum instance_power power,
+                         struct err *err)
+{
+    if (check_living(tx, id, err) < 0)
+        return -1;
+    bool up = power == POWER_ON || power == POWER_RESTART;
+    int rc =
+        up ? store_exists(tx->db, "SELECT 1 FROM instances WHERE id = ?1 AND suspended", id, err)
+           : 0;
+    if (rc > 0)
+        return err_field(err, ERR_CONFLICT, "suspended", "action",
+                         "the instance is suspended; unsuspend it first");
+    struct stmt *stmt = rc < 0 ? NULL : db_stmt(tx->db, power_update(power), err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, power);
+    db_bind_int(stmt, 3, tx->now);
+    if (up) {
+        db_bind_int(stmt, 4, PHASE_READY);
+        db_bind_int(stmt, 5, PHASE_INSTALLING);
+    }
+    if (power == POWER_ON)
+        db_bind_int(stmt, 6, OBSERVED_RUNNING);
+    if (power == POWER_KILL) {
+        db_bind_int(stmt, 7, OBSERVED_STOPPED);
+        db_bind_int(stmt, 8, OBSERVED_ABSENT);
+    }
+    int changed = db_run(stmt, err);
+    (void)FAILPOINT("panel.power.written");
+    if (changed > 0)
+        tx_touch(tx, STORE_INSTANCES);
+    return changed < 0 ? -1 : 0;
+}
+
+int store_instance_power_on(struct store_tx *tx, const char *id, uint64_t generation,
+                            struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "UPDATE instances SET power = ?3, generation = generation + 1,"
+                                " updated_at = ?4, phase_since = ?4"
+                                " WHERE id = ?1 AND generation = ?2 AND power = ?5",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, (int64_t)generation);
+    db_bind_int(stmt, 3, POWER_ON);
+    db_bind_int(stmt, 4, tx->now);
+    db_bind_int(stmt, 5, POWER_RESTART);
+    (void)FAILPOINT("panel.restart.written");
+    tx_touch(tx, STORE_INSTANCES);
+    return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
 int store_instance_retry(struct store_tx *tx, const char *id, struct err *err)

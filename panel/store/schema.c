@@ -100,6 +100,10 @@ static const char *const migrations[] = {
     /* 3 */
     "ALTER TABLE instances ADD COLUMN port_choices INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE ports ADD COLUMN chosen INTEGER NOT NULL DEFAULT 0 CHECK(chosen IN (0,1));",
+
+    /* 4 */
+    "ALTER TABLE instances ADD COLUMN power INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE instances ADD COLUMN stop_timeout_s INTEGER NOT NULL DEFAULT 30;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

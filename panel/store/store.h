@@ -243,12 +243,14 @@ struct instance {
     const char *cmd;          /* JSON array text; "[]": the image's own */
     const char *variables;    /* JSON object text */
     const char *stop_command; /* template's; "" when none */
+    uint32_t stop_timeout_s; /* from being told to stop until it is killed; 0 in a new one: usual */
     const char *mount_path;
     const char *template; /* JSON text, or NULL */
     int64_t created_at;
     /* desired */
     uint64_t generation; /* rises with every change of what is wanted */
     bool suspended;
+    enum instance_power power;
     enum instance_phase phase;
     int64_t phase_since; /* wall ms */
     /* observed */
@@ -300,6 +302,10 @@ int store_instance_create(struct store_tx *tx, struct instance_new *create,
  * deleted. All raise the generation where they change anything. */
 int store_instance_delete(struct store_tx *tx, const char *id, struct err *err); /* → DELETING */
 int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, struct err *err);
+/* What it is already is no change. ERR_CONFLICT "suspended" when a suspended one is to run. To
+ * start one that FAILED is to retry it. */
+int store_instance_power(struct store_tx *tx, const char *id, enum instance_power power,
+                         struct err *err);
 /* FAILED → INSTALLING; ERR_CONFLICT "not_failed" otherwise. */
 int store_instance_retry(struct store_tx *tx, const char *id, struct err *err);
 
@@ -322,6 +328,10 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
  * while generation still is the row's and port_choices are left; returns 0 also when not. */
 int store_instance_choose_ports(struct store_tx *tx, const char *id, uint64_t generation,
                                 const struct port_range *range, struct err *err);
+/* Inside apply(): the first half of a restart is done: it is to run again, while generation still
+ * is the row's. 0 also when not. */
+int store_instance_power_on(struct store_tx *tx, const char *id, uint64_t generation,
+                            struct err *err);
 /* Inside apply(): nothing is left on its node; forget it and free its ports. */
 int store_instance_forget(struct store_tx *tx, const char *id, struct err *err);
 /* Inside apply(): its node knows a generation that the row has never had, as when the database was

@@ -1,4 +1,4 @@
-"""kill -9 at every failpoint of deploy, suspend and delete, on both sides; then: one container or
+"""kill -9 at every failpoint of deploy, suspend, restart and delete, on both sides; then: one container or
 none, as was wanted, and nothing for ever in between.
 
 The list of places is read from the sources, so that a new failpoint is tested without a line here."""
@@ -25,8 +25,11 @@ ONLY = {
     "panel.answer.final": ("suspend", "delete"),
     "panel.result.writing": ("deploy", "suspend"), "panel.result.committed": OPERATIONS,
     "agent.container.creating": ("deploy",), "agent.container.created": ("deploy",),
-    "agent.container.starting": ("deploy",), "agent.container.started": ("deploy",),
-    "agent.container.stopping": ("suspend",), "agent.container.stopped": ("suspend",),
+    "agent.container.starting": ("deploy", "restart"),
+    "agent.container.started": ("deploy", "restart"),
+    "agent.container.stopping": ("suspend", "restart"),
+    "agent.container.stopped": ("suspend", "restart"),
+    "panel.power.written": ("restart",), "panel.restart.written": ("restart",),
     "agent.container.deleting": ("delete",), "agent.container.deleted": ("delete",),
     "agent.volume.erasing": ("delete",), "agent.volume.erased": ("delete",),
     "agent.apply.received": ("deploy", "suspend"), "agent.apply.answered": ("deploy", "suspend"),
@@ -79,6 +82,8 @@ def request(operation, instance_id, spec):
     try:
         if operation == "deploy":
             return client.post("/api/instances/deploy", spec, timeout=40)
+        if operation == "restart":
+            return client.post(f"/api/instances/{instance_id}/power", {"action": "restart"}, timeout=40)
         if operation == "suspend":
             return client.post(f"/api/instances/suspend/{instance_id}", timeout=40)
         return client.delete("/api/instance/delete", {"id": instance_id}, timeout=40)
@@ -98,6 +103,15 @@ class Failpoints(unittest.TestCase):
             side.start()
         WORLD.await_status(WORLD.node_id, "Online", timeout=30)
         WORLD.clear()
+
+    def check_restart(self, instance_id, answer, before):
+        WORLD.await_instance(instance_id, CONVERGES, State="running", InternalState="READY")
+        containers = WORLD.containers_of(instance_id)
+        self.assertEqual(len(containers), 1)
+        after = WORLD.engine.api.inspect(containers[0])
+        self.assertEqual(after["Id"], before["Id"])
+        if answer is not None and answer.status == 200:
+            self.assertGreater(after["State"]["StartedAt"], before["State"]["StartedAt"])
 
     def check(self, operation, instance_id, answer):
         if operation == "deploy":
@@ -124,6 +138,7 @@ class Failpoints(unittest.TestCase):
 
     def kill_at(self, place, operation):
         instance_id = None if operation == "deploy" else WORLD.deploy()["Id"]
+        before = WORLD.container(WORLD.api.instance(instance_id)) if instance_id else None
         spec = WORLD.spec()
         arm(place)
         side = side_of(place)
@@ -135,7 +150,10 @@ class Failpoints(unittest.TestCase):
         side.kill()
         side.start()
         WORLD.await_status(WORLD.node_id, "Online", timeout=30)
-        self.check(operation, instance_id, answer)
+        if operation == "restart":
+            self.check_restart(instance_id, answer, before)
+        else:
+            self.check(operation, instance_id, answer)
 
 
 def add_tests():

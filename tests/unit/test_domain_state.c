@@ -35,13 +35,13 @@ static void each_observation_has_its_word(void **state)
         for (size_t i = 0; i < ROWS; i++) {
             enum instance_observed seen = table[i].observed;
             enum node_status node = reachable[n];
-            assert_string_equal(instance_state_name(PHASE_INSTALLING, false, seen, node),
+            assert_string_equal(instance_state_name(PHASE_INSTALLING, false, POWER_ON, seen, node),
                                 table[i].installing);
-            assert_string_equal(instance_state_name(PHASE_READY, false, seen, node),
+            assert_string_equal(instance_state_name(PHASE_READY, false, POWER_ON, seen, node),
                                 table[i].ready);
-            assert_string_equal(instance_state_name(PHASE_READY, true, seen, node),
+            assert_string_equal(instance_state_name(PHASE_READY, true, POWER_ON, seen, node),
                                 table[i].suspended);
-            assert_string_equal(instance_state_name(PHASE_INSTALLING, true, seen, node),
+            assert_string_equal(instance_state_name(PHASE_INSTALLING, true, POWER_ON, seen, node),
                                 table[i].suspended);
         }
     }
@@ -53,19 +53,48 @@ static void what_is_decided_outranks_what_is_seen(void **state)
     for (size_t i = 0; i < ROWS; i++) {
         for (int suspended = 0; suspended < 2; suspended++) {
             enum instance_observed seen = table[i].observed;
-            assert_string_equal(instance_state_name(PHASE_DELETING, suspended, seen, NODE_OFFLINE),
-                                "deleting");
-            assert_string_equal(instance_state_name(PHASE_DELETING, suspended, seen, NODE_ONLINE),
-                                "deleting");
-            assert_string_equal(instance_state_name(PHASE_FAILED, suspended, seen, NODE_ONLINE),
-                                "failed");
-            assert_string_equal(instance_state_name(PHASE_FAILED, suspended, seen, NODE_OFFLINE),
-                                "unknown");
-            assert_string_equal(instance_state_name(PHASE_READY, suspended, seen, NODE_OFFLINE),
-                                "unknown");
             assert_string_equal(
-                instance_state_name(PHASE_READY, suspended, seen, NODE_UNCONFIGURED), "unknown");
+                instance_state_name(PHASE_DELETING, suspended, POWER_ON, seen, NODE_OFFLINE),
+                "deleting");
+            assert_string_equal(
+                instance_state_name(PHASE_DELETING, suspended, POWER_ON, seen, NODE_ONLINE),
+                "deleting");
+            assert_string_equal(
+                instance_state_name(PHASE_FAILED, suspended, POWER_ON, seen, NODE_ONLINE),
+                "failed");
+            assert_string_equal(
+                instance_state_name(PHASE_FAILED, suspended, POWER_ON, seen, NODE_OFFLINE),
+                "unknown");
+            assert_string_equal(
+                instance_state_name(PHASE_READY, suspended, POWER_ON, seen, NODE_OFFLINE),
+                "unknown");
+            assert_string_equal(
+                instance_state_name(PHASE_READY, suspended, POWER_ON, seen, NODE_UNCONFIGURED),
+                "unknown");
         }
+    }
+}
+
+static void one_that_its_user_stopped_is_stopped(void **state)
+{
+    (void)state;
+    static const struct {
+        enum instance_power power;
+        const char *down, *up;
+    } wishes[] = {{POWER_OFF, "stopped", "stopping"},
+                  {POWER_KILL, "stopped", "stopping"},
+                  {POWER_RESTART, "starting", "stopping"}};
+    for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+        enum instance_power power = wishes[i].power;
+        assert_string_equal(
+            instance_state_name(PHASE_READY, false, power, OBSERVED_STOPPED, NODE_ONLINE),
+            wishes[i].down);
+        assert_string_equal(
+            instance_state_name(PHASE_READY, false, power, OBSERVED_RUNNING, NODE_ONLINE),
+            wishes[i].up);
+        assert_string_equal(
+            instance_state_name(PHASE_READY, true, power, OBSERVED_STOPPED, NODE_ONLINE),
+            "suspended");
     }
 }
 
@@ -83,6 +112,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_observation_has_its_word),
         cmocka_unit_test(what_is_decided_outranks_what_is_seen),
+        cmocka_unit_test(one_that_its_user_stopped_is_stopped),
         cmocka_unit_test(phases_have_the_words_clients_know),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,7 +125,7 @@ static void test_down_is_not_stopped_until_the_node_was_told(void **state)
 {
     (void)state;
     struct reconcile_view view = view_of(PHASE_READY, OBSERVED_STOPPED);
-    view.suspended = true;
+    view.down = true;
     view.told = false; /* Docker may start it again at any moment */
     expect(view, STEP_APPLY, PHASE_READY);
     view.told = true;
@@ -139,12 +139,31 @@ static void test_suspended_rests_only_when_stopped(void **state)
 {
     (void)state;
     struct reconcile_view view = view_of(PHASE_READY, OBSERVED_RUNNING);
-    view.suspended = true;
+    view.down = true;
     view.same_spec = true;
     expect(view, STEP_APPLY, PHASE_READY);
     view.observed = OBSERVED_STOPPING;
     expect(view, STEP_WAIT, PHASE_READY);
+    view.told = false; /* it is to be killed now, perhaps */
+    expect(view, STEP_APPLY, PHASE_READY);
+    view.told = true;
     view.observed = OBSERVED_STOPPED;
+    expect(view, STEP_REST, PHASE_READY);
+}
+
+static void test_a_restart_rises_when_it_has_stopped(void **state)
+{
+    (void)state;
+    struct reconcile_view view = view_of(PHASE_READY, OBSERVED_RUNNING);
+    view.down = true;
+    view.restarting = true;
+    expect(view, STEP_APPLY, PHASE_READY);
+    view.observed = OBSERVED_STOPPED;
+    view.told = false; /* it crashed before: Docker may start it at any moment */
+    expect(view, STEP_APPLY, PHASE_READY);
+    view.told = true;
+    expect(view, STEP_RISE, PHASE_READY);
+    view.node_ready = false; /* nobody knows */
     expect(view, STEP_REST, PHASE_READY);
 }
 
@@ -152,7 +171,7 @@ static void test_stopping_ends_by_its_deadline_and_heals(void **state)
 {
     (void)state;
     struct reconcile_view view = view_of(PHASE_READY, OBSERVED_STOPPING);
-    view.suspended = true;
+    view.down = true;
     view.deadline_passed = true;
     expect(view, STEP_GIVE_UP, PHASE_FAILED);
     view.phase = PHASE_FAILED;
@@ -181,23 +200,25 @@ static void test_properties(void **state)
     (void)state;
     static const char *const codes[] = {"", "port_in_use", "registry_unreachable",
                                         "docker_unavailable"};
-    for (unsigned bits = 0; bits < 128; bits++)
+    for (unsigned bits = 0; bits < 256; bits++)
         for (int phase = PHASE_INSTALLING; phase <= PHASE_DELETING; phase++)
             for (int seen = OBSERVED_NOTHING; seen <= OBSERVED_REMOVED; seen++)
                 for (size_t code = 0; code < ARRAY_LEN(codes); code++) {
                     struct reconcile_view view =
                         view_of((enum instance_phase)phase, (enum instance_observed)seen);
-                    view.suspended = bits & 1;
+                    view.down = bits & 1;
                     view.same_spec = bits & 2;
                     view.failed_now = seen == OBSERVED_FAILED && (bits & 4);
                     view.node_ready = bits & 8;
                     view.deadline_passed = bits & 16;
                     view.told = bits & 32;
                     view.may_choose_ports = bits & 64;
+                    view.restarting = view.down && (bits & 128);
                     view.error_code = codes[code];
                     view.failures = 1;
                     struct reconcile_decision d = reconcile(&view);
-                    if (phase == PHASE_INSTALLING && view.deadline_passed)
+                    /* who restarts it gives it its time anew */
+                    if (phase == PHASE_INSTALLING && view.deadline_passed && d.step != STEP_RISE)
                         assert_int_not_equal(d.phase, PHASE_INSTALLING);
                     if (!view.node_ready)
                         assert_true(d.step != STEP_APPLY && d.step != STEP_REMOVE &&
@@ -206,9 +227,11 @@ static void test_properties(void **state)
                         assert_true(d.step != STEP_REMOVE && d.step != STEP_FORGET);
                     else
                         assert_int_equal(d.phase, PHASE_DELETING);
-                    if (phase != PHASE_INSTALLING || view.suspended)
+                    if (phase != PHASE_INSTALLING || view.down)
                         assert_int_not_equal(d.step, STEP_CHOOSE);
-                    if (phase == PHASE_FAILED && !view.suspended)
+                    if (!view.restarting || !view.told || !view.node_ready)
+                        assert_int_not_equal(d.step, STEP_RISE);
+                    if (phase == PHASE_FAILED && !view.down)
                         assert_int_equal(d.step, STEP_REST);
                 }
 }
@@ -226,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_what_was_stopped_by_request_starts_at_once),
         cmocka_unit_test(test_down_is_not_stopped_until_the_node_was_told),
         cmocka_unit_test(test_suspended_rests_only_when_stopped),
+        cmocka_unit_test(test_a_restart_rises_when_it_has_stopped),
         cmocka_unit_test(test_stopping_ends_by_its_deadline_and_heals),
         cmocka_unit_test(test_delete_asks_until_removed),
         cmocka_unit_test(test_properties),
