@@ -322,7 +322,7 @@ void instances_power_resume(struct call *call, const char *instance_id)
 void instances_power(struct call *call)
 {
     struct body body;
-    enum instance_power power;
+    enum instance_power power = POWER_ON;
     if (check_path_id(call, &body.err) < 0) {
         call_answer_err(call, &body.err);
         return;
