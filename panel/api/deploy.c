@@ -179,25 +179,33 @@ static void notice_deploy(struct mutation *mutation)
 
 /* --- the request ----------------------------------------------------------------------------- */
 
+struct node_seen {
+    bool joined, maintenance;
+};
+
 static int see_node(const struct node *node, void *arg, struct err *err)
 {
     (void)err;
-    *(bool *)arg = node->joined;
+    struct node_seen *seen = arg;
+    *seen = (struct node_seen){.joined = node->joined, .maintenance = node->maintenance};
     return 0;
 }
 
 static int check_node(const struct call *call, const char *node_id, struct err *err)
 {
-    bool joined = false;
+    struct node_seen seen = {0};
     struct node_live live;
-    int rc = store_node_get(call->api->rooms.store, node_id, see_node, &joined, err);
+    int rc = store_node_get(call->api->rooms.store, node_id, see_node, &seen, err);
     if (rc == 0)
         return err_field(err, ERR_NOT_FOUND, "node_not_found", "nodeId",
                          "There is no node with this id.");
     if (rc < 0)
         return -1;
-    enum node_status status =
-        wire_node_status(fleet_board(call->api->rooms.fleet), node_id, joined, &live);
+    enum node_status status = wire_node_status(fleet_board(call->api->rooms.fleet), node_id,
+                                               seen.joined, seen.maintenance, &live);
+    if (status == NODE_MAINTENANCE)
+        return err_field(err, ERR_CONFLICT, "node_maintenance", "nodeId",
+                         "The node is in maintenance and takes nothing new; nothing was created.");
     if (status != NODE_ONLINE)
         return err_field(
             err, ERR_OFFLINE, "node_offline", "nodeId",

@@ -9,7 +9,10 @@ void users_get(struct call *call);
 void users_create(struct call *call);
 
 void nodes_list(struct call *call);
+void nodes_get(struct call *call);
 void nodes_create(struct call *call);
+void nodes_patch(struct call *call);
+void nodes_token(struct call *call);
 void nodes_delete(struct call *call);
 void orphans_list(struct call *call);
 void orphans_delete(struct call *call);

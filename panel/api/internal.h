@@ -140,6 +140,11 @@ void mutation_submit(struct mutation *mutation);
  * False: the call has been answered. */
 bool idempotency_begin(struct call *call);
 
+/* --- node_change.c --------------------------------------------------------------------------- */
+
+/* Are the fields that are there good ones? */
+int node_check(const struct node_change *fields, struct err *err);
+
 /* --- waiting.c ------------------------------------------------------------------------------- */
 
 /* The answer once outcome is known: returns the status, fills out. On the fleet's thread. */

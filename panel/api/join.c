@@ -92,8 +92,11 @@ static int put_answer(struct join *join, struct err *err)
 static int apply_join(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {
     struct join *join = (struct join *)mutation;
-    if (store_node_join_use(tx, join->node_id, join->digest, err) < 0)
-        return err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND ? refuse_join(err) : -1;
+    if (store_node_join_use(tx, join->node_id, join->digest, err) < 0) {
+        bool taken = strcmp(err->reason, "node_exists") == 0; /* its token is good, so it is told */
+        bool refused = !taken && (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND);
+        return refused ? refuse_join(err) : -1;
+    }
     mutation->status = 200;
     return put_answer(join, err);
 }

@@ -1,8 +1,8 @@
-/* /api/nodes, /api/nodes/create, /api/nodes/delete.
+/* /api/nodes, /api/nodes/create, /api/nodes/delete, and new tokens. Changes: node_change.c.
  *
- * The answer to a create holds the join token, once. It is kept with an Idempotency-Key like every
- * first answer, token included, for as long as such answers are kept; the token itself dies when it
- * is used, or after its hour. */
+ * The answer to a create, or to a request for a token, holds the join token, once. It is kept with
+ * an Idempotency-Key like every first answer, token included, for as long as such answers are kept;
+ * the token itself dies when it is used, or after its hour. */
 #include "panel/api/internal.h"
 
 #include <stdlib.h>
@@ -17,8 +17,7 @@
 #include "panel/auth/join_token.h"
 #include "panel/domain/text.h"
 
-#define TEXT_MAX       1024
-#define NAME_MAX_CHARS 128
+#define TEXT_MAX 1024
 
 struct node_list {
     struct strbuf *out;
@@ -46,6 +45,24 @@ void nodes_list(struct call *call)
     struct node_list nodes = {&list.out, board};
     int rc = store_node_list(store, &list.page, put_node, &nodes, &err);
     list_end(call, &list, rc, &err);
+}
+
+/* --- get ------------------------------------------------------------------------------------- */
+
+void nodes_get(struct call *call)
+{
+    struct err err = {0};
+    struct strbuf out = {0};
+    struct node_list one = {&out, fleet_board(call->api->rooms.fleet)};
+    int rc = store_node_get(call->api->rooms.store, call->param, put_node, &one, &err);
+    if (rc > 0) {
+        call_answer(call, 200, &out);
+        return;
+    }
+    strbuf_fini(&out);
+    if (rc == 0)
+        err_field(&err, ERR_NOT_FOUND, "node_not_found", "id", "There is no node with this id.");
+    call_answer_err(call, &err);
 }
 
 /* --- create ---------------------------------------------------------------------------------- */
@@ -117,18 +134,6 @@ static void put_command(struct node_create *create)
     create->command.failed |= url.failed;
 }
 
-static int check_node(const struct node *node, struct err *err)
-{
-    if (text_check_name("name", node->name, NAME_MAX_CHARS, err) < 0 ||
-        text_check_line("tags", node->tags, TEXT_MAX, err) < 0 ||
-        text_check_line("ram", node->ram, TEXT_MAX, err) < 0 ||
-        text_check_line("disk", node->disk, TEXT_MAX, err) < 0 ||
-        text_check_line("processor", node->processor, TEXT_MAX, err) < 0 ||
-        text_check_address("address", node->address, err) < 0)
-        return -1;
-    return text_check_port("port", node->port, err);
-}
-
 void nodes_create(struct call *call)
 {
     struct body body;
@@ -145,7 +150,14 @@ void nodes_create(struct call *call)
         .agent_version = "",
         .docker_version = "",
     };
-    if (body.failed || check_node(&node, &body.err) < 0) {
+    const struct node_change fields = {.name = node.name,
+                                       .tags = node.tags,
+                                       .ram = node.ram,
+                                       .disk = node.disk,
+                                       .processor = node.processor,
+                                       .address = node.address,
+                                       .port = node.port};
+    if (body.failed || node_check(&fields, &body.err) < 0) {
         call_answer_err(call, &body.err);
         return;
     }
@@ -165,6 +177,45 @@ void nodes_create(struct call *call)
     if (create->command.failed) {
         err_nomem(&body.err);
         call_answer_err(call, &body.err);
+        destroy_create(&create->mutation);
+        return;
+    }
+    mutation_submit(&create->mutation);
+}
+
+/* --- another token --------------------------------------------------------------------------- */
+
+static int apply_token(struct mutation *mutation, struct store_tx *tx, struct err *err)
+{
+    struct node_create *create = (struct node_create *)mutation;
+    if (store_node_rejoin(tx, mutation->call->param, create->key,
+                          clock_wall_ms() + JOIN_TOKEN_LIFE_MS, err) < 0)
+        return -1;
+    jw_object_begin(&mutation->body, NULL);
+    jw_string(&mutation->body, "id", mutation->call->param);
+    jw_string(&mutation->body, "joinToken", create->token);
+    jw_string(&mutation->body, "joinCommand", create->command.data);
+    jw_object_end(&mutation->body);
+    mutation->status = 201;
+    return 0;
+}
+
+void nodes_token(struct call *call)
+{
+    struct err err = {0};
+    struct node_create *create = calloc(1, sizeof(*create));
+    if (!create) {
+        err_nomem(&err);
+        call_answer_err(call, &err);
+        return;
+    }
+    join_token_create(call->param, create->token, create->key);
+    create->mutation =
+        (struct mutation){.call = call, .apply = apply_token, .destroy = destroy_create};
+    put_command(create);
+    if (create->command.failed) {
+        err_nomem(&err);
+        call_answer_err(call, &err);
         destroy_create(&create->mutation);
         return;
     }

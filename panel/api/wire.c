@@ -35,13 +35,14 @@ void wire_user(struct strbuf *out, const struct user *user)
 }
 
 enum node_status wire_node_status(struct board *board, const char *node_id, bool joined,
-                                  struct node_live *ret_live)
+                                  bool maintenance, struct node_live *ret_live)
 {
-    if (board_get(board, node_id, ret_live))
-        return ret_live->status;
-    memset(ret_live, 0, sizeof(*ret_live));
-    ret_live->status = joined ? NODE_OFFLINE : NODE_UNCONFIGURED;
-    return ret_live->status;
+    if (!board_get(board, node_id, ret_live)) {
+        memset(ret_live, 0, sizeof(*ret_live));
+        ret_live->status = joined ? NODE_OFFLINE : NODE_UNCONFIGURED;
+    }
+    bool answers = ret_live->status == NODE_ONLINE || ret_live->status == NODE_SUSPECT;
+    return maintenance && answers ? NODE_MAINTENANCE : ret_live->status;
 }
 
 static void put_docker(struct strbuf *out, const struct node *node, const struct node_live *live)
@@ -92,7 +93,8 @@ void wire_node(struct strbuf *out, const struct node *node, struct board *board,
                const char *command)
 {
     struct node_live live;
-    enum node_status status = wire_node_status(board, node->id, node->joined, &live);
+    enum node_status status =
+        wire_node_status(board, node->id, node->joined, node->maintenance, &live);
     jw_object_begin(out, NULL);
     jw_string(out, "id", node->id);
     jw_string(out, "name", node->name);
@@ -103,6 +105,7 @@ void wire_node(struct strbuf *out, const struct node *node, struct board *board,
     jw_string(out, "address", node->address);
     jw_string(out, "port", node->port);
     jw_string(out, "status", node_status_name(status));
+    jw_bool(out, "maintenance", node->maintenance);
     jw_time(out, "lastSeen", live.last_seen > node->last_seen ? live.last_seen : node->last_seen);
     put_text_or_null(out, "agentVersion",
                      live.agent_version[0] ? live.agent_version : node->agent_version);
@@ -142,7 +145,8 @@ void wire_instance(struct strbuf *out, const char *key, const struct instance *i
                    struct board *board)
 {
     struct node_live live;
-    enum node_status node = wire_node_status(board, instance->node_id, true, &live);
+    enum node_status node =
+        wire_node_status(board, instance->node_id, true, instance->node_maintenance, &live);
     char primary[8];
     snprintf(primary, sizeof(primary), "%u", instance->primary_port);
     jw_object_begin(out, key);

@@ -18,6 +18,6 @@ void wire_instance(struct strbuf *out, const char *key, const struct instance *i
 
 /* What the board says of a node that the store knows. */
 enum node_status wire_node_status(struct board *board, const char *node_id, bool joined,
-                                  struct node_live *ret_live);
+                                  bool maintenance, struct node_live *ret_live);
 
 #endif

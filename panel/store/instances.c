@@ -9,9 +9,9 @@
     " i.mount_path, i.template, i.created_at, i.generation, i.suspended, i.phase, i.phase_since,"  \
     " i.observed, i.container_id, i.error_code, i.error_message, i.progress_percent,"              \
     " i.updated_at, n.name, n.address, n.port, i.port_choices, i.power,"                           \
-    " i.stop_timeout_s, i.seq"                                                                     \
+    " i.stop_timeout_s, n.maintenance, i.seq"                                                      \
     " FROM instances i JOIN nodes n ON n.id = i.node_id "
-#define COLUMN_SEQ 34
+#define COLUMN_SEQ 35
 
 /* SQL's word for PHASE_DELETING, for literals. */
 #define LIVING "i.phase <> 3 "
@@ -54,6 +54,7 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
         .port_choices = (uint32_t)db_int(stmt, 31),
         .power = (enum instance_power)db_int(stmt, 32),
         .stop_timeout_s = (uint32_t)db_int(stmt, 33),
+        .node_maintenance = db_int(stmt, 34) != 0,
     };
     return fn(&row, arg, err);
 }

@@ -6,8 +6,8 @@
 #define COLUMNS                                                                                    \
     "SELECT id, name, tags, ram, disk, processor, address, port, joined, created_at, last_seen,"   \
     " agent_version, docker_version, capacity_memory_mib, capacity_cpus, capacity_disk_mib,"       \
-    " allocated_memory_mib, allocated_cpu_milli, instances, deleted, seq FROM nodes "
-#define COLUMN_SEQ 20
+    " allocated_memory_mib, allocated_cpu_milli, instances, deleted, maintenance, seq FROM nodes "
+#define COLUMN_SEQ 21
 
 static int give_row(struct stmt *stmt, store_node_fn fn, void *arg, struct err *err)
 {
@@ -32,15 +32,13 @@ static int give_row(struct stmt *stmt, store_node_fn fn, void *arg, struct err *
         .allocated_cpu_milli = db_int(stmt, 17),
         .instances = (uint32_t)db_int(stmt, 18),
         .deleted = db_int(stmt, 19) != 0,
+        .maintenance = db_int(stmt, 20) != 0,
     };
     return fn(&node, arg, err);
 }
 
-int store_node_get(struct store *store, const char *id, store_node_fn fn, void *arg,
-                   struct err *err)
+static int get_row(struct db *db, const char *id, store_node_fn fn, void *arg, struct err *err)
 {
-    auto_reader struct reader *reader = reader_begin(store, err);
-    struct db *db = reader_db(reader);
     struct stmt *stmt = db ? db_stmt(db, COLUMNS "WHERE id = ?1 AND deleted = 0", err) : NULL;
     if (!stmt)
         return -1;
@@ -50,6 +48,19 @@ int store_node_get(struct store *store, const char *id, store_node_fn fn, void *
         rc = -1;
     db_end(stmt);
     return rc;
+}
+
+int store_node_get(struct store *store, const char *id, store_node_fn fn, void *arg,
+                   struct err *err)
+{
+    auto_reader struct reader *reader = reader_begin(store, err);
+    return get_row(reader_db(reader), id, fn, arg, err);
+}
+
+int store_node_see(struct store_tx *tx, const char *id, store_node_fn fn, void *arg,
+                   struct err *err)
+{
+    return get_row(tx->db, id, fn, arg, err);
 }
 
 int store_node_list(struct store *store, struct store_page *page, store_node_fn fn, void *arg,
@@ -107,17 +118,18 @@ int store_node_scan(struct store *store, const char *id, store_node_fn fn, void 
 }
 
 /* Two agents can't listen at one place. A node that nobody joined (its token has expired, say)
- * takes no place yet. */
-static int check_place(struct store_tx *tx, const struct node *node, struct err *err)
+ * takes no place yet. The node's own row is written already. */
+static int check_place(struct store_tx *tx, const char *id, struct err *err)
 {
     struct stmt *stmt = db_stmt(tx->db,
-                                "SELECT name, id FROM nodes WHERE deleted = 0 AND joined = 1"
-                                " AND address = ?1 COLLATE NOCASE AND port = ?2",
+                                "SELECT other.name, other.id FROM nodes AS own JOIN nodes AS other"
+                                " ON other.address = own.address COLLATE NOCASE"
+                                " AND other.port = own.port AND other.id <> own.id"
+                                " WHERE own.id = ?1 AND other.deleted = 0 AND other.joined = 1",
                                 err);
     if (!stmt)
         return -1;
-    db_bind_text(stmt, 1, node->address);
-    db_bind_text(stmt, 2, node->port);
+    db_bind_text(stmt, 1, id);
     int rc = db_step(stmt, err);
     if (rc > 0)
         err_field(err, ERR_CONFLICT, "node_exists", "address",
@@ -128,12 +140,27 @@ static int check_place(struct store_tx *tx, const struct node *node, struct err 
     return rc == 0 ? 0 : -1;
 }
 
+static int write_join(struct store_tx *tx, const char *id, const uint8_t key[CRYPTO_HASH_BYTES],
+                      int64_t expires_at, struct err *err)
+{
+    struct stmt *stmt =
+        db_stmt(tx->db,
+                "INSERT INTO node_joins(node_id, key, expires_at) VALUES(?1, ?2, ?3)"
+                " ON CONFLICT(node_id) DO UPDATE SET key = ?2, expires_at = ?3,"
+                " used_by = ''",
+                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_blob(stmt, 2, key, CRYPTO_HASH_BYTES);
+    db_bind_int(stmt, 3, expires_at);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
 int store_node_create(struct store_tx *tx, const struct node *node,
                       const uint8_t join_key[CRYPTO_HASH_BYTES], int64_t join_expires_at,
                       struct err *err)
 {
-    if (check_place(tx, node, err) < 0)
-        return -1;
     struct stmt *stmt = db_stmt(tx->db,
                                 "INSERT INTO nodes(id, name, tags, ram, disk, processor, address,"
                                 " port, created_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -145,17 +172,54 @@ int store_node_create(struct store_tx *tx, const struct node *node,
     for (int i = 0; i < 8; i++)
         db_bind_text(stmt, i + 1, texts[i]);
     db_bind_int(stmt, 9, node->created_at ? node->created_at : tx->now);
-    if (db_run(stmt, err) < 0)
+    if (db_run(stmt, err) < 0 || check_place(tx, node->id, err) < 0)
         return -1;
-    stmt =
-        db_stmt(tx->db, "INSERT INTO node_joins(node_id, key, expires_at) VALUES(?1, ?2, ?3)", err);
+    tx_touch(tx, STORE_NODES);
+    return write_join(tx, node->id, join_key, join_expires_at, err);
+}
+
+/* 1, or -1 with ERR_NOT_FOUND */
+static int check_known(struct store_tx *tx, const char *id, struct err *err)
+{
+    int rc = store_exists(tx->db, "SELECT 1 FROM nodes WHERE id = ?1 AND deleted = 0", id, err);
+    return rc == 0 ? store_no_such("node", "nodeId", id, err) : rc;
+}
+
+int store_node_change(struct store_tx *tx, const struct node_change *change, struct err *err)
+{
+    if (check_known(tx, change->id, err) < 0)
+        return -1;
+    struct stmt *stmt =
+        db_stmt(tx->db,
+                "UPDATE nodes SET name = coalesce(?2, name), tags = coalesce(?3, tags),"
+                " ram = coalesce(?4, ram), disk = coalesce(?5, disk),"
+                " processor = coalesce(?6, processor), address = coalesce(?7, address),"
+                " port = coalesce(?8, port), maintenance = coalesce(?9, maintenance)"
+                " WHERE id = ?1",
+                err);
     if (!stmt)
         return -1;
-    db_bind_text(stmt, 1, node->id);
-    db_bind_blob(stmt, 2, join_key, CRYPTO_HASH_BYTES);
-    db_bind_int(stmt, 3, join_expires_at);
+    const char *const texts[] = {change->id,   change->name,      change->tags,    change->ram,
+                                 change->disk, change->processor, change->address, change->port};
+    for (int i = 0; i < 8; i++)
+        db_bind_text(stmt, i + 1, texts[i]);
+    if (change->maintenance)
+        db_bind_int(stmt, 9, *change->maintenance);
+    else
+        db_bind_text(stmt, 9, NULL);
     tx_touch(tx, STORE_NODES);
-    return db_run(stmt, err) < 0 ? -1 : 0;
+    if (db_run(stmt, err) < 0)
+        return -1;
+    return change->address || change->port ? check_place(tx, change->id, err) : 0;
+}
+
+int store_node_rejoin(struct store_tx *tx, const char *id,
+                      const uint8_t join_key[CRYPTO_HASH_BYTES], int64_t join_expires_at,
+                      struct err *err)
+{
+    if (check_known(tx, id, err) < 0)
+        return -1;
+    return write_join(tx, id, join_key, join_expires_at, err);
 }
 
 static int count_instances(struct store_tx *tx, const char *id, int64_t *ret, int64_t *ret_deleting,
@@ -286,8 +350,10 @@ int store_node_join_use(struct store_tx *tx, const char *node_id, const char *re
     if (changed == 0)
         return err_set(err, ERR_CONFLICT, "token_used", "the join token was used already");
     tx_touch(tx, STORE_NODES);
-    return changed < 0 ? -1
-                       : run_on_node(tx, "UPDATE nodes SET joined = 1 WHERE id = ?1", node_id, err);
+    if (changed < 0 ||
+        run_on_node(tx, "UPDATE nodes SET joined = 1 WHERE id = ?1", node_id, err) < 0)
+        return -1;
+    return check_place(tx, node_id, err); /* another may have joined there meanwhile */
 }
 
 int store_node_observe(struct store_tx *tx, const struct node_facts *facts, struct err *err)

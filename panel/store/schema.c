@@ -104,6 +104,9 @@ static const char *const migrations[] = {
     /* 4 */
     "ALTER TABLE instances ADD COLUMN power INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE instances ADD COLUMN stop_timeout_s INTEGER NOT NULL DEFAULT 30;",
+
+    /* 5 */
+    "ALTER TABLE nodes ADD COLUMN maintenance INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

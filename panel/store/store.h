@@ -137,7 +137,8 @@ struct node {
     const char *address;
     const char *port; /* as given; digits 1–65535 */
     bool joined;
-    bool deleted; /* only store_node_scan() shows such */
+    bool maintenance; /* nothing new is placed on it */
+    bool deleted;     /* only store_node_scan() shows such */
     int64_t created_at;
     int64_t last_seen; /* wall ms as last stored; the board knows better while the panel runs */
     const char *agent_version;    /* "" before the first contact */
@@ -155,6 +156,9 @@ typedef int (*store_node_fn)(const struct node *node, void *arg, struct err *err
 
 int store_node_get(struct store *store, const char *id, store_node_fn fn, void *arg,
                    struct err *err);
+/* The same inside apply(): as it will be. */
+int store_node_see(struct store_tx *tx, const char *id, store_node_fn fn, void *arg,
+                   struct err *err);
 int store_node_list(struct store *store, struct store_page *page, store_node_fn fn, void *arg,
                     struct err *err);
 
@@ -162,6 +166,19 @@ int store_node_list(struct store *store, struct store_page *page, store_node_fn 
  * join_key: see join_token.h; valid until join_expires_at (wall ms). ERR_CONFLICT "node_exists"
  * when a node that has joined is at its address and port. */
 int store_node_create(struct store_tx *tx, const struct node *node,
+                      const uint8_t join_key[CRYPTO_HASH_BYTES], int64_t join_expires_at,
+                      struct err *err);
+
+/* What is to be another from now on; NULL: stays as it is. */
+struct node_change {
+    const char *id;
+    const char *name, *tags, *ram, *disk, *processor, *address, *port;
+    const bool *maintenance;
+};
+/* Inside apply(). ERR_NOT_FOUND "node_not_found"; ERR_CONFLICT "node_exists" as above. */
+int store_node_change(struct store_tx *tx, const struct node_change *change, struct err *err);
+/* Inside apply(): a new token for it, in the place of the one it had. ERR_NOT_FOUND likewise. */
+int store_node_rejoin(struct store_tx *tx, const char *id,
                       const uint8_t join_key[CRYPTO_HASH_BYTES], int64_t join_expires_at,
                       struct err *err);
 
@@ -187,7 +204,8 @@ struct node_join {
 int store_node_join_get(struct store *store, const char *node_id, struct node_join *ret_join,
                         struct err *err);
 /* Inside apply(). Marks the token used by that request and the node joined; ERR_CONFLICT
- * "token_used" when another request has used it, ERR_NOT_FOUND when there is none. */
+ * "token_used" when another request has used it, "node_exists" when another node has joined at its
+ * place, ERR_NOT_FOUND when there is none. */
 int store_node_join_use(struct store_tx *tx, const char *node_id, const char *request_digest,
                         struct err *err);
 
@@ -264,6 +282,7 @@ struct instance {
     const char *node_name;
     const char *node_address;
     const char *node_port;
+    bool node_maintenance;
 };
 typedef int (*store_instance_fn)(const struct instance *instance, void *arg, struct err *err);
 

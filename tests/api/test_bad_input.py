@@ -198,7 +198,9 @@ def _wrong_method(method):
 
 def _wrong_path(change):
     def test(self):
-        self.refuse((404, 405), path=change(self.path))
+        answer = self.refuse((400, 404, 405), path=change(self.path))
+        if answer.status == 400:  # it is a path, of something that isn't there
+            self.assertTrue(answer.json["code"].endswith("_not_found"), answer)
     return test
 
 

@@ -141,3 +141,50 @@ class DeleteNode(unittest.TestCase):
         node_id = self.make()
         delete({"nodeId": node_id}).expect(201)
         delete({"nodeId": node_id}).refused(400)
+
+
+def change(node_id, body, status=200):
+    return WORLD.api.request("PATCH", f"/api/nodes/{node_id}", body).expect(status).json
+
+
+class ChangeNode(unittest.TestCase):
+    def setUp(self):
+        self.node = create().expect(201).json
+
+    def test_only_what_was_sent_changes(self):
+        changed = change(self.node["id"], {"name": "other", "port": 4100})
+        shapes.check_node(changed)
+        for key in GOOD:
+            self.assertEqual(changed[key], {"name": "other", "port": "4100"}.get(key, GOOD[key]), key)
+        self.assertEqual(WORLD.api.get(f"/api/nodes/{self.node['id']}").expect(200).json, changed)
+
+    def test_nothing_sent_changes_nothing(self):
+        before = WORLD.api.node(self.node["id"])
+        self.assertEqual(change(self.node["id"], {}), before)
+
+    def test_tags_may_be_emptied_and_a_name_not(self):
+        self.assertEqual(change(self.node["id"], {"tags": ""})["tags"], "")
+        self.assertEqual(change(self.node["id"], {"name": ""}, 400)["field"], "name")
+
+    def test_maintenance_of_one_that_never_joined_is_kept(self):
+        changed = change(self.node["id"], {"maintenance": "true"})
+        self.assertEqual((changed["maintenance"], changed["status"]), (True, "Unconfigured"))
+        self.assertFalse(change(self.node["id"], {"maintenance": False})["maintenance"])
+
+    def test_unknown_ones(self):
+        for method, path in (("GET", "nosuch"), ("PATCH", "nosuch"), ("POST", "nosuch/token")):
+            answer = WORLD.api.request(method, f"/api/nodes/{path}", None if method == "GET" else {})
+            self.assertEqual(answer.expect(400).json["code"], "node_not_found", method)
+
+    def test_a_path_of_its_own_is_nobodys_id(self):
+        answer = WORLD.api.get("/api/nodes/create")
+        self.assertEqual((answer.status, answer.headers["Allow"]), (405, "POST"))
+
+
+class NewToken(unittest.TestCase):
+    def test_is_another_and_shown_once(self):
+        node = create().expect(201).json
+        answer = WORLD.api.post(f"/api/nodes/{node['id']}/token", {}).expect(201).json
+        self.assertNotEqual(answer["joinToken"], node["joinToken"])
+        self.assertIn(answer["joinToken"], answer["joinCommand"])
+        self.assertNotIn(answer["joinToken"], WORLD.api.get("/api/nodes").body.decode())

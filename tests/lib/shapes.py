@@ -45,8 +45,8 @@ NODE = {"id": _text, "name": _text, "tags": _text, "ram": _text, "disk": _text,
         "status": lambda v: v in NODE_STATUSES, "lastSeen": _maybe(_is_time),
         "agentVersion": _maybe(_text), "docker": _dict, "capacity": _maybe(_dict),
         "allocated": _dict, "usage": _maybe(_dict), "createdAt": _is_time,
-        # Beyond the contract: containers with our label that the panel doesn't know.
-        "orphans": lambda v: isinstance(v, int)}
+        # Beyond the contract: the latter are containers with our label that the panel doesn't know.
+        "maintenance": lambda v: isinstance(v, bool), "orphans": lambda v: isinstance(v, int)}
 
 IMAGE = {"Id": _text, "Name": _text}
 
