@@ -6,7 +6,10 @@ struct call;
 
 void users_list(struct call *call);
 void users_get(struct call *call);
+void users_get_one(struct call *call);
 void users_create(struct call *call);
+void users_patch(struct call *call);
+void users_delete(struct call *call);
 
 void nodes_list(struct call *call);
 void nodes_get(struct call *call);

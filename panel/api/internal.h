@@ -140,6 +140,11 @@ void mutation_submit(struct mutation *mutation);
  * False: the call has been answered. */
 bool idempotency_begin(struct call *call);
 
+/* --- user_change.c --------------------------------------------------------------------------- */
+
+/* Are the fields that are there, the id and the password (NULL: none) good ones? */
+int user_check(const struct user_change *fields, const char *password, struct err *err);
+
 /* --- node_change.c --------------------------------------------------------------------------- */
 
 /* Are the fields that are there good ones? */

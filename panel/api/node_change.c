@@ -76,17 +76,18 @@ void nodes_patch(struct call *call)
         .port = body_text(&body, "port", BODY_OPTIONAL, TEXT_MAX),
     };
     bool maintenance = body_flag(&body, "maintenance", false);
-    struct patch *patch =
-        body.failed || node_check(&change, &body.err) < 0 ? NULL : calloc(1, sizeof(*patch));
+    bool sound = !body.failed && node_check(&change, &body.err) == 0;
+    struct patch *patch = sound ? calloc(1, sizeof(*patch)) : NULL;
     if (!patch) {
-        if (!body.err.code)
+        if (sound)
             err_nomem(&body.err);
         call_answer_err(call, &body.err);
         return;
     }
     patch->change = change;
     patch->maintenance = maintenance;
-    if (json_object_get(call->body, "maintenance"))
+    json_t *given = json_object_get(call->body, "maintenance");
+    if (given && !json_is_null(given))
         patch->change.maintenance = &patch->maintenance;
     patch->mutation = (struct mutation){
         .call = call, .apply = apply_patch, .committed = notice_patch, .destroy = destroy_patch};

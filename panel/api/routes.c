@@ -14,6 +14,9 @@ const struct route routes[] = {
     {HTTP_GET, "/api/users", PERMISSION_READ, MIB, AT_ONCE, false, users_list, NULL},
     {HTTP_POST, "/api/getUser", PERMISSION_READ, MIB, AT_ONCE, false, users_get, NULL},
     {HTTP_POST, "/api/auth/create-user", PERMISSION_WRITE, MIB, SOON, true, users_create, NULL},
+    {HTTP_GET, "/api/users/:id", PERMISSION_READ, MIB, AT_ONCE, false, users_get_one, NULL},
+    {HTTP_PATCH, "/api/users/:id", PERMISSION_WRITE, MIB, SOON, true, users_patch, NULL},
+    {HTTP_DELETE, "/api/users/:id", PERMISSION_WRITE, MIB, SOON, true, users_delete, NULL},
 
     {HTTP_GET, "/api/nodes", PERMISSION_READ, MIB, AT_ONCE, false, nodes_list, NULL},
     {HTTP_POST, "/api/nodes/create", PERMISSION_WRITE, MIB, SOON, true, nodes_create, NULL},

@@ -1,4 +1,4 @@
-/* /api/users, /api/getUser, /api/auth/create-user.
+/* /api/users, /api/getUser, /api/auth/create-user. Changes and deletes: user_change.c.
  *
  * Creating one goes from the pool thread (checks) to a password worker (hash) to the store's writer
  * (insert and answer). A name that is taken is refused before the costly hash, and again, for
@@ -17,10 +17,7 @@
 #include "panel/api/wire.h"
 #include "panel/domain/text.h"
 
-#define TEXT_MAX     4096
-#define USERNAME_MAX 64
-#define PASSWORD_MIN 8
-#define PASSWORD_MAX 1024
+#define TEXT_MAX 4096
 
 static int put_user(const struct user *user, void *arg, struct err *err)
 {
@@ -76,6 +73,21 @@ void users_get(struct call *call)
     if (rc == 0)
         err_set(&body.err, ERR_NOT_FOUND, "user_not_found", "There is no user with this %s.", type);
     call_answer_err(call, &body.err);
+}
+
+void users_get_one(struct call *call)
+{
+    struct err err = {0};
+    struct strbuf out = {0};
+    int rc = store_user_get(call->api->rooms.store, USER_BY_ID, call->param, put_user, &out, &err);
+    if (rc > 0) {
+        call_answer(call, 200, &out);
+        return;
+    }
+    strbuf_fini(&out);
+    if (rc == 0)
+        err_field(&err, ERR_NOT_FOUND, "user_not_found", "id", "There is no user with this id.");
+    call_answer_err(call, &err);
 }
 
 /* --- create ---------------------------------------------------------------------------------- */
@@ -141,19 +153,6 @@ static int check_free(struct store *store, enum user_key by, const char *value, 
     return rc;
 }
 
-static int check_user(const struct user *user, size_t password_len, struct err *err)
-{
-    if (text_check_name("username", user->username, USERNAME_MAX, err) < 0 ||
-        text_check_email("email", user->email, err) < 0 ||
-        text_check_id("userId", user->id, err) < 0)
-        return -1;
-    if (password_len < PASSWORD_MIN || password_len > PASSWORD_MAX)
-        return err_field(err, ERR_INVALID, "invalid_field", "password",
-                         "The field \"password\" has to be %d to %d bytes long.", PASSWORD_MIN,
-                         PASSWORD_MAX);
-    return 0;
-}
-
 void users_create(struct call *call)
 {
     struct store *store = call->api->rooms.store;
@@ -183,7 +182,8 @@ void users_create(struct call *call)
                                  .created_at = clock_wall_ms()};
     create->mutation =
         (struct mutation){.call = call, .apply = apply_create, .destroy = destroy_create};
-    if (check_user(&create->user, strlen(password), &body.err) < 0 ||
+    const struct user_change fields = {.id = id, .username = username, .email = email};
+    if (user_check(&fields, password, &body.err) < 0 ||
         check_free(store, USER_BY_USERNAME, username, "username", &body.err) < 0 ||
         check_free(store, USER_BY_EMAIL, email, "email", &body.err) < 0 ||
         check_free(store, USER_BY_ID, id, "userId", &body.err) < 0) {

@@ -11,7 +11,7 @@
 
 static int check_user(struct store_tx *tx, const char *id, struct err *err)
 {
-    int rc = store_exists(tx->db, "SELECT 1 FROM users WHERE id = ?1", id, err);
+    int rc = store_exists(tx->db, "SELECT 1 FROM users WHERE id = ?1 AND deleted = 0", id, err);
     return rc == 0 ? store_no_such("user", "user", id, err) : rc;
 }
 

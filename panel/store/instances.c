@@ -341,6 +341,16 @@ int store_instance_outrank(struct store_tx *tx, const char *id, uint64_t generat
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
+/* A deleted user's row goes with the last of its instances. */
+static int forget_users(struct store_tx *tx, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "DELETE FROM users WHERE deleted = 1 AND NOT EXISTS"
+                                " (SELECT 1 FROM instances WHERE user_id = users.id)",
+                                err);
+    return !stmt || db_run(stmt, err) < 0 ? -1 : 0;
+}
+
 int store_instance_forget(struct store_tx *tx, const char *id, struct err *err)
 {
     struct stmt *stmt = db_stmt(tx->db, "DELETE FROM instances WHERE id = ?1 AND phase = ?2", err);
@@ -351,5 +361,5 @@ int store_instance_forget(struct store_tx *tx, const char *id, struct err *err)
     (void)FAILPOINT("panel.forget.writing");
     tx_touch(tx, STORE_INSTANCES);
     tx_touch(tx, STORE_NODES);
-    return db_run(stmt, err) < 0 ? -1 : 0;
+    return db_run(stmt, err) < 0 ? -1 : forget_users(tx, err);
 }

@@ -106,7 +106,9 @@ static const char *const migrations[] = {
     "ALTER TABLE instances ADD COLUMN stop_timeout_s INTEGER NOT NULL DEFAULT 30;",
 
     /* 5 */
-    "ALTER TABLE nodes ADD COLUMN maintenance INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE nodes ADD COLUMN maintenance INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE users ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX users_deleted ON users(id) WHERE deleted = 1;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

@@ -18,6 +18,7 @@
 #include "common/crypto.h"
 #include "common/err.h"
 #include "common/mailbox.h"
+#include "common/strbuf.h"
 #include "panel/domain/words.h"
 
 struct store;
@@ -123,6 +124,22 @@ int store_user_list(struct store *store, struct store_page *page, store_user_fn 
                     struct err *err);
 /* Inside apply(). ERR_CONFLICT "user_exists" with the field at fault (username, email, userId). */
 int store_user_create(struct store_tx *tx, const struct user *user, const char *password_hash,
+                      struct err *err);
+
+/* The same as store_user_get() by id, inside apply(): as it will be. */
+int store_user_see(struct store_tx *tx, const char *id, store_user_fn fn, void *arg,
+                   struct err *err);
+/* What is to be another from now on; NULL: stays as it is. */
+struct user_change {
+    const char *id;
+    const char *username, *email, *password_hash;
+    const bool *admin;
+};
+/* Inside apply(). ERR_NOT_FOUND "user_not_found"; ERR_CONFLICT "user_exists" as above. */
+int store_user_change(struct store_tx *tx, const struct user_change *change, struct err *err);
+/* Inside apply(). ERR_NOT_FOUND likewise; ERR_CONFLICT "user_has_instances" unless force: then they
+ * become DELETING (ret_ids: a line each), and the user is gone for all but them. */
+int store_user_delete(struct store_tx *tx, const char *id, bool force, struct strbuf *ret_ids,
                       struct err *err);
 
 /* --- nodes ----------------------------------------------------------------------------------- */

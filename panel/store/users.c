@@ -1,4 +1,6 @@
-/* Users in the store. Usernames and e-mail addresses are compared without case (NOCASE). */
+/* Users in the store. Usernames and e-mail addresses are compared without case (NOCASE). A deleted
+ * user's row stays, under a name that nobody can ask for, until the last of its instances is gone.
+ */
 #include "panel/store/internal.h"
 
 #define COLUMNS "SELECT id, username, email, admin, created_at, seq FROM users "
@@ -12,17 +14,9 @@ static void read_row(struct stmt *stmt, struct user *user)
                           .created_at = db_int(stmt, 4)};
 }
 
-int store_user_get(struct store *store, enum user_key by, const char *value, store_user_fn fn,
-                   void *arg, struct err *err)
+static int get_row(struct stmt *stmt, const char *value, store_user_fn fn, void *arg,
+                   struct err *err)
 {
-    static const char *const queries[] = {
-        [USER_BY_ID] = COLUMNS "WHERE id = ?1",
-        [USER_BY_USERNAME] = COLUMNS "WHERE username = ?1",
-        [USER_BY_EMAIL] = COLUMNS "WHERE email = ?1",
-    };
-    auto_reader struct reader *reader = reader_begin(store, err);
-    struct db *db = reader_db(reader);
-    struct stmt *stmt = db ? db_stmt(db, queries[by], err) : NULL;
     if (!stmt)
         return -1;
     db_bind_text(stmt, 1, value);
@@ -37,12 +31,33 @@ int store_user_get(struct store *store, enum user_key by, const char *value, sto
     return rc;
 }
 
+static const char *const queries[] = {
+    [USER_BY_ID] = COLUMNS "WHERE id = ?1 AND deleted = 0",
+    [USER_BY_USERNAME] = COLUMNS "WHERE username = ?1",
+    [USER_BY_EMAIL] = COLUMNS "WHERE email = ?1",
+};
+
+int store_user_get(struct store *store, enum user_key by, const char *value, store_user_fn fn,
+                   void *arg, struct err *err)
+{
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
+    return get_row(db ? db_stmt(db, queries[by], err) : NULL, value, fn, arg, err);
+}
+
+int store_user_see(struct store_tx *tx, const char *id, store_user_fn fn, void *arg,
+                   struct err *err)
+{
+    return get_row(db_stmt(tx->db, queries[USER_BY_ID], err), id, fn, arg, err);
+}
+
 int store_user_list(struct store *store, struct store_page *page, store_user_fn fn, void *arg,
                     struct err *err)
 {
     auto_reader struct reader *reader = reader_begin(store, err);
     struct db *db = reader_db(reader);
-    struct stmt *stmt = db ? db_stmt(db, COLUMNS "WHERE seq > ?1 ORDER BY seq", err) : NULL;
+    struct stmt *stmt =
+        db ? db_stmt(db, COLUMNS "WHERE seq > ?1 AND deleted = 0 ORDER BY seq", err) : NULL;
     if (!stmt)
         return -1;
     db_bind_int(stmt, 1, page->after);
@@ -100,4 +115,139 @@ int store_user_create(struct store_tx *tx, const struct user *user, const char *
     db_bind_int(stmt, 6, user->created_at ? user->created_at : tx->now);
     tx_touch(tx, STORE_USERS);
     return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+/* 1, or -1 with ERR_NOT_FOUND */
+static int check_known(struct store_tx *tx, const char *id, struct err *err)
+{
+    int rc = store_exists(tx->db, "SELECT 1 FROM users WHERE id = ?1 AND deleted = 0", id, err);
+    return rc == 0 ? store_no_such("user", "id", id, err) : rc;
+}
+
+/* Is it free, or the user's own? */
+static int check_free_for(struct store_tx *tx, const char *sql, const char *field, const char *id,
+                          const char *value, struct err *err)
+{
+    struct stmt *stmt = value ? db_stmt(tx->db, sql, err) : NULL;
+    if (!stmt)
+        return value ? -1 : 0;
+    db_bind_text(stmt, 1, value);
+    db_bind_text(stmt, 2, id);
+    int rc = db_step(stmt, err);
+    db_end(stmt);
+    if (rc > 0)
+        return err_field(err, ERR_CONFLICT, "user_exists", field, "%s \"%.64s\" is taken", field,
+                         value);
+    return rc;
+}
+
+int store_user_change(struct store_tx *tx, const struct user_change *change, struct err *err)
+{
+    if (check_known(tx, change->id, err) < 0 ||
+        check_free_for(tx, "SELECT 1 FROM users WHERE username = ?1 AND id <> ?2", "username",
+                       change->id, change->username, err) < 0 ||
+        check_free_for(tx, "SELECT 1 FROM users WHERE email = ?1 AND id <> ?2", "email", change->id,
+                       change->email, err) < 0)
+        return -1;
+    struct stmt *stmt = db_stmt(tx->db,
+                                "UPDATE users SET username = coalesce(?2, username),"
+                                " email = coalesce(?3, email),"
+                                " password_hash = coalesce(?4, password_hash),"
+                                " admin = coalesce(?5, admin) WHERE id = ?1",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, change->id);
+    db_bind_text(stmt, 2, change->username);
+    db_bind_text(stmt, 3, change->email);
+    db_bind_text(stmt, 4, change->password_hash);
+    if (change->admin)
+        db_bind_int(stmt, 5, *change->admin);
+    else
+        db_bind_text(stmt, 5, NULL);
+    tx_touch(tx, STORE_USERS);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+static int count_instances(struct store_tx *tx, const char *id, int64_t *ret, int64_t *ret_living,
+                           struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "SELECT count(*), coalesce(sum(phase <> ?2), 0) FROM instances"
+                                " WHERE user_id = ?1",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, PHASE_DELETING);
+    int rc = db_step(stmt, err);
+    *ret = db_int(stmt, 0);
+    *ret_living = db_int(stmt, 1);
+    db_end(stmt);
+    return rc < 0 ? -1 : 0;
+}
+
+static int run_on_user(struct store_tx *tx, const char *sql, const char *id, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db, sql, err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+static int list_instances(struct store_tx *tx, const char *id, struct strbuf *out, struct err *err)
+{
+    struct stmt *stmt =
+        db_stmt(tx->db, "SELECT id FROM instances WHERE user_id = ?1 AND phase <> ?2", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, PHASE_DELETING);
+    int rc;
+    strbuf_reset(out);
+    while ((rc = db_step(stmt, err)) > 0)
+        strbuf_fmt(out, "%s\n", db_text(stmt, 0));
+    db_end(stmt);
+    if (rc == 0 && out->failed)
+        return err_nomem(err);
+    return rc;
+}
+
+int store_user_delete(struct store_tx *tx, const char *id, bool force, struct strbuf *ret_ids,
+                      struct err *err)
+{
+    int64_t instances = 0;
+    int64_t living = 0;
+    if (check_known(tx, id, err) < 0 || count_instances(tx, id, &instances, &living, err) < 0)
+        return -1;
+    if (living && !force)
+        return err_field(
+            err, ERR_CONFLICT, "user_has_instances", "id",
+            "the user still has %lld instance%s; delete them first, or send \"force\": "
+            "true to delete the user with them",
+            (long long)living, living == 1 ? "" : "s");
+    tx_touch(tx, STORE_USERS);
+    if (!instances)
+        return run_on_user(tx, "DELETE FROM users WHERE id = ?1", id, err);
+    if (list_instances(tx, id, ret_ids, err) < 0)
+        return -1;
+    struct stmt *stmt =
+        db_stmt(tx->db,
+                "UPDATE instances SET phase = ?2, phase_since = ?3, updated_at = ?3,"
+                " generation = generation + 1 WHERE user_id = ?1 AND phase <> ?2",
+                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, PHASE_DELETING);
+    db_bind_int(stmt, 3, tx->now);
+    if (db_run(stmt, err) < 0)
+        return -1;
+    tx_touch(tx, STORE_INSTANCES);
+    /* a name with a control character can't be asked for */
+    return run_on_user(tx,
+                       "UPDATE users SET deleted = 1, password_hash = '',"
+                       " username = char(1) || seq, email = char(1) || seq WHERE id = ?1",
+                       id, err);
 }

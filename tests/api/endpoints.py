@@ -52,6 +52,10 @@ def _create_user(world):
                                      "admin": False}
 
 
+def _new_user(world):
+    return world.api.post(*_create_user(world)).expect(201).json["userId"]
+
+
 def _create_node(world):
     return "/api/nodes/create", {"name": "n", "tags": "a,b", "ram": "64 GB", "disk": "1 TB",
                                  "processor": "any", "address": "127.0.0.1", "port": "40000"}
@@ -122,6 +126,13 @@ ENDPOINTS = [
     Endpoint("get user", "POST", "/api/getUser", 201, _get_user, {"type": TEXT, "value": ID}),
     Endpoint("create user", "POST", "/api/auth/create-user", 201, _create_user,
              {"username": TEXT, "email": TEXT, "password": SECRET}, {"userId": TEXT, "admin": BOOL}),
+    Endpoint("get one user", "GET", "/api/users/{id}", 200,
+             lambda world: (f"/api/users/{world.user_id}", None)),
+    Endpoint("change user", "PATCH", "/api/users/{id}", 200,
+             lambda world: (f"/api/users/{_new_user(world)}", {"admin": False}), {},
+             {"username": TEXT, "email": TEXT, "password": SECRET, "admin": BOOL}),
+    Endpoint("delete user", "DELETE", "/api/users/{id}", 200,
+             lambda world: (f"/api/users/{_new_user(world)}", {}), {}, {"force": BOOL}),
     Endpoint("list instances", "GET", "/api/instances", 200),
     Endpoint("deploy", "POST", "/api/instances/deploy", 201, _deploy,
              {"image": TEXT, "memory": SIZE, "cpu": SIZE, "ports": PORTS, "nodeId": ID, "name": TEXT,

@@ -1,4 +1,5 @@
 """Instances after their deploy: looked at, suspended, retried, deleted. On a scripted Engine."""
+import sqlite3
 import unittest
 
 from lib import shapes
@@ -296,3 +297,46 @@ class DeleteNode(unittest.TestCase):
         self.assertEqual(self.world.api.instances(), [])
         self.world.agent.start()
         until(lambda: not self.world.engine.containers, 20, "the containers are removed")
+
+
+class DeleteUser(unittest.TestCase):
+    def setUp(self):
+        self.world = World("scripted").start()
+        self.user_id = self.world.add_user("leaving")
+        self.instance = self.world.deploy(user=self.user_id)
+
+    def tearDown(self):
+        self.world.stop()
+
+    def delete(self, **fields):
+        return self.world.api.delete(f"/api/users/{self.user_id}", fields)
+
+    def test_with_instances_is_400_and_says_how_many(self):
+        answer = self.delete().expect(400).json
+        self.assertEqual(answer["code"], "user_has_instances")
+        self.assertIn("1 instance", answer["error"])
+        self.assertEqual(len(self.world.api.instances()), 1)
+
+    def test_with_force_removes_them_too(self):
+        self.delete(force=True).expect(200)
+        self.assertEqual(self.world.api.instances(), [])
+        until(lambda: not self.world.engine.containers, 10, "the container is removed")
+        until(lambda: self.rows() == 0, 10, "nothing of the user is kept")
+
+    def rows(self):
+        with sqlite3.connect(f"file:{self.world.panel.data}/panel.db?mode=ro", uri=True) as db:
+            return db.execute("SELECT count(*) FROM users WHERE id = ?", (self.user_id,)).fetchone()[0]
+
+    def test_with_force_and_the_node_away(self):
+        self.world.agent.kill()
+        self.world.await_status(self.world.node_id, "Offline")
+        self.delete(force=True).expect(200)
+        self.world.api.post("/api/getUser", {"type": "username", "value": "leaving"}).expect(400)
+        self.assertNotIn(self.user_id, [user["userId"] for user in self.world.api.users()])
+        self.world.add_user("leaving")  # the name is free at once
+        self.world.panel.restart()
+        self.world.agent.start()
+        until(lambda: not self.world.engine.containers, 20, "the container is removed")
+        until(lambda: self.rows() == 0, 10, "nothing of the user is kept")
+        answer = self.world.api.post("/api/instances/deploy", self.world.spec(user=self.user_id))
+        self.assertEqual(answer.expect(400).json["code"], "user_not_found")

@@ -2,6 +2,7 @@
 import collections
 import concurrent.futures
 import re
+import sqlite3
 import unittest
 
 from lib import shapes
@@ -222,3 +223,57 @@ class Crowd(unittest.TestCase):
         self.assertLessEqual({a.status for a in answers}, {201, 503})
         self.assertEqual(sum(a.status == 201 for a in answers),
                          sum(u["username"].startswith("mob-") for u in WORLD.api.users()))
+
+
+class ChangeUser(unittest.TestCase):
+    def setUp(self):
+        self.number = getattr(ChangeUser, "made", 0)
+        ChangeUser.made = self.number + 1
+        self.user = make(f"change{self.number}")
+
+    def change(self, status=200, **fields):
+        return WORLD.api.request("PATCH", f"/api/users/{self.user['userId']}", fields).expect(status).json
+
+    def stored_hash(self):
+        with sqlite3.connect(f"file:{WORLD.panel.data}/panel.db?mode=ro", uri=True) as db:
+            return db.execute("SELECT password_hash FROM users WHERE id = ?",
+                              (self.user["userId"],)).fetchone()[0]
+
+    def test_only_what_was_sent_changes(self):
+        changed = self.change(username=f"renamed{self.number}")
+        shapes.check_user(changed)
+        self.assertEqual((changed["username"], changed["email"]),
+                         (f"renamed{self.number}", self.user["email"]))
+        one = WORLD.api.get(f"/api/users/{self.user['userId']}").expect(200).json
+        self.assertEqual(one, changed)
+
+    def test_a_new_password_is_hashed_and_no_other_change_touches_it(self):
+        before = self.stored_hash()
+        self.change(admin=True)
+        self.assertEqual(self.stored_hash(), before)
+        self.assertTrue(self.change(password="another long one")["admin"])
+        self.assertNotEqual(self.stored_hash(), before)
+        self.assertTrue(self.stored_hash().startswith("$argon2id$"))
+        self.assertEqual(self.change(400, password="short")["field"], "password")
+
+    def test_a_name_in_other_capitals_is_still_ones_own(self):
+        self.assertEqual(self.change(username=f"CHANGE{self.number}")["username"],
+                         f"CHANGE{self.number}")
+
+    def test_what_is_anothers_is_409(self):
+        make(f"taken{self.number}")
+        for field, value in (("username", f"TAKEN{self.number}"),
+                             ("email", f"taken{self.number}@example.test")):
+            answer = self.change(409, **{field: value})
+            self.assertEqual((answer["code"], answer["field"]), ("user_exists", field))
+
+    def test_an_unknown_one_is_400(self):
+        for method in ("GET", "PATCH", "DELETE"):
+            answer = WORLD.api.request(method, "/api/users/nosuch", None if method == "GET" else {})
+            self.assertEqual(answer.expect(400).json["code"], "user_not_found")
+
+    def test_a_deleted_one_is_gone_and_its_name_free(self):
+        WORLD.api.delete(f"/api/users/{self.user['userId']}").expect(200)
+        find("id", self.user["userId"]).expect(400)
+        self.assertNotIn(self.user["userId"], [u["userId"] for u in WORLD.api.users()])
+        make(self.user["username"], userId=self.user["userId"])

@@ -1,0 +1,179 @@
+/* PATCH and DELETE /api/users/{id}. A new password goes over a password worker, as at the create.
+ */
+#include "panel/api/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/auto.h"
+#include "common/json_writer.h"
+#include "panel/api/body.h"
+#include "panel/api/handlers.h"
+#include "panel/api/wire.h"
+#include "panel/domain/text.h"
+
+#define TEXT_MAX     4096
+#define USERNAME_MAX 64
+#define PASSWORD_MIN 8
+#define PASSWORD_MAX 1024
+
+int user_check(const struct user_change *fields, const char *password, struct err *err)
+{
+    if ((fields->username &&
+         text_check_name("username", fields->username, USERNAME_MAX, err) < 0) ||
+        (fields->email && text_check_email("email", fields->email, err) < 0) ||
+        text_check_id("userId", fields->id, err) < 0)
+        return -1;
+    size_t len = password ? strlen(password) : PASSWORD_MIN;
+    if (len < PASSWORD_MIN || len > PASSWORD_MAX)
+        return err_field(err, ERR_INVALID, "invalid_field", "password",
+                         "The field \"password\" has to be %d to %d bytes long.", PASSWORD_MIN,
+                         PASSWORD_MAX);
+    return 0;
+}
+
+/* --- change ---------------------------------------------------------------------------------- */
+
+struct patch {
+    struct mutation mutation;
+    struct user_change change; /* texts live in the call's body */
+    bool admin;
+    char hash[PASSWORD_HASH_SIZE];
+};
+
+static int put_user(const struct user *user, void *arg, struct err *err)
+{
+    (void)err;
+    struct mutation *mutation = arg;
+    wire_user(&mutation->body, user);
+    return 0;
+}
+
+static int apply_patch(struct mutation *mutation, struct store_tx *tx, struct err *err)
+{
+    struct patch *patch = (struct patch *)mutation;
+    if (store_user_change(tx, &patch->change, err) < 0)
+        return -1;
+    mutation->status = 200;
+    return store_user_see(tx, patch->change.id, put_user, mutation, err) < 0 ? -1 : 0;
+}
+
+static void destroy_patch(struct mutation *mutation)
+{
+    struct patch *patch = (struct patch *)mutation;
+    crypto_wipe(patch->hash, sizeof(patch->hash));
+    free(patch);
+}
+
+static void on_hashed(void *arg, const char *hash, const struct err *err)
+{
+    struct patch *patch = arg;
+    if (err) {
+        call_answer_err(patch->mutation.call, err);
+        destroy_patch(&patch->mutation);
+        return;
+    }
+    snprintf(patch->hash, sizeof(patch->hash), "%s", hash);
+    patch->change.password_hash = patch->hash;
+    mutation_submit(&patch->mutation);
+}
+
+/* Takes the patch. */
+static void submit_patch(struct patch *patch, const char *password)
+{
+    struct call *call = patch->mutation.call;
+    struct err err = {0};
+    if (!password) {
+        mutation_submit(&patch->mutation);
+        return;
+    }
+    call_defer(call);
+    if (password_pool_hash(call->api->rooms.passwords, password, strlen(password), on_hashed, patch,
+                           &err) < 0) {
+        call_answer_err(call, &err);
+        destroy_patch(&patch->mutation);
+    }
+}
+
+void users_patch(struct call *call)
+{
+    struct body body;
+    body_open(&body, call->body, NULL);
+    struct user_change change = {
+        .id = call->param,
+        .username = body_text(&body, "username", BODY_OPTIONAL, TEXT_MAX),
+        .email = body_text(&body, "email", BODY_OPTIONAL, TEXT_MAX),
+    };
+    const char *password = body_text(&body, "password", BODY_OPTIONAL, TEXT_MAX);
+    bool admin = body_flag(&body, "admin", false);
+    bool sound = !body.failed && user_check(&change, password, &body.err) == 0;
+    struct patch *patch = sound ? calloc(1, sizeof(*patch)) : NULL;
+    if (!patch) {
+        if (sound)
+            err_nomem(&body.err);
+        call_answer_err(call, &body.err);
+        return;
+    }
+    patch->change = change;
+    patch->admin = admin;
+    json_t *given = json_object_get(call->body, "admin");
+    if (given && !json_is_null(given))
+        patch->change.admin = &patch->admin;
+    patch->mutation =
+        (struct mutation){.call = call, .apply = apply_patch, .destroy = destroy_patch};
+    submit_patch(patch, password);
+}
+
+/* --- delete ---------------------------------------------------------------------------------- */
+
+struct user_delete {
+    struct mutation mutation;
+    struct strbuf instances; /* their ids, a line each */
+    bool force;
+};
+
+static int apply_delete(struct mutation *mutation, struct store_tx *tx, struct err *err)
+{
+    struct user_delete *deletion = (struct user_delete *)mutation;
+    if (store_user_delete(tx, mutation->call->param, deletion->force, &deletion->instances, err) <
+        0)
+        return -1;
+    jw_object_begin(&mutation->body, NULL);
+    jw_string(&mutation->body, "message", "User deleted");
+    jw_object_end(&mutation->body);
+    mutation->status = 200;
+    return 0;
+}
+
+static void notice_delete(struct mutation *mutation)
+{
+    struct user_delete *deletion = (struct user_delete *)mutation;
+    char *rest = deletion->instances.data;
+    for (char *id = rest ? strsep(&rest, "\n") : NULL; id && *id; id = strsep(&rest, "\n"))
+        fleet_notice_instance(mutation->call->api->rooms.fleet, id);
+}
+
+static void destroy_delete(struct mutation *mutation)
+{
+    strbuf_fini(&((struct user_delete *)mutation)->instances);
+    free(mutation);
+}
+
+void users_delete(struct call *call)
+{
+    struct body body;
+    body_open(&body, call->body, call->req);
+    bool force = body_flag(&body, "force", false);
+    struct user_delete *deletion = body.failed ? NULL : calloc(1, sizeof(*deletion));
+    if (!deletion) {
+        if (!body.failed)
+            err_nomem(&body.err);
+        call_answer_err(call, &body.err);
+        return;
+    }
+    deletion->force = force;
+    deletion->mutation = (struct mutation){
+        .call = call, .apply = apply_delete, .committed = notice_delete, .destroy = destroy_delete};
+    mutation_submit(&deletion->mutation);
+}
