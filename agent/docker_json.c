@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/envelope.h"
 #include "common/utf8.h"
@@ -120,6 +121,23 @@ static int read_identity(const json_t *object, const json_t *labels, const char 
     return 0;
 }
 
+/* RFC 3339 in UTC, as the Engine writes it; 0 for anything else, and for its year 1. */
+static int64_t parse_time(const char *text)
+{
+    struct tm tm = {0};
+    unsigned ms = 0;
+    char rest[12] = "";
+    if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%11s", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+                        &tm.tm_hour, &tm.tm_min, &tm.tm_sec, rest) < 7)
+        return 0;
+    if (rest[0] == '.')
+        (void)sscanf(rest + 1, "%3u", &ms);
+    tm.tm_year -= 1900;
+    tm.tm_mon--;
+    int64_t seconds = timegm(&tm);
+    return seconds > 0 ? seconds * 1000 + ms : 0;
+}
+
 int docker_json_inspected(const json_t *answer, const char *panel_id,
                           struct docker_container *ret_container)
 {
@@ -131,6 +149,7 @@ int docker_json_inspected(const json_t *answer, const char *panel_id,
     c.state = parse_state(docker_json_text(state, "Status"));
     c.exit_code = (int32_t)json_integer_value(json_object_get(state, "ExitCode"));
     c.oom_killed = json_is_true(json_object_get(state, "OOMKilled"));
+    c.finished_at_ms = parse_time(docker_json_text(state, "FinishedAt"));
     *ret_container = c;
     return 0;
 }

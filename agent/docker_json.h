@@ -33,8 +33,9 @@ struct docker_container {
     char spec_hash[HASH_SIZE];
     uint64_t generation;
     enum container_state state;
-    int32_t exit_code; /* the list doesn't tell these two */
+    int32_t exit_code; /* the list doesn't tell these three */
     bool oom_killed;
+    int64_t finished_at_ms; /* since 1970, likewise; 0: it never has */
 };
 
 /* A member that is a string, or NULL. object may be NULL, or no object. */

@@ -83,6 +83,7 @@ void instance_fill_status(struct instance *inst, Wire__InstanceStatus *ret_statu
     ret_status->container_id = inst->container.id;
     ret_status->exit_code = inst->container.exit_code;
     ret_status->oom_killed = inst->container.oom_killed;
+    ret_status->finished_at_ms = inst->container.finished_at_ms;
     ret_status->error_code = inst->error_code;
     ret_status->error_message = inst->error_message;
     ret_status->progress_percent = inst->progress;

@@ -23,8 +23,8 @@ static void check_inventory(struct reconcile *reconcile)
 static bool is_same(const struct docker_container *a, const struct docker_container *b)
 {
     return strcmp(a->id, b->id) == 0 && a->state == b->state && a->exit_code == b->exit_code &&
-           a->oom_killed == b->oom_killed && a->generation == b->generation &&
-           strcmp(a->spec_hash, b->spec_hash) == 0;
+           a->oom_killed == b->oom_killed && a->finished_at_ms == b->finished_at_ms &&
+           a->generation == b->generation && strcmp(a->spec_hash, b->spec_hash) == 0;
 }
 
 /* Something couldn't be seen, for lack of memory or of a connection: nothing is concluded from that

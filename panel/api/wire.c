@@ -179,6 +179,7 @@ void wire_instance(struct strbuf *out, const char *key, const struct instance *i
     jw_bool(out, "suspended", instance->suspended);
     put_progress(out, instance);
     put_error(out, instance);
+    jw_raw(out, "exits", instance->exits);
     jw_raw(out, "imageData", instance->template);
     jw_time(out, "createdAt", instance->created_at);
     jw_time(out, "updatedAt", instance->updated_at);

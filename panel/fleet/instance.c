@@ -14,7 +14,8 @@
 #include "panel/fleet/spec.h"
 #include "panel/fleet/state.h"
 
-#define RESEND_MS 20000 /* a node that promised and then says nothing is told again */
+#define EXIT_AT_MAX INT64_C(253402300799999) /* the year 9999 */
+#define RESEND_MS   20000 /* a node that promised and then says nothing is told again */
 /* No panel comes that far: a node that says so is wrong, and the store could not go beyond it. */
 #define GENERATION_END (UINT64_C(1) << 62)
 #define STOP_MARGIN_MS 15000 /* what a kill may take, once the time to stop is over */
@@ -95,6 +96,7 @@ struct fleet_instance *instance_add(struct fleet *fleet, const struct instance *
     inst->progress = row->progress_percent;
     snprintf(inst->container_id, sizeof(inst->container_id), "%s", row->container_id);
     inst->port_choices = row->port_choices;
+    inst->exit_at = row->exit_at;
     take_wish(inst, row);
     instance_mark_written(inst);
     inst->next = node->instances;
@@ -238,6 +240,17 @@ static void note_failure(struct fleet_instance *inst, const Wire__InstanceStatus
                   status->error_message);
 }
 
+/* While it runs Docker still tells when it ended last, but no longer how. */
+static void note_exit(struct fleet_instance *inst, const Wire__InstanceStatus *status)
+{
+    if (status->observed == WIRE__OBSERVED__OBSERVED_RUNNING ||
+        status->finished_at_ms <= inst->exit_at || status->finished_at_ms > EXIT_AT_MAX)
+        return;
+    inst->exit_at = status->finished_at_ms;
+    inst->exit_code = status->exit_code;
+    inst->exit_oom_killed = status->oom_killed;
+}
+
 void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatus *status)
 {
     enum instance_observed before = inst->observed;
@@ -252,6 +265,7 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
     inst->progress = status->progress_percent <= 100 ? status->progress_percent : 100;
     utf8_copy(inst->container_id, sizeof(inst->container_id), status->container_id);
     inst->has_spec = spec_number(status->spec_hash);
+    note_exit(inst, status);
     bool wanted_up = !inst->down && inst->phase != PHASE_DELETING;
     if (now == OBSERVED_FAILED ||
         (now == OBSERVED_STOPPED && wanted_up && inst->phase == PHASE_INSTALLING))

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/auto.h"
 #include "common/clock.h"
 #include "common/failpoint.h"
 #include "common/log.h"
@@ -28,6 +29,9 @@ struct instance_write {
     char error_code[40];
     char error_message[ERROR_MESSAGE_SIZE];
     uint32_t progress;
+    int64_t exit_at;
+    int32_t exit_code;
+    bool exit_oom_killed;
     uint64_t seen_generation; /* to outrank */
     enum write_kind kind;
     bool orphan;
@@ -65,6 +69,9 @@ static int write_apply(struct store_change *change, struct store_tx *tx, struct 
         .error_code = write->error_code,
         .error_message = write->error_message,
         .progress_percent = write->progress,
+        .exit_at = write->exit_at,
+        .exit_code = write->exit_code,
+        .exit_oom_killed = write->exit_oom_killed,
     };
     return store_instance_observe(tx, &facts, err);
 }
@@ -153,6 +160,9 @@ static int submit(struct fleet_instance *inst, enum write_kind kind, struct err 
     write->phase = inst->phase;
     write->observed = inst->observed;
     write->progress = inst->progress;
+    write->exit_at = inst->exit_at;
+    write->exit_code = inst->exit_code;
+    write->exit_oom_killed = inst->exit_oom_killed;
     write->kind = kind;
     write->seen_generation = inst->seen_generation;
     write->orphan = inst->orphan;
@@ -182,8 +192,9 @@ static uint64_t facts_digest(const struct fleet_instance *inst)
             h = (h ^ (unsigned char)*p) * 1099511628211u;
         h = (h ^ 0x100) * 1099511628211u;
     }
-    uint64_t numbers[] = {inst->generation, inst->phase, inst->observed, inst->progress};
-    for (size_t i = 0; i < 4; i++)
+    uint64_t numbers[] = {inst->generation, inst->phase, inst->observed, inst->progress,
+                          (uint64_t)inst->exit_at};
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         h = (h ^ numbers[i]) * 1099511628211u;
     return h;
 }

@@ -56,6 +56,8 @@ struct fleet_instance {
     struct timer write_timer;
     uint64_t written_digest; /* of the facts last handed to the store */
     struct wait *waits;
+    int64_t exit_at; /* wall ms of the node, when it last ended */
+    int32_t exit_code;
     uint32_t port_choices;
     uint32_t stop_timeout_ms;
     uint32_t progress;
@@ -66,6 +68,7 @@ struct fleet_instance {
     bool orphan; /* it has no row, only a removal */
     bool down;   /* it is not to run */
     bool failed_now;
+    bool exit_oom_killed;
     bool told;      /* the last status was for the present generation */
     bool listed;    /* seen in the inventory under way */
     bool calling;   /* an Apply or Remove is under way */

@@ -1,6 +1,8 @@
 /* Instances in the store: what is wanted of each, and what was last seen of it.
  * Placing a new one is instance_create.c's work. */
 #include "common/failpoint.h"
+#include "common/json_writer.h"
+#include "common/strbuf.h"
 #include "panel/store/internal.h"
 
 #define COLUMNS                                                                                    \
@@ -9,9 +11,9 @@
     " i.mount_path, i.template, i.created_at, i.generation, i.suspended, i.phase, i.phase_since,"  \
     " i.observed, i.container_id, i.error_code, i.error_message, i.progress_percent,"              \
     " i.updated_at, n.name, n.address, n.port, i.port_choices, i.power,"                           \
-    " i.stop_timeout_s, n.maintenance, i.seq"                                                      \
+    " i.stop_timeout_s, n.maintenance, i.exits, i.last_exit_at, i.seq"                             \
     " FROM instances i JOIN nodes n ON n.id = i.node_id "
-#define COLUMN_SEQ 35
+#define COLUMN_SEQ 37
 
 /* SQL's word for PHASE_DELETING, for literals. */
 #define LIVING "i.phase <> 3 "
@@ -55,6 +57,8 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
         .power = (enum instance_power)db_int(stmt, 32),
         .stop_timeout_s = (uint32_t)db_int(stmt, 33),
         .node_maintenance = db_int(stmt, 34) != 0,
+        .exits = db_text(stmt, 35),
+        .exit_at = db_int(stmt, 36),
     };
     return fn(&row, arg, err);
 }
@@ -300,19 +304,38 @@ int store_instance_retry(struct store_tx *tx, const char *id, struct err *err)
     return changed < 0 ? -1 : 0;
 }
 
+static void exit_json(const struct instance_facts *facts, struct strbuf *out)
+{
+    jw_object_begin(out, NULL);
+    jw_time(out, "at", facts->exit_at);
+    jw_int(out, "code", facts->exit_code);
+    jw_bool(out, "oomKilled", facts->exit_oom_killed);
+    jw_object_end(out);
+}
+
 int store_instance_observe(struct store_tx *tx, const struct instance_facts *facts, struct err *err)
 {
+    auto_strbuf struct strbuf exit = {0};
+    exit_json(facts, &exit);
     struct stmt *stmt =
         db_stmt(tx->db,
                 "UPDATE instances SET observed = ?4, container_id = ?5, error_code = ?6,"
                 " error_message = ?7, progress_percent = ?8, updated_at = ?9,"
                 /* a port that it ran with is known to others */
                 " port_choices = CASE WHEN ?3 = ?10 THEN 0 ELSE port_choices END,"
-                " phase_since = CASE WHEN phase = ?3 THEN phase_since ELSE ?9 END, phase = ?3"
+                " phase_since = CASE WHEN phase = ?3 THEN phase_since ELSE ?9 END, phase = ?3,"
+                /* the last five */
+                " exits = CASE WHEN ?11 <= last_exit_at THEN exits ELSE"
+                "  (SELECT json_group_array(json(value)) FROM (SELECT value FROM"
+                "   (SELECT key, value FROM json_each(json_insert(exits, '$[#]', json(?12)))"
+                "    ORDER BY key DESC LIMIT 5) ORDER BY key)) END,"
+                " last_exit_at = max(last_exit_at, ?11)"
                 " WHERE id = ?1 AND generation = ?2",
                 err);
     if (!stmt)
         return -1;
+    if (exit.failed)
+        return err_nomem(err);
     db_bind_text(stmt, 1, facts->id);
     db_bind_int(stmt, 2, (int64_t)facts->generation);
     db_bind_int(stmt, 3, facts->phase);
@@ -323,6 +346,8 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
     db_bind_int(stmt, 8, facts->progress_percent);
     db_bind_int(stmt, 9, tx->now);
     db_bind_int(stmt, 10, PHASE_READY);
+    db_bind_int(stmt, 11, facts->exit_at);
+    db_bind_text(stmt, 12, exit.data);
     (void)FAILPOINT("panel.result.writing");
     tx_touch(tx, STORE_INSTANCES);
     return db_run(stmt, err) < 0 ? -1 : 0;

@@ -300,6 +300,8 @@ struct instance {
     const char *node_address;
     const char *node_port;
     bool node_maintenance;
+    const char *exits; /* JSON array of the last ones, {"at","code","oomKilled"} */
+    int64_t exit_at;   /* of the last of them, wall ms; 0: there is none */
 };
 typedef int (*store_instance_fn)(const struct instance *instance, void *arg, struct err *err);
 
@@ -356,6 +358,9 @@ struct instance_facts {
     const char *error_code;
     const char *error_message;
     uint32_t progress_percent;
+    int64_t exit_at; /* wall ms of its node, when it last ended; 0: it never has */
+    int32_t exit_code;
+    bool exit_oom_killed;
 };
 int store_instance_observe(struct store_tx *tx, const struct instance_facts *facts,
                            struct err *err);

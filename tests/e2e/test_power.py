@@ -164,6 +164,39 @@ class Restarted(Case):
         self.await_state("running")
 
 
+class Exits(Case):
+    def test_are_kept_with_how_and_when(self):
+        self.deploy(image="test:sleeper", imagename=template(
+            f"trap 'exit 7' INT; {LOOP}", StopCommand="^C"))
+        self.assertEqual(self.instance["exits"], [])
+        for count in range(1, 7):
+            exits = self.power("stop")["exits"]
+            self.assertEqual(len(exits), min(count, 5))
+            self.assertEqual((exits[-1]["code"], exits[-1]["oomKilled"]), (7, False))
+            self.power("start")
+        self.assertEqual(exits, sorted(exits, key=lambda e: e["at"]))
+        finished = self.container()["State"]["FinishedAt"]
+        self.assertEqual(exits[-1]["at"][:22], finished[:22])
+        self.assertEqual(WORLD.api.instance(self.instance_id)["exits"], exits)
+
+    def test_are_not_counted_again_after_a_restart_of_the_panel(self):
+        self.deploy()
+        exits = self.power("stop")["exits"]
+        WORLD.panel.restart()
+        WORLD.await_status(WORLD.node_id, "Online")
+        self.await_state("stopped")
+        self.assertEqual(WORLD.api.instance(self.instance_id)["exits"], exits)
+
+    def test_of_one_that_needs_more_memory_than_it_has(self):
+        answer = WORLD.api.post("/api/instances/deploy", WORLD.spec(
+            image="test:sleeper", memory="16", imagename=template("sleep 1; tail /dev/zero")),
+            timeout=60).expect(201)
+        self.instance_id = answer.json["Id"]
+        until(lambda: WORLD.api.instance(self.instance_id)["exits"], 30, "it ends")
+        last = WORLD.api.instance(self.instance_id)["exits"][-1]
+        self.assertEqual(last["code"], 137)
+
+
 class Killed(Case):
     def test_at_once(self):
         self.deploy(image="test:stubborn")
