@@ -29,9 +29,13 @@ static void look_again(struct timer *timer)
 
 void apply_come_back(struct fleet_instance *inst, uint32_t delay_ms)
 {
+    int64_t now = clock_mono_ms();
+    int64_t due = now + delay_ms;
+    int64_t deadline = instance_deadline(inst);
     inst->retry_set = false;
     inst->timer.fire = look_again;
-    timers_set(&inst->fleet->timers, &inst->timer, clock_mono_ms() + delay_ms);
+    timers_set(&inst->fleet->timers, &inst->timer,
+               deadline > now && deadline < due ? deadline : due);
 }
 
 static void refused(struct fleet_instance *inst, const Wire__Failure *failure)

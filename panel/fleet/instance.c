@@ -319,10 +319,10 @@ static bool is_same_spec(struct fleet_instance *inst)
 }
 
 /* That of one to be down counts while its node could stop it. */
-static bool has_deadline(const struct fleet_instance *inst)
+int64_t instance_deadline(const struct fleet_instance *inst)
 {
-    return inst->phase == PHASE_INSTALLING ||
-           (inst->down && inst->phase == PHASE_READY && node_is_ready(inst->node));
+    bool stopping = inst->down && inst->phase == PHASE_READY && node_is_ready(inst->node);
+    return inst->phase == PHASE_INSTALLING || stopping ? inst->deadline : INT64_MAX;
 }
 
 static void came_due(struct timer *timer)
@@ -335,7 +335,7 @@ static void came_due(struct timer *timer)
         inst->attempt = ++inst->fleet->attempts;
         inst->failed_now = false;
     }
-    if (has_deadline(inst) && clock_mono_ms() >= inst->deadline)
+    if (clock_mono_ms() >= instance_deadline(inst))
         instance_drive(inst);
     else if (node_is_ready(inst->node) && (retrying || inst->observed != OBSERVED_PULLING))
         instance_send(inst);
@@ -354,8 +354,8 @@ static void set_timer(struct fleet_instance *inst, int64_t due)
 static void wait_on(struct fleet_instance *inst)
 {
     int64_t due = node_is_ready(inst->node) ? clock_mono_ms() + RESEND_MS : INT64_MAX;
-    if (has_deadline(inst) && inst->deadline < due)
-        due = inst->deadline;
+    if (instance_deadline(inst) < due)
+        due = instance_deadline(inst);
     inst->retry_set = false;
     if (due == INT64_MAX)
         timers_cancel(&inst->fleet->timers, &inst->timer);
@@ -417,7 +417,7 @@ void instance_drive(struct fleet_instance *inst)
         .error_code = inst->error_code,
         .told = inst->told,
         .node_ready = node_is_ready(inst->node),
-        .deadline_passed = has_deadline(inst) && clock_mono_ms() >= inst->deadline,
+        .deadline_passed = clock_mono_ms() >= instance_deadline(inst),
         .may_choose_ports = inst->port_choices > 0,
         .failures = inst->failures,
     };

@@ -194,6 +194,8 @@ void instance_free(struct fleet_instance *inst);
 void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatus *status);
 /* The inventory is complete and it wasn't in it. */
 void instance_missing(struct fleet_instance *inst);
+/* When what is under way has to have ended, mono ms; INT64_MAX: nothing has. */
+int64_t instance_deadline(const struct fleet_instance *inst);
 /* Look at it and do what is to be done. */
 void instance_drive(struct fleet_instance *inst);
 /* One without row, that is only to be removed. */
@@ -223,7 +225,8 @@ void node_forget(struct fleet_node *node);
 void instance_send(struct fleet_instance *inst);
 /* Send what waits for a free call. */
 void apply_pump(struct fleet_node *node);
-/* Look at the instance again after delay_ms, unless something makes it be looked at before. */
+/* Look at the instance again after delay_ms, or at its deadline, unless something makes it be looked
+ * at before. */
 void apply_come_back(struct fleet_instance *inst, uint32_t delay_ms);
 
 /* waits.c */

@@ -160,6 +160,19 @@ static void test_a_retry_outlives_a_write_that_has_to_wait(void **state)
     assert_int_equal(inst->attempt, attempt + 1);
 }
 
+static void test_what_was_sent_is_looked_at_again_by_its_deadline(void **state)
+{
+    (void)state;
+    int64_t now = clock_mono_ms();
+    inst->phase = PHASE_INSTALLING;
+    inst->deadline = now + 3000; /* its node may take it, and never be heard of again */
+    instance_send(inst);
+    assert_true(inst->timer.due_mono_ms <= now + 3000);
+    inst->deadline = now - 1; /* but not over and over, when it has passed */
+    instance_send(inst);
+    assert_true(inst->timer.due_mono_ms > now + 3000);
+}
+
 static void hear_that_its_port_is_in_use(void)
 {
     Wire__InstanceStatus status = WIRE__INSTANCE_STATUS__INIT;
@@ -333,6 +346,7 @@ static void test_a_generation_that_nothing_can_outrank_is_not_believed(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_what_was_sent_is_looked_at_again_by_its_deadline),
         TEST(test_a_retry_outlives_a_write_that_has_to_wait),
         TEST(test_a_choice_of_ports_waits_for_the_write_under_way),
         TEST(test_a_queue_left_by_a_lost_link_is_sent),
