@@ -225,8 +225,8 @@ void node_forget(struct fleet_node *node);
 void instance_send(struct fleet_instance *inst);
 /* Send what waits for a free call. */
 void apply_pump(struct fleet_node *node);
-/* Look at the instance again after delay_ms, or at its deadline, unless something makes it be looked
- * at before. */
+/* Look at the instance again after delay_ms, or at its deadline, unless something makes it be
+ * looked at before. */
 void apply_come_back(struct fleet_instance *inst, uint32_t delay_ms);
 
 /* waits.c */
