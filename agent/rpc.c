@@ -162,6 +162,9 @@ static int open_listener(struct rpc *rpc, struct err *err)
         return nng_failed(err, "can't listen", rv);
     }
     rv = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ, rpc->frame_max);
+    /* What a firewall has forgotten would be there for ever. */
+    if (rv == 0)
+        rv = nng_listener_set_bool(listener, NNG_OPT_TCP_KEEPALIVE, true);
     if (rv == 0)
         rv = nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, tls);
     if (rv == 0)
@@ -264,7 +267,12 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
     size_t i = 0;
     while (i < PIPES_MAX && pipe_ids[i] != wanted)
         i++;
-    if (i < PIPES_MAX && event == NNG_PIPE_EV_ADD_POST) {
+    if (event == NNG_PIPE_EV_ADD_POST) {
+        if (i == PIPES_MAX) { /* the newest is the panel's; the others it has left behind */
+            i = 0;
+            for (size_t k = 1; k < PIPES_MAX; k++)
+                i = pipe_ids[k] < pipe_ids[i] ? k : i; /* ids rise */
+        }
         pipe_ids[i] = nng_pipe_id(pipe);
         fill_peer(pipe, &pipes[i]);
     } else if (i < PIPES_MAX) {

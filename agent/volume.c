@@ -6,6 +6,7 @@
  * ends, and the trash is emptied at the next start. */
 #include "agent/volume.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -176,19 +177,32 @@ char *volume_path(const struct volumes *volumes, const char *volume_id)
     return fs_join(volumes->dir, volume_id);
 }
 
+static bool is_empty(const char *path)
+{
+    DIR *dir = opendir(path);
+    int entries = 0;
+    while (dir && entries <= 2 && readdir(dir))
+        entries++;
+    if (dir)
+        closedir(dir);
+    return dir && entries <= 2;
+}
+
 int volume_make(struct volumes *volumes, const char *volume_id, struct err *err)
 {
     auto_free char *path = volume_path(volumes, volume_id);
     if (!path)
         return err_nomem(err);
     struct stat st;
-    if (mkdir(path, 0700) == 0)
-        return chmod(path, 0777) == 0 ? 0 : err_io(err, errno, "can't set the mode of %s", path);
-    if (errno != EEXIST)
+    bool made = mkdir(path, 0700) == 0;
+    if (!made && errno != EEXIST)
         return err_io(err, errno, "can't make the volume %s", path);
-    if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+    if (!made && (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
         return err_set(err, ERR_CONFLICT, "volume_failed", "%s is not a folder", path);
-    return 0;
+    /* An agent that died here left it as it was made. Else its mode is the image's affair. */
+    if (!made && !((st.st_mode & 07777) == 0700 && st.st_uid == geteuid() && is_empty(path)))
+        return 0;
+    return chmod(path, 0777) == 0 ? 0 : err_io(err, errno, "can't set the mode of %s", path);
 }
 
 static void answer_job(struct loop_task *task)

@@ -49,6 +49,12 @@ static void rooms_close(struct rooms *rooms)
         http_server_stop(rooms->server, STOP_GRACE_MS);
     control_stop(rooms->control);
     password_pool_destroy(rooms->passwords);
+    if (rooms->api)
+        api_stop(rooms->api);
+    /* What is queued still tells the fleet when it is committed, even after its client was told
+     * that it took too long. */
+    if (rooms->store)
+        store_drain(rooms->store);
     fleet_destroy(rooms->fleet);
     store_close(rooms->store);
     api_destroy(rooms->api);

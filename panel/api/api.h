@@ -34,6 +34,9 @@ struct api_rooms {
 int api_create(const struct api_rooms *rooms, const struct api_settings *settings,
                struct api **ret_api, struct err *err);
 /* After the HTTP server has stopped. */
+/* Once HTTP has stopped, and before the rooms it uses are closed: what is still to be made is
+ * refused. */
+void api_stop(struct api *api);
 void api_destroy(struct api *api);
 
 struct http_app api_http_app(struct api *api);

@@ -298,6 +298,12 @@ int api_create(const struct api_rooms *rooms, const struct api_settings *setting
     return 0;
 }
 
+void api_stop(struct api *api)
+{
+    lister_destroy(api->lister);
+    api->lister = NULL;
+}
+
 void api_destroy(struct api *api)
 {
     if (!api)

@@ -25,7 +25,8 @@ static uint64_t hash_text(uint64_t hash, const char *s)
 static void make_etag(const struct call *call, const uint64_t *versions, size_t count,
                       char out[ETAG_SIZE])
 {
-    uint64_t query = hash_text(14695981039346656037u, http_req_query_text(call->req));
+    uint64_t query = hash_text(14695981039346656037u, http_req_path(call->req));
+    query = hash_text(query * 31, http_req_query_text(call->req));
     int at = snprintf(out, ETAG_SIZE, "\"%" PRIx64, store_identity(call->api->rooms.store)->epoch);
     for (size_t i = 0; i < count; i++)
         at += snprintf(out + at, ETAG_SIZE - (size_t)at, "-%" PRIx64, versions[i]);
@@ -97,7 +98,8 @@ static bool answer_known(struct call *call, struct list *list)
     /* On the lister's thread it isn't to be read any more, and has been looked at. */
     const char *tags = call->deferred ? NULL : http_req_header(call->req, "If-None-Match");
     bool known = tags && etag_matches(tags, list->etag);
-    list->whole = !list->page.limit && !list->page.after;
+    /* one of many that share a route is not worth keeping */
+    list->whole = !list->page.limit && !list->page.after && !call->param[0];
     struct shared *body =
         list->whole && !known ? list_cache_get(lists, call->route, list->etag) : NULL;
     if (!known && !body && list->whole && !call->deferred &&

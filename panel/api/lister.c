@@ -5,6 +5,7 @@
 #include "panel/api/lister.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "common/mailbox.h"
@@ -13,7 +14,8 @@
 struct lister {
     struct mailbox calls;
     pthread_t thread;
-    struct mail last; /* ends the thread */
+    struct mail last;     /* ends the thread */
+    atomic_bool stopping; /* nobody waits for a list any more */
 };
 
 struct listing {
@@ -21,12 +23,12 @@ struct listing {
     struct call *call;
 };
 
-static void make_list(struct mail *mail)
+static void make_list(struct lister *lister, struct mail *mail)
 {
     struct listing *listing = (struct listing *)mail;
     struct call *call = listing->call;
     free(listing);
-    if (http_req_age_ms(call->req) < call->route->deadline_ms) {
+    if (!atomic_load(&lister->stopping) && http_req_age_ms(call->req) < call->route->deadline_ms) {
         call->route->handle(call);
         return;
     }
@@ -44,7 +46,7 @@ static void *lister_main(void *arg)
             struct mail *next = mail->next;
             if (mail == &lister->last)
                 return NULL;
-            make_list(mail);
+            make_list(lister, mail);
             mail = next;
         }
     }
@@ -71,6 +73,7 @@ void lister_destroy(struct lister *lister)
 {
     if (!lister)
         return;
+    atomic_store(&lister->stopping, true);
     mailbox_post(&lister->calls, &lister->last);
     pthread_join(lister->thread, NULL);
     mailbox_fini(&lister->calls);

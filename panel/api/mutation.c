@@ -137,7 +137,8 @@ static void add_query(struct strbuf *all, const char *query)
     }
 }
 
-/* Over all that makes the request what it is. */
+/* Over all that makes the request what it is; under the API key, of which the store has no more
+ * than a digest, since bodies may hold passwords that one could guess at. */
 static int make_digest(struct call *call, struct err *err)
 {
     auto_strbuf struct strbuf all = {0};
@@ -149,7 +150,16 @@ static int make_digest(struct call *call, struct err *err)
     strbuf_add(&all, body, len);
     if (all.failed)
         return err_nomem(err);
-    crypto_digest_hex(all.data, all.len, call->digest);
+    auto_strbuf struct strbuf secret = {0};
+    uint8_t key[CRYPTO_HASH_BYTES];
+    const char *text = http_req_header(call->req, "x-api-key");
+    strbuf_fmt(&secret, "idempotency\n%s", text ? text : "");
+    if (secret.failed)
+        return err_nomem(err);
+    crypto_digest(secret.data, secret.len, key);
+    crypto_mac_hex(key, all.data, all.len, call->digest);
+    crypto_wipe(key, sizeof(key));
+    crypto_wipe(secret.data, secret.len);
     return 0;
 }
 

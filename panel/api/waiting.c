@@ -64,7 +64,8 @@ void call_wait(struct call *call, const char *instance_id, enum fleet_goal goal,
     struct err err = {0};
     call_defer(call);
     struct waiting *waiting = calloc(1, sizeof(*waiting));
-    if (!waiting) {
+    if (!waiting) { /* it goes on, though nobody waits for it */
+        fleet_notice_instance(call->api->rooms.fleet, instance_id);
         struct strbuf body = {0};
         int status = render(call, instance_id, FLEET_CLOSED, &body);
         call_answer(call, status, &body);
@@ -74,8 +75,10 @@ void call_wait(struct call *call, const char *instance_id, enum fleet_goal goal,
     waiting->render = render;
     snprintf(waiting->instance_id, sizeof(waiting->instance_id), "%s", instance_id);
     if (fleet_wait_instance(call->api->rooms.fleet, waiting->instance_id, goal, timeout_ms,
-                            on_outcome, waiting, &err) < 0)
+                            on_outcome, waiting, &err) < 0) {
+        fleet_notice_instance(call->api->rooms.fleet, waiting->instance_id);
         on_outcome(waiting, FLEET_CLOSED);
+    }
 }
 
 int call_read_wait(const struct call *call, uint32_t *ret_seconds, struct err *err)

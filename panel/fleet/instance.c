@@ -61,11 +61,10 @@ static void take_wish(struct fleet_instance *inst, const struct instance *row)
     inst->told = false;
     inst->attempt = ++inst->fleet->attempts;
     int64_t age = clock_wall_ms() - row->phase_since;
-    const struct fleet_settings *settings = &inst->fleet->settings;
-    inst->deadline = clock_mono_ms() - (age > 0 ? age : 0) +
-                     (inst->down ? inst->stop_timeout_ms : settings->install_timeout_ms);
-    if (inst->down && is_down(row->observed))
-        inst->deadline = INT64_MAX; /* it is stopped already, as far as is known */
+    inst->deadline =
+        clock_mono_ms() - (age > 0 ? age : 0) + inst->fleet->settings.install_timeout_ms;
+    if (inst->down && inst->phase != PHASE_INSTALLING)
+        inst->deadline = INT64_MAX; /* until its node can be told */
     set_error(inst, row->error_code, row->error_message);
 }
 
@@ -399,6 +398,18 @@ static void give_up(struct fleet_instance *inst)
              inst->error_code);
 }
 
+/* The time to stop runs while its node could stop it. */
+static void time_stopping(struct fleet_instance *inst)
+{
+    int64_t latest = clock_mono_ms() + inst->stop_timeout_ms;
+    if (!inst->down)
+        return;
+    if (node_is_ready(inst->node) && inst->deadline > latest)
+        inst->deadline = latest;
+    else if (!node_is_ready(inst->node) && inst->phase != PHASE_INSTALLING)
+        inst->deadline = INT64_MAX;
+}
+
 void instance_drive(struct fleet_instance *inst)
 {
     if (inst->forgetting)
@@ -407,6 +418,7 @@ void instance_drive(struct fleet_instance *inst)
         instance_outrank(inst);
         return;
     }
+    time_stopping(inst);
     struct reconcile_view view = {
         .phase = inst->phase,
         .down = inst->down,
@@ -431,8 +443,6 @@ void instance_drive(struct fleet_instance *inst)
     inst->phase = decision.phase;
     if (inst->down && decision.step == STEP_REST)
         inst->deadline = INT64_MAX;
-    else if (inst->deadline == INT64_MAX) /* stopped once, and up again */
-        inst->deadline = clock_mono_ms() + inst->stop_timeout_ms;
     switch (decision.step) {
     case STEP_REST:
         inst->retry_set = false;

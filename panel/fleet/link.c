@@ -198,8 +198,8 @@ void link_destroy(struct link *link)
     link->leaving = true;
     lingering++;
     for (struct call *call = link->active; call; call = call->next) {
-        Wire__Envelope *none = NULL;
-        timers_cancel(link->owner.timers, &call->deadline);
+        Wire__Envelope *none =
+            NULL; /* its timer stays, to cancel it again should it miss this one */
         call->done(call->arg, &none, &closed);
     }
     link_hang_up(link);
@@ -355,8 +355,7 @@ static void call_home(struct task *task)
     struct err err = {0};
     void (*done)(void *, Wire__Envelope **, const struct err *) = call->done;
     void *arg = call->arg;
-    if (link->owned)
-        timers_cancel(link->owner.timers, &call->deadline);
+    timers_cancel(link->owner.timers, &call->deadline);
     int rc = call_result(call, &reply, &err);
     call_retire(call);
     if (!link->owned)

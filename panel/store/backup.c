@@ -243,13 +243,45 @@ int backup_unpack(struct db *db, const char *dir, struct err *err)
     return db_exec(db, "DROP TABLE backup_files", err);
 }
 
+/* The epoch of a database that may be damaged; 0 when it has none to tell. */
+static int64_t epoch_of(const char *path)
+{
+    struct db *db;
+    int64_t epoch = 0;
+    if (access(path, R_OK) < 0 || db_open(path, DB_READER, &db, NULL) < 0)
+        return 0;
+    struct stmt *stmt =
+        db_stmt(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'epoch'", NULL);
+    if (stmt && db_step(stmt, NULL) > 0)
+        epoch = db_int(stmt, 0);
+    if (stmt)
+        db_end(stmt);
+    db_close(db);
+    return epoch;
+}
+
+/* Agents refuse an epoch before the one that they know, and a clock may have been ahead once. */
+static int outrank_the_replaced(struct db *db, const char *replaced, struct err *err)
+{
+    struct stmt *stmt = db_stmt(db,
+                                "UPDATE meta SET value = CAST(?1 AS TEXT)"
+                                " WHERE key = 'epoch' AND CAST(value AS INTEGER) < ?1",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_int(stmt, 1, epoch_of(replaced));
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
 /* The copy as it is to be used. */
-static int prepare(const char *copy, struct err *err)
+static int prepare(const char *copy, const char *replaced, struct err *err)
 {
     struct db *db;
     if (db_open(copy, DB_WRITER, &db, err) < 0)
         return -1;
     int rc = outrank_the_past(db, err);
+    if (rc == 0)
+        rc = outrank_the_replaced(db, replaced, err);
     db_close(db);
     return rc;
 }
@@ -299,7 +331,7 @@ int backup_restore(const char *dir, const char *file, bool replace, struct err *
         return -1;
     int rc = copy_database(file, copy, err);
     if (rc == 0)
-        rc = prepare(copy, err);
+        rc = prepare(copy, database, err);
     (void)FAILPOINT("restore.copied");
     if (rc == 0 && there)
         rc = keep_old(dir, err);

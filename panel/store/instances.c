@@ -322,7 +322,7 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
                 "UPDATE instances SET observed = ?4, container_id = ?5, error_code = ?6,"
                 " error_message = ?7, progress_percent = ?8, updated_at = ?9,"
                 /* a port that it ran with is known to others */
-                " port_choices = CASE WHEN ?3 = ?10 THEN 0 ELSE port_choices END,"
+                " port_choices = CASE WHEN ?3 = ?10 AND ?4 = ?13 THEN 0 ELSE port_choices END,"
                 " phase_since = CASE WHEN phase = ?3 THEN phase_since ELSE ?9 END, phase = ?3,"
                 /* the last five */
                 " exits = CASE WHEN ?11 <= last_exit_at THEN exits ELSE"
@@ -348,6 +348,7 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
     db_bind_int(stmt, 10, PHASE_READY);
     db_bind_int(stmt, 11, facts->exit_at);
     db_bind_text(stmt, 12, exit.data);
+    db_bind_int(stmt, 13, OBSERVED_RUNNING);
     (void)FAILPOINT("panel.result.writing");
     tx_touch(tx, STORE_INSTANCES);
     return db_run(stmt, err) < 0 ? -1 : 0;

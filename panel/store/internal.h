@@ -38,6 +38,7 @@ struct store {
     struct mailbox queue;
     atomic_int queued;
     atomic_bool closing;
+    bool drained; /* the writer has ended */
     void (*on_fatal)(const struct err *err);
     struct err lost; /* the writer's: a commit's outcome is unknown, so nothing more is written */
 };

@@ -101,11 +101,18 @@ fail:
     return -1;
 }
 
+void store_drain(struct store *store)
+{
+    if (!store->drained)
+        writer_stop(store);
+    store->drained = true;
+}
+
 void store_close(struct store *store)
 {
     if (!store)
         return;
-    writer_stop(store);
+    store_drain(store);
     store_free(store);
 }
 

@@ -30,7 +30,10 @@ struct store_tx; /* the writer's open transaction; only inside apply() */
 int store_open(const char *dir, void (*on_fatal)(const struct err *err), struct store **ret_store,
                struct err *err);
 
-/* Finishes what is queued, then closes. Other threads must have ended their reads. */
+/* Finishes what is queued; from now on store_submit() is refused. Not while a change is submitted
+ * that must not be. */
+void store_drain(struct store *store);
+/* The same, then closes. Other threads must have ended their reads. */
 void store_close(struct store *store);
 
 /* --- writing --------------------------------------------------------------------------------- */

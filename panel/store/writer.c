@@ -16,7 +16,7 @@
 #define QUEUE_MAX     8192
 #define BATCH_MAX     256
 #define ANSWERS_TTL   (24LL * 3600 * 1000)
-#define SWEEP_ANSWERS (60LL * 1000)
+#define SWEEP_ANSWERS (10LL * 60 * 1000)
 
 static struct store_change *change_of(struct mail *mail)
 {
@@ -159,20 +159,22 @@ static struct mail *cut_batch(struct mail **rest)
 static void *writer_main(void *arg)
 {
     struct store *store = arg;
-    int64_t next_sweep = 0;
+    int64_t next_sweep = clock_mono_ms();
     for (;;) {
         bool closing = atomic_load(&store->closing);
         if (closing && atomic_load(&store->queued) == 0)
             return NULL;
-        struct mail *rest = mailbox_take(&store->queue, closing ? clock_mono_ms() + 10 : INT64_MAX);
+        struct mail *rest =
+            mailbox_take(&store->queue, closing ? clock_mono_ms() + 10 : next_sweep);
         while (rest) {
             struct mail *batch = cut_batch(&rest);
             commit_batch(store, batch);
             finish_batch(store, batch);
         }
-        if (!store->lost.code && clock_mono_ms() >= next_sweep) {
+        if (clock_mono_ms() >= next_sweep) {
             next_sweep = clock_mono_ms() + SWEEP_ANSWERS;
-            sweep_answers(store);
+            if (!store->lost.code && !closing)
+                sweep_answers(store);
         }
     }
 }

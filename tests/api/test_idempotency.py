@@ -1,6 +1,10 @@
 """Idempotency-Key: the work once, the same answer again."""
 import concurrent.futures
+import hashlib
+import hmac
 import itertools
+import json
+import sqlite3
 import unittest
 
 from lib.paneld import create_key
@@ -148,6 +152,22 @@ class Replay(unittest.TestCase):
         body = user_body()
         WORLD.api.post("/api/auth/create-user", body).expect(201)
         WORLD.api.post("/api/auth/create-user", body).expect(409)
+
+
+class Secrets(unittest.TestCase):
+    def test_a_password_can_not_be_guessed_at_with_the_database(self):
+        body = json.dumps({"username": "guessed", "email": "guessed@example.test",
+                           "password": "correct horse"}).encode()
+        WORLD.api.request("POST", "/api/auth/create-user", raw=body,
+                          headers={"Idempotency-Key": "guess"}).expect(201)
+        with sqlite3.connect(f"file:{WORLD.panel.data}/panel.db?mode=ro", uri=True) as db:
+            digest = db.execute("SELECT digest FROM answers WHERE key = 'guess'").fetchone()[0]
+            known = [row[0] for row in db.execute("SELECT hash FROM api_keys")]
+        for method in ("0", "1", "2", "POST"):
+            text = f"{method}\n/api/auth/create-user\n\n".encode() + body
+            self.assertNotEqual(digest, hashlib.sha256(text).hexdigest())
+            for key in known:
+                self.assertNotEqual(digest, hmac.new(key, text, hashlib.sha256).hexdigest())
 
 
 class Misuse(unittest.TestCase):

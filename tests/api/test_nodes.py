@@ -188,3 +188,10 @@ class NewToken(unittest.TestCase):
         self.assertNotEqual(answer["joinToken"], node["joinToken"])
         self.assertIn(answer["joinToken"], answer["joinCommand"])
         self.assertNotIn(answer["joinToken"], WORLD.api.get("/api/nodes").body.decode())
+
+
+class Orphans(unittest.TestCase):
+    def test_of_two_nodes_are_two_lists(self):
+        tags = {WORLD.api.get(f"/api/nodes/{create(port=port).expect(201).json['id']}/orphans")
+                .expect(200).headers["ETag"] for port in ("4201", "4202")}
+        self.assertEqual(len(tags), 2)

@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import sqlite3
 import unittest
 
 from lib import places
@@ -147,4 +148,18 @@ class Backup(unittest.TestCase):
         self.paneld("restore", "--replace", self.file)
         WORLD.panel.start()
         self.assertEqual([user["username"] for user in WORLD.api.users()], before)
+        WORLD.await_status(WORLD.node_id, "Online", timeout=20)
+
+    @proves("I1", "I8", fault="a restore after the clock was ahead")
+    def test_agents_follow_a_restored_panel_whose_clock_was_once_ahead(self):
+        self.paneld("backup", self.file)
+        WORLD.panel.stop()
+        with sqlite3.connect(os.path.join(WORLD.panel.data, "panel.db")) as db:
+            db.execute("UPDATE meta SET value = CAST(value + 86400000 AS TEXT) WHERE key = 'epoch'")
+        db.close()
+        WORLD.panel.start()
+        WORLD.await_status(WORLD.node_id, "Online", timeout=20)  # the agent knows that epoch now
+        WORLD.panel.stop()
+        self.paneld("restore", "--replace", self.file)
+        WORLD.panel.start()
         WORLD.await_status(WORLD.node_id, "Online", timeout=20)

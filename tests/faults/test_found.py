@@ -1,5 +1,7 @@
 """What tests/faults/run has found, each as a case that can be repeated."""
+import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from lib import places
 from lib.promises import proves
@@ -40,4 +42,26 @@ class EngineGoingDown(unittest.TestCase):
         world.engine.start_error = refuse
         self.assertNotIn(world.deploy()["ContainerId"], half[:1])
         self.assertEqual(len(world.engine.containers), 1)
+        world.stop()
+
+
+class SlowEnd(unittest.TestCase):
+    """A review: what waited in the store's queue longer than the end's patience came home to rooms
+    that were closed."""
+
+    @proves("I1", "I5", fault="SIGTERM while the disk is slow")
+    def test_changes_that_outlast_the_patience_of_the_end_are_done_in_order(self):
+        world = World("scripted").start()
+        instance_id = world.deploy()["Id"]
+        world.panel.stop()
+        world.panel.daemon.extra_env["PANEL_FAILPOINTS"] = "panel.suspend.written=sleep:8000"
+        world.panel.start()
+        world.await_status(world.node_id, "Online")
+        with ThreadPoolExecutor() as pool:
+            pool.submit(world.api.post, f"/api/instances/suspend/{instance_id}", timeout=30)
+            time.sleep(0.5)  # the change is with the store
+            world.panel.daemon.stop(timeout=30)
+        world.panel.daemon.extra_env.pop("PANEL_FAILPOINTS")
+        world.panel.start()
+        world.await_instance(instance_id, State="suspended")
         world.stop()

@@ -230,6 +230,39 @@ static void test_a_removal_that_failed_half_way_is_gone_on_with(void **state)
     assert_int_equal(tree_remove(dir, &err), 0);
 }
 
+static unsigned mode_of(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_mode & 07777;
+}
+
+static void test_a_volume_that_was_half_made_is_made(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/panel-volume-test.XXXXXX";
+    char path[128];
+    char inside[160];
+    struct loop loop;
+    struct err err = {0};
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(loop_init(&loop, "/nowhere.sock", &err), 0);
+    struct volumes *volumes = volumes_create(dir, &loop, &err);
+    assert_non_null(volumes);
+    snprintf(path, sizeof(path), "%s/volumes/v1", dir);
+    snprintf(inside, sizeof(inside), "%s/data", path);
+    assert_int_equal(mkdir(path, 0700), 0); /* and then it was killed */
+    assert_int_equal(volume_make(volumes, "v1", &err), 0);
+    assert_int_equal(mode_of(path), 0777);
+    assert_int_equal(mkdir(inside, 0700), 0);
+    assert_int_equal(chmod(path, 0700), 0); /* the image's own choice */
+    assert_int_equal(volume_make(volumes, "v1", &err), 0);
+    assert_int_equal(mode_of(path), 0700);
+    volumes_destroy(volumes);
+    loop_fini(&loop);
+    assert_int_equal(tree_remove(dir, &err), 0);
+}
+
 static void test_trees_deeper_than_any_path_are_removed(void **state)
 {
     (void)state;
@@ -262,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_progress_never_falls),
         cmocka_unit_test(test_journal_keeps_the_order_of_changes),
         cmocka_unit_test(test_a_removal_that_failed_half_way_is_gone_on_with),
+        cmocka_unit_test(test_a_volume_that_was_half_made_is_made),
         cmocka_unit_test(test_trees_deeper_than_any_path_are_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

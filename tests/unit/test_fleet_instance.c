@@ -249,6 +249,29 @@ static void test_what_was_stopped_once_has_its_time_to_stop_again(void **state)
     assert_int_equal(inst->phase, PHASE_READY);
 }
 
+static void test_the_time_to_stop_runs_while_its_node_could_stop_it(void **state)
+{
+    (void)state;
+    struct instance suspended = {.id = "i1",
+                                 .node_id = "n1",
+                                 .generation = 4,
+                                 .suspended = true,
+                                 .phase = PHASE_READY,
+                                 .phase_since = clock_wall_ms() - 3600000,
+                                 .observed = OBSERVED_RUNNING,
+                                 .container_id = "c1",
+                                 .error_code = "",
+                                 .error_message = ""};
+    inst->node->inventory_done = false; /* it has been away since before the suspension */
+    instance_update(inst, &suspended);
+    instance_drive(inst);
+    assert_int_equal(inst->deadline, INT64_MAX);
+    inst->node->inventory_done = true;
+    hear(OBSERVED_RUNNING);
+    assert_int_equal(inst->phase, PHASE_READY);
+    assert_true(inst->deadline > clock_mono_ms() + 50000 && inst->deadline != INT64_MAX);
+}
+
 /* Its error is what tells, once it has stopped, that this heals it. */
 static void test_what_runs_on_in_spite_of_its_suspension_keeps_its_error(void **state)
 {
@@ -264,6 +287,9 @@ static void test_what_runs_on_in_spite_of_its_suspension_keeps_its_error(void **
                                  .error_code = "",
                                  .error_message = ""};
     instance_update(inst, &suspended);
+    hear(OBSERVED_RUNNING);
+    assert_int_equal(inst->phase, PHASE_READY);
+    inst->deadline = clock_mono_ms() - 1;
     hear(OBSERVED_RUNNING);
     assert_int_equal(inst->phase, PHASE_FAILED);
     assert_string_equal(inst->error_code, "stop_timeout");
@@ -352,6 +378,7 @@ int main(void)
         TEST(test_a_queue_left_by_a_lost_link_is_sent),
         TEST(test_a_retry_that_meets_a_call_under_way_is_not_lost),
         TEST(test_what_was_stopped_once_has_its_time_to_stop_again),
+        TEST(test_the_time_to_stop_runs_while_its_node_could_stop_it),
         TEST(test_what_runs_on_in_spite_of_its_suspension_keeps_its_error),
         TEST(test_a_stop_that_timed_out_is_tried_again_soon),
         TEST(test_a_failed_one_keeps_its_reason_while_an_older_container_runs),

@@ -376,6 +376,18 @@ static int observe_ready(struct store_tx *tx, void *arg, struct err *err)
     return store_instance_observe(tx, &facts, err);
 }
 
+static int observe_suspended(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct instance_facts facts = {.id = arg,
+                                   .generation = 1,
+                                   .phase = PHASE_READY,
+                                   .observed = OBSERVED_ABSENT,
+                                   .container_id = "",
+                                   .error_code = "",
+                                   .error_message = ""};
+    return store_instance_observe(tx, &facts, err);
+}
+
 static void test_ports_that_were_named_or_have_worked_are_kept(void **state)
 {
     (void)state;
@@ -387,6 +399,8 @@ static void test_ports_that_were_named_or_have_worked_are_kept(void **state)
     assert_int_equal(run(make_instance, &a).code, 0);
     assert_int_equal(run(make_instance, &b).code, 0);
     assert_int_equal(look_at("aaaaaaaa").choices, 0);
+    assert_int_not_equal(look_at("bbbbbbbb").choices, 0);
+    assert_int_equal(run(observe_suspended, "bbbbbbbb").code, 0); /* before it ever ran */
     assert_int_not_equal(look_at("bbbbbbbb").choices, 0);
     assert_int_equal(run(observe_ready, "bbbbbbbb").code, 0);
     assert_int_equal(look_at("bbbbbbbb").choices, 0);
