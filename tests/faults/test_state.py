@@ -51,6 +51,9 @@ class State(unittest.TestCase):
         for side in (WORLD.panel, WORLD.agent):
             if not side.daemon.running():
                 side.start()
+        # heard of from now on: what the panel says may still be of a link that is gone
+        before = WORLD.api.node(WORLD.node_id)["lastSeen"]
+        until(lambda: WORLD.api.node(WORLD.node_id)["lastSeen"] != before, 30, "the node is heard of")
         WORLD.await_status(WORLD.node_id, "Online", timeout=30)
         for orphan in orphans():
             remove_orphan(orphan["instanceId"]).expect(201)
