@@ -92,9 +92,12 @@ class ClientThread(threading.Thread):
         if kind == "delete":
             self.change(op, entry, "DELETE", "/api/instance/delete", {"id": instance_id})
         else:
-            path = f"/api/instances/{instance_id}/retry" if kind == "retry" else \
-                f"/api/instances/{kind}/{instance_id}"
-            self.change(op, entry, "POST", path, {})
+            path, body = f"/api/instances/{kind}/{instance_id}", {}
+            if kind == "retry":
+                path = f"/api/instances/{instance_id}/retry"
+            elif kind == "restart":
+                path, body = f"/api/instances/{instance_id}/power", {"action": "restart"}
+            self.change(op, entry, "POST", path, body)
 
     def change(self, op, entry, method, path, body, query=None):
         """Ask until there is a definite answer; without a key, once. The answer or None."""

@@ -12,7 +12,7 @@ OK, REFUSED, UNKNOWN = "ok", "refused", "unknown"
 class Entry:
     """One change that was asked for; with an Idempotency-Key maybe several times."""
     client: int
-    kind: str  # deploy, suspend, unsuspend, delete, retry, user, image
+    kind: str  # deploy, suspend, unsuspend, delete, retry, restart, user, image
     subject: str  # an instance's id; of what is to be made: its name
     facts: dict
     began: float
@@ -112,7 +112,7 @@ class Journal:
         return [str(e) for e in self.of_kind(*KINDS) if any(word in str(e) for word in words)]
 
 
-KINDS = ("deploy", "suspend", "unsuspend", "delete", "retry", "user", "image")
+KINDS = ("deploy", "suspend", "unsuspend", "delete", "retry", "restart", "user", "image")
 _serial = itertools.count(1)
 
 

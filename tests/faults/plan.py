@@ -12,8 +12,8 @@ OPS = 18  # of each client in a round
 # How often each request is made.
 WEIGHTS = {
     "deploy": 24, "deploy fixed": 8, "deploy wait": 4, "deploy absent": 2, "deploy wrong": 2,
-    "suspend": 12, "unsuspend": 12, "delete": 14, "retry": 4, "list": 8, "get": 8,
-    "user": 4, "user again": 2, "image": 2,
+    "suspend": 12, "unsuspend": 12, "delete": 14, "retry": 4, "restart": 10, "list": 8,
+    "get": 8, "user": 4, "user again": 2, "image": 2,
 }
 FIXED_PORTS = range(15000, 15012)  # few enough to be taken at times
 

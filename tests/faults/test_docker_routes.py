@@ -150,7 +150,8 @@ class BrokenRoute(unittest.TestCase):
         row = node.row()
         self.assertEqual(row["status"], "Online", row)
 
-        until(lambda: engine.broke, INSTALL_S, "the broken route is asked for")
+        # an agent that waits for its next look at the Engine waits five seconds at most
+        until(lambda: engine.broke, CONVERGES, "the broken route is asked for")
         engine.broken.clear()
         new = new or node.deploy_when_up("new")
         if failed:
