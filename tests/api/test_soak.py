@@ -17,7 +17,7 @@ class Soak(unittest.TestCase):
             daemons = (world.panel.daemon, world.agent.daemon)
             before = [Resources(daemon.pid) for daemon in daemons]
             done = 0
-            while done < 1000:
+            while done < 500:
                 done += soak.once(world)
             for daemon, then in zip(daemons, before):
                 Resources(daemon.pid).at_most(then, rss_mib=15, fds=10, threads=0)

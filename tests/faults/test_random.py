@@ -10,7 +10,7 @@ from faults import checks, look
 from faults.storm import Broken, Storm, new_seed
 from lib.wait import until
 
-SECONDS = 90
+SECONDS = 55
 
 
 class Random(unittest.TestCase):
