@@ -354,6 +354,12 @@ struct docker_call *docker_stop(struct docker *docker, const char *ref, uint32_t
     return order_container(docker, "POST", ref, suffix, grace_s * 1000 + SHORT_MS, done, arg, err);
 }
 
+struct docker_call *docker_kill(struct docker *docker, const char *ref, docker_done done, void *arg,
+                                struct err *err)
+{
+    return order_container(docker, "POST", ref, "/kill?signal=SIGKILL", START_MS, done, arg, err);
+}
+
 struct docker_call *docker_set_restart(struct docker *docker, const char *ref, bool restarts,
                                        docker_done done, void *arg, struct err *err)
 {

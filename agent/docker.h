@@ -62,6 +62,9 @@ struct docker_call *docker_unpause(struct docker *docker, const char *ref, docke
 struct docker_call *docker_stop(struct docker *docker, const char *ref, uint32_t grace_s,
                                 docker_done done, void *arg, struct err *err);
 /* Kills it if it runs; takes its anonymous volumes along. */
+/* SIGKILL; ERR_CONFLICT when it doesn't run. */
+struct docker_call *docker_kill(struct docker *docker, const char *ref, docker_done done, void *arg,
+                                struct err *err);
 /* "unless-stopped", or "no". */
 struct docker_call *docker_set_restart(struct docker *docker, const char *ref, bool restarts,
                                        docker_done done, void *arg, struct err *err);

@@ -83,6 +83,26 @@ static void stop_within(struct instance *inst, uint32_t grace_s)
         &err);
 }
 
+/* One between two crashes does not run, and can only be stopped. */
+static void end_kill(void *arg, const struct docker_reply *reply)
+{
+    struct instance *inst = arg;
+    if (reply->err.code != ERR_CONFLICT) {
+        end_stop(arg, reply);
+        return;
+    }
+    step_end(inst);
+    stop_within(inst, 0);
+}
+
+static void kill_it(struct instance *inst)
+{
+    struct err err;
+    step_begin(inst, STEP_STOP);
+    step_begun(inst, docker_kill(inst->reconcile->docker, inst->container.id, end_kill, inst, &err),
+               &err);
+}
+
 /* ---- By a line ---- */
 
 static void grace_is_over(struct timer *timer)
@@ -164,7 +184,7 @@ void steps_stop(struct instance *inst)
     reconcile_report(inst, WIRE__OBSERVED__OBSERVED_STOPPING);
     bool runs = inst->container.state == CONTAINER_RUNNING;
     if (inst->stop.kill)
-        stop_within(inst, 0);
+        kill_it(inst);
     else if (runs && stopping_is_by_line(inst->stop.command))
         disarm(inst);
     else

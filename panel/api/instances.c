@@ -15,10 +15,9 @@
 #include "panel/api/handlers.h"
 #include "panel/api/wire.h"
 
-#define TEXT_MAX        1024
-#define DELETE_WAIT_MS  (60u * 1000u)
-#define SUSPEND_WAIT_MS (30u * 1000u)
-#define POWER_WAIT_MS   (60u * 1000u) /* the usual time to stop, and to start again */
+#define TEXT_MAX       1024
+#define DELETE_WAIT_MS (60u * 1000u)
+#define SETTLE_WAIT_MS (60u * 1000u) /* the usual time to stop, and to start again */
 
 struct instance_out {
     struct strbuf *out;
@@ -260,7 +259,7 @@ static int render_settled(struct call *call, const char *id, enum fleet_outcome 
 
 void instances_suspend_resume(struct call *call, const char *instance_id)
 {
-    call_wait(call, instance_id, FLEET_GOAL_SETTLED, SUSPEND_WAIT_MS, render_settled);
+    call_wait(call, instance_id, FLEET_GOAL_SETTLED, SETTLE_WAIT_MS, render_settled);
 }
 
 static void suspend_to(struct call *call, bool suspended)
@@ -316,7 +315,7 @@ static int read_power(const char *action, enum instance_power *ret_power, struct
 
 void instances_power_resume(struct call *call, const char *instance_id)
 {
-    call_wait(call, instance_id, FLEET_GOAL_SETTLED, POWER_WAIT_MS, render_settled);
+    call_wait(call, instance_id, FLEET_GOAL_SETTLED, SETTLE_WAIT_MS, render_settled);
 }
 
 void instances_power(struct call *call)

@@ -28,9 +28,10 @@ struct join {
 
 static int refuse_join(struct err *err)
 {
-    return err_set(err, ERR_UNAUTHORIZED, "join_refused",
-                   "The join token is unknown, expired or already used; make a new one by creating "
-                   "the node again.");
+    return err_set(
+        err, ERR_UNAUTHORIZED, "join_refused",
+        "The join token is unknown, expired or already used; POST /api/nodes/{id}/token makes "
+        "a new one for the node.");
 }
 
 static void destroy_join(struct mutation *mutation)

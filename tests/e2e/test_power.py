@@ -198,6 +198,11 @@ class Exits(Case):
 
 
 class Killed(Case):
+    def test_hears_nothing_of_it(self):
+        self.deploy(image="test:sleeper", imagename=template(f"trap 'exit 0' TERM; {LOOP}"))
+        self.assertEqual(self.power("kill")["exits"][-1]["code"], 137)
+        hold(lambda: not self.is_running(), 2, "it stays stopped")
+
     def test_at_once(self):
         self.deploy(image="test:stubborn")
         begun = time.monotonic()
