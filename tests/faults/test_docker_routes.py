@@ -132,6 +132,8 @@ class BrokenRoute(unittest.TestCase):
         with engine.lock:
             engine.images.discard("registry.test/new:1")
 
+        # else nobody is there to be hung up on, and no look at the Engine follows
+        until(lambda: engine.listeners, CONVERGES, "the agent listens for events")
         engine.broke = 0
         engine.broken[route] = FAULTS[node.name]
         engine.hang_up()
@@ -150,7 +152,6 @@ class BrokenRoute(unittest.TestCase):
         row = node.row()
         self.assertEqual(row["status"], "Online", row)
 
-        # an agent that waits for its next look at the Engine waits five seconds at most
         until(lambda: engine.broke, CONVERGES, "the broken route is asked for")
         engine.broken.clear()
         new = new or node.deploy_when_up("new")
