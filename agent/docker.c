@@ -300,10 +300,10 @@ struct docker_call *docker_events(struct docker *docker, const char *panel_id, i
     return start_call(docker, &spec, &path, item, done, arg, err);
 }
 
-/* METHOD /containers/REF SUFFIX */
-static struct docker_call *call_container(struct docker *docker, const char *method,
-                                          const char *ref, const char *suffix, uint32_t timeout_ms,
-                                          docker_done done, void *arg, struct err *err)
+/* To /containers/REF SUFFIX; the spec says all but the path. */
+static struct docker_call *call_container(struct docker *docker, struct http_spec *spec,
+                                          const char *ref, const char *suffix, docker_done done,
+                                          void *arg, struct err *err)
 {
     auto_strbuf struct strbuf path = {0};
     if (!begin_path(docker, &path, err))
@@ -311,8 +311,7 @@ static struct docker_call *call_container(struct docker *docker, const char *met
     strbuf_str(&path, "/containers/");
     add_escaped(&path, ref);
     strbuf_str(&path, suffix);
-    struct http_spec spec = {.method = method, .timeout_ms = timeout_ms};
-    return start_call(docker, &spec, &path, NULL, done, arg, err);
+    return start_call(docker, spec, &path, NULL, done, arg, err);
 }
 
 /* One that the Engine does without a word: anything else isn't it who answers. */
@@ -320,8 +319,8 @@ static struct docker_call *order_container(struct docker *docker, const char *me
                                            const char *ref, const char *suffix, uint32_t timeout_ms,
                                            docker_done done, void *arg, struct err *err)
 {
-    struct docker_call *call =
-        call_container(docker, method, ref, suffix, timeout_ms, done, arg, err);
+    struct http_spec spec = {.method = method, .timeout_ms = timeout_ms};
+    struct docker_call *call = call_container(docker, &spec, ref, suffix, done, arg, err);
     if (call)
         call->no_content = true;
     return call;
@@ -330,7 +329,8 @@ static struct docker_call *order_container(struct docker *docker, const char *me
 struct docker_call *docker_inspect(struct docker *docker, const char *ref, docker_done done,
                                    void *arg, struct err *err)
 {
-    return expect(call_container(docker, "GET", ref, "/json", SHORT_MS, done, arg, err),
+    struct http_spec spec = {.method = "GET", .timeout_ms = SHORT_MS};
+    return expect(call_container(docker, &spec, ref, "/json", done, arg, err),
                   docker_json_is_container);
 }
 
@@ -363,31 +363,19 @@ struct docker_call *docker_kill(struct docker *docker, const char *ref, docker_d
 struct docker_call *docker_set_restart(struct docker *docker, const char *ref, bool restarts,
                                        docker_done done, void *arg, struct err *err)
 {
-    auto_strbuf struct strbuf path = {0};
-    if (!begin_path(docker, &path, err))
-        return NULL;
-    strbuf_str(&path, "/containers/");
-    add_escaped(&path, ref);
-    strbuf_str(&path, "/update");
     struct http_spec spec = {.method = "POST",
                              .body = restarts ? "{\"RestartPolicy\":{\"Name\":\"unless-stopped\"}}"
                                               : "{\"RestartPolicy\":{\"Name\":\"no\"}}",
                              .timeout_ms = SHORT_MS};
-    return start_call(docker, &spec, &path, NULL, done, arg, err);
+    return call_container(docker, &spec, ref, "/update", done, arg, err);
 }
 
 struct docker_call *docker_write_stdin(struct docker *docker, const char *ref, const char *text,
                                        size_t len, docker_done done, void *arg, struct err *err)
 {
-    auto_strbuf struct strbuf path = {0};
-    if (!begin_path(docker, &path, err))
-        return NULL;
-    strbuf_str(&path, "/containers/");
-    add_escaped(&path, ref);
-    strbuf_str(&path, "/attach?stream=1&stdin=1");
     struct http_spec spec = {
         .method = "POST", .late = text, .late_len = len, .timeout_ms = SHORT_MS};
-    return start_call(docker, &spec, &path, NULL, done, arg, err);
+    return call_container(docker, &spec, ref, "/attach?stream=1&stdin=1", done, arg, err);
 }
 
 struct docker_call *docker_delete(struct docker *docker, const char *ref, docker_done done,

@@ -33,10 +33,10 @@ struct api_rooms {
 /* rooms must outlive the api; settings are copied. */
 int api_create(const struct api_rooms *rooms, const struct api_settings *settings,
                struct api **ret_api, struct err *err);
-/* After the HTTP server has stopped. */
-/* Once HTTP has stopped, and before the rooms it uses are closed: what is still to be made is
+/* Once the HTTP server has stopped, and before the rooms are closed: what is still to be made is
  * refused. */
 void api_stop(struct api *api);
+/* After that, and when the rooms are closed. */
 void api_destroy(struct api *api);
 
 struct http_app api_http_app(struct api *api);

@@ -202,19 +202,24 @@ const char *body_text(struct body *body, const char *name, enum body_need need, 
     return value ? json_string_value(value) : NULL;
 }
 
-bool body_flag(struct body *body, const char *name, bool otherwise)
+int body_flag_if_sent(struct body *body, const char *name)
 {
-    if (body->failed)
-        return otherwise;
-    const json_t *value = find_text(body, name);
+    const json_t *value = body->failed ? NULL : find_text(body, name);
     if (body->failed || !value)
-        return otherwise;
+        return -1;
     const char *text = json_string_value(value);
     if (strcasecmp(text, "true") == 0 || strcmp(text, "1") == 0)
-        return true;
-    if (strcasecmp(text, "false") != 0 && strcmp(text, "0") != 0)
-        refuse_field(body, name, "true or false");
-    return false;
+        return 1;
+    if (strcasecmp(text, "false") == 0 || strcmp(text, "0") == 0)
+        return 0;
+    refuse_field(body, name, "true or false");
+    return -1;
+}
+
+bool body_flag(struct body *body, const char *name, bool otherwise)
+{
+    int sent = body_flag_if_sent(body, name);
+    return sent < 0 ? otherwise : sent;
 }
 
 json_t *body_object(struct body *body, const char *name)

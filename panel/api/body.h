@@ -33,6 +33,8 @@ void body_open(struct body *body, json_t *root, const struct http_req *query);
 const char *body_text(struct body *body, const char *name, enum body_need need, size_t max);
 /* true, false, 1, 0, or one of these as a string. */
 bool body_flag(struct body *body, const char *name, bool otherwise);
+/* The same: 1 or 0, or -1 when it is absent (or null), or failed. */
+int body_flag_if_sent(struct body *body, const char *name);
 /* An object, or a string that holds one; a borrowed reference, NULL when absent. */
 json_t *body_object(struct body *body, const char *name);
 

@@ -132,39 +132,28 @@ static void add_allowed(struct strbuf *allow, const char *name)
     strbuf_str(allow, name);
 }
 
-/* Among the rows with an ":id", or those without. *ret_known: one has this path. */
-static const struct route *look_for(struct http_req *req, bool with_id,
-                                    char param[ROUTE_PARAM_SIZE], struct strbuf *allow,
-                                    bool *ret_known)
-{
-    const char *path = http_req_path(req);
-    for (size_t i = 0; i < routes_count; i++) {
-        if ((strchr(routes[i].path, ':') != NULL) != with_id ||
-            !route_match(&routes[i], path, param))
-            continue;
-        *ret_known = true;
-        if (routes[i].method == http_req_method(req))
-            return &routes[i];
-        add_allowed(allow, method_name(routes[i].method));
-        if (routes[i].method == HTTP_GET)
-            add_allowed(allow, "HEAD");
-    }
-    return NULL;
-}
-
 /* The row for method and path; NULL, and *refuse_status 405 (with Allow) when the path has others.
  * A path that has a row of its own is nobody's id. */
 static const struct route *find_route(struct http_req *req, char param[ROUTE_PARAM_SIZE],
                                       int *refuse_status)
 {
     auto_strbuf struct strbuf allow = {0};
-    bool known = false;
-    const struct route *route = look_for(req, false, param, &allow, &known);
-    if (!route && !known)
-        route = look_for(req, true, param, &allow, &known);
-    if (route || !known)
-        return route;
-    *refuse_status = 405;
+    const char *path = http_req_path(req);
+    bool own = false;
+    for (size_t i = 0; i < routes_count; i++) {
+        if (!route_match(&routes[i], path, param))
+            continue;
+        bool by_id = strchr(routes[i].path, ':') != NULL;
+        if (own && by_id)
+            continue;
+        own |= !by_id;
+        if (routes[i].method == http_req_method(req))
+            return &routes[i];
+        *refuse_status = 405;
+        add_allowed(&allow, method_name(routes[i].method));
+        if (routes[i].method == HTTP_GET)
+            add_allowed(&allow, "HEAD");
+    }
     if (allow.len && !allow.failed)
         http_req_add_header(req, "Allow", allow.data);
     return NULL;

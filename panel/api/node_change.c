@@ -31,7 +31,6 @@ int node_check(const struct node_change *fields, struct err *err)
 struct patch {
     struct mutation mutation;
     struct node_change change; /* texts live in the call's body */
-    bool maintenance;
 };
 
 static int put_node(const struct node *node, void *arg, struct err *err)
@@ -74,8 +73,8 @@ void nodes_patch(struct call *call)
         .processor = body_text(&body, "processor", BODY_OPTIONAL, TEXT_MAX),
         .address = body_text(&body, "address", BODY_OPTIONAL, TEXT_MAX),
         .port = body_text(&body, "port", BODY_OPTIONAL, TEXT_MAX),
+        .maintenance = body_flag_if_sent(&body, "maintenance"),
     };
-    bool maintenance = body_flag(&body, "maintenance", false);
     bool sound = !body.failed && node_check(&change, &body.err) == 0;
     struct patch *patch = sound ? calloc(1, sizeof(*patch)) : NULL;
     if (!patch) {
@@ -85,10 +84,6 @@ void nodes_patch(struct call *call)
         return;
     }
     patch->change = change;
-    patch->maintenance = maintenance;
-    json_t *given = json_object_get(call->body, "maintenance");
-    if (given && !json_is_null(given))
-        patch->change.maintenance = &patch->maintenance;
     patch->mutation = (struct mutation){
         .call = call, .apply = apply_patch, .committed = notice_patch, .destroy = destroy_patch};
     mutation_submit(&patch->mutation);

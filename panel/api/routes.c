@@ -1,4 +1,5 @@
-/* Every route there is. A path that isn't here is 404; a row without a permission is denied. */
+/* Every route there is. A path that isn't here is 404; a row without a permission is denied. Rows
+ * with an ":id" stand behind those whose paths it could be. */
 #include "panel/api/handlers.h"
 #include "panel/api/internal.h"
 

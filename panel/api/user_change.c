@@ -38,7 +38,6 @@ int user_check(const struct user_change *fields, const char *password, struct er
 struct patch {
     struct mutation mutation;
     struct user_change change; /* texts live in the call's body */
-    bool admin;
     char hash[PASSWORD_HASH_SIZE];
 };
 
@@ -104,9 +103,9 @@ void users_patch(struct call *call)
         .id = call->param,
         .username = body_text(&body, "username", BODY_OPTIONAL, TEXT_MAX),
         .email = body_text(&body, "email", BODY_OPTIONAL, TEXT_MAX),
+        .admin = body_flag_if_sent(&body, "admin"),
     };
     const char *password = body_text(&body, "password", BODY_OPTIONAL, TEXT_MAX);
-    bool admin = body_flag(&body, "admin", false);
     bool sound = !body.failed && user_check(&change, password, &body.err) == 0;
     struct patch *patch = sound ? calloc(1, sizeof(*patch)) : NULL;
     if (!patch) {
@@ -116,10 +115,6 @@ void users_patch(struct call *call)
         return;
     }
     patch->change = change;
-    patch->admin = admin;
-    json_t *given = json_object_get(call->body, "admin");
-    if (given && !json_is_null(given))
-        patch->change.admin = &patch->admin;
     patch->mutation =
         (struct mutation){.call = call, .apply = apply_patch, .destroy = destroy_patch};
     submit_patch(patch, password);

@@ -11,8 +11,8 @@
 
 static int check_user(struct store_tx *tx, const char *id, struct err *err)
 {
-    int rc = store_exists(tx->db, "SELECT 1 FROM users WHERE id = ?1 AND deleted = 0", id, err);
-    return rc == 0 ? store_no_such("user", "user", id, err) : rc;
+    return store_must_exist(tx->db, "SELECT 1 FROM users WHERE id = ?1 AND deleted = 0", "user",
+                            "user", id, err);
 }
 
 /* Memory is promised once; CPU is shared, but a limit above the node's cores can't be set. */

@@ -137,31 +137,39 @@ int store_instance_scan(struct store *store, const char *node_id, const char *id
     return give_rows(stmt, NULL, fn, arg, err);
 }
 
-int store_instance_delete(struct store_tx *tx, const char *id, struct err *err)
+int instances_bury(struct store_tx *tx, enum instances_of of, const char *id, struct err *err)
 {
-    struct stmt *stmt = db_stmt(tx->db,
-                                "UPDATE instances SET phase = ?2, phase_since = ?3,"
-                                " updated_at = ?3, generation = generation + 1"
-                                " WHERE id = ?1 AND phase <> ?2",
-                                err);
+#define BURY                                                                                       \
+    "UPDATE instances SET phase = ?2, phase_since = ?3, updated_at = ?3,"                          \
+    " generation = generation + 1 WHERE phase <> ?2 AND "
+    static const char *const statements[] = {[INSTANCES_OF_ID] = BURY "id = ?1",
+                                             [INSTANCES_OF_NODE] = BURY "node_id = ?1",
+                                             [INSTANCES_OF_USER] = BURY "user_id = ?1"};
+    struct stmt *stmt = db_stmt(tx->db, statements[of], err);
     if (!stmt)
         return -1;
     db_bind_text(stmt, 1, id);
     db_bind_int(stmt, 2, PHASE_DELETING);
     db_bind_int(stmt, 3, tx->now);
     int changed = db_run(stmt, err);
+    if (changed > 0)
+        tx_touch(tx, STORE_INSTANCES);
+    return changed;
+}
+
+int store_instance_delete(struct store_tx *tx, const char *id, struct err *err)
+{
+    int changed = instances_bury(tx, INSTANCES_OF_ID, id, err);
     if (changed == 0)
         return store_no_such("instance", "id", id, err);
     (void)FAILPOINT("panel.delete.written");
-    tx_touch(tx, STORE_INSTANCES);
     return changed < 0 ? -1 : 0;
 }
 
-/* 1 living, 0 with ERR_NOT_FOUND set never; -1. */
 static int check_living(struct store_tx *tx, const char *id, struct err *err)
 {
-    int rc = store_exists(tx->db, "SELECT 1 FROM instances i WHERE i.id = ?1 AND " LIVING, id, err);
-    return rc == 0 ? store_no_such("instance", "id", id, err) : rc;
+    return store_must_exist(tx->db, "SELECT 1 FROM instances i WHERE i.id = ?1 AND " LIVING,
+                            "instance", "id", id, err);
 }
 
 int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, struct err *err)

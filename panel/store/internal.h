@@ -84,6 +84,14 @@ void ports_to_text(const struct port_mapping *ports, size_t count, struct strbuf
 /* ERR_NOT_FOUND with one sentence everywhere. */
 int store_no_such(const char *what, const char *field, const char *id, struct err *err);
 
+/* Run it with a single bound text. 0 or -1. */
+int store_run_on(struct db *db, const char *sql_literal, const char *value, struct err *err);
+/* 1, or -1 with store_no_such(). */
+int store_must_exist(struct db *db, const char *sql_literal, const char *what, const char *field,
+                     const char *id, struct err *err);
+/* instances.c: those of one id, node or user become DELETING. How many, or -1. */
+enum instances_of { INSTANCES_OF_ID, INSTANCES_OF_NODE, INSTANCES_OF_USER };
+int instances_bury(struct store_tx *tx, enum instances_of of, const char *id, struct err *err);
 /* Is there a row for this single bound text? 1, 0 or -1. */
 int store_exists(struct db *db, const char *sql_literal, const char *value, struct err *err);
 

@@ -178,11 +178,10 @@ int store_node_create(struct store_tx *tx, const struct node *node,
     return write_join(tx, node->id, join_key, join_expires_at, err);
 }
 
-/* 1, or -1 with ERR_NOT_FOUND */
 static int check_known(struct store_tx *tx, const char *id, struct err *err)
 {
-    int rc = store_exists(tx->db, "SELECT 1 FROM nodes WHERE id = ?1 AND deleted = 0", id, err);
-    return rc == 0 ? store_no_such("node", "nodeId", id, err) : rc;
+    return store_must_exist(tx->db, "SELECT 1 FROM nodes WHERE id = ?1 AND deleted = 0", "node",
+                            "nodeId", id, err);
 }
 
 int store_node_change(struct store_tx *tx, const struct node_change *change, struct err *err)
@@ -194,7 +193,7 @@ int store_node_change(struct store_tx *tx, const struct node_change *change, str
                 "UPDATE nodes SET name = coalesce(?2, name), tags = coalesce(?3, tags),"
                 " ram = coalesce(?4, ram), disk = coalesce(?5, disk),"
                 " processor = coalesce(?6, processor), address = coalesce(?7, address),"
-                " port = coalesce(?8, port), maintenance = coalesce(?9, maintenance)"
+                " port = coalesce(?8, port), maintenance = iif(?9 < 0, maintenance, ?9)"
                 " WHERE id = ?1",
                 err);
     if (!stmt)
@@ -203,10 +202,7 @@ int store_node_change(struct store_tx *tx, const struct node_change *change, str
                                  change->disk, change->processor, change->address, change->port};
     for (int i = 0; i < 8; i++)
         db_bind_text(stmt, i + 1, texts[i]);
-    if (change->maintenance)
-        db_bind_int(stmt, 9, *change->maintenance);
-    else
-        db_bind_text(stmt, 9, NULL);
+    db_bind_int(stmt, 9, change->maintenance);
     tx_touch(tx, STORE_NODES);
     if (db_run(stmt, err) < 0)
         return -1;
@@ -243,31 +239,11 @@ static int count_instances(struct store_tx *tx, const char *id, int64_t *ret, in
     return rc == 0 ? store_no_such("node", "nodeId", id, err) : rc;
 }
 
-static int run_on_node(struct store_tx *tx, const char *sql, const char *id, struct err *err)
-{
-    struct stmt *stmt = db_stmt(tx->db, sql, err);
-    if (!stmt)
-        return -1;
-    db_bind_text(stmt, 1, id);
-    return db_run(stmt, err) < 0 ? -1 : 0;
-}
-
 static int delete_with_instances(struct store_tx *tx, const char *id, struct err *err)
 {
-    struct stmt *stmt =
-        db_stmt(tx->db,
-                "UPDATE instances SET phase = ?2, phase_since = ?3, updated_at = ?3,"
-                " generation = generation + 1 WHERE node_id = ?1 AND phase <> ?2",
-                err);
-    if (!stmt)
+    if (instances_bury(tx, INSTANCES_OF_NODE, id, err) < 0)
         return -1;
-    db_bind_text(stmt, 1, id);
-    db_bind_int(stmt, 2, PHASE_DELETING);
-    db_bind_int(stmt, 3, tx->now);
-    if (db_run(stmt, err) < 0)
-        return -1;
-    tx_touch(tx, STORE_INSTANCES);
-    return run_on_node(tx, "UPDATE nodes SET deleted = 1 WHERE id = ?1", id, err);
+    return store_run_on(tx->db, "UPDATE nodes SET deleted = 1 WHERE id = ?1", id, err);
 }
 
 /* Those being deleted are in no list, so they have to be told apart. */
@@ -295,14 +271,14 @@ int store_node_delete(struct store_tx *tx, const char *id, bool force, struct er
         return refuse_delete(instances, deleting, err);
     tx_touch(tx, STORE_NODES);
     return instances ? delete_with_instances(tx, id, err)
-                     : run_on_node(tx, "DELETE FROM nodes WHERE id = ?1", id, err);
+                     : store_run_on(tx->db, "DELETE FROM nodes WHERE id = ?1", id, err);
 }
 
 int store_node_forget(struct store_tx *tx, const char *id, struct err *err)
 {
     tx_touch(tx, STORE_NODES);
-    return run_on_node(tx, "DELETE FROM nodes WHERE id = ?1 AND deleted = 1 AND instances = 0", id,
-                       err);
+    return store_run_on(tx->db, "DELETE FROM nodes WHERE id = ?1 AND deleted = 1 AND instances = 0",
+                        id, err);
 }
 
 int store_node_join_get(struct store *store, const char *node_id, struct node_join *ret_join,
@@ -335,9 +311,9 @@ int store_node_join_get(struct store *store, const char *node_id, struct node_jo
 int store_node_join_use(struct store_tx *tx, const char *node_id, const char *request_digest,
                         struct err *err)
 {
-    int rc = store_exists(tx->db, "SELECT 1 FROM node_joins WHERE node_id = ?1", node_id, err);
-    if (rc <= 0)
-        return rc < 0 ? -1 : store_no_such("node", "nodeId", node_id, err);
+    if (store_must_exist(tx->db, "SELECT 1 FROM node_joins WHERE node_id = ?1", "node", "nodeId",
+                         node_id, err) < 0)
+        return -1;
     struct stmt *stmt = db_stmt(tx->db,
                                 "UPDATE node_joins SET used_by = ?2"
                                 " WHERE node_id = ?1 AND used_by IN ('', ?2)",
@@ -351,7 +327,7 @@ int store_node_join_use(struct store_tx *tx, const char *node_id, const char *re
         return err_set(err, ERR_CONFLICT, "token_used", "the join token was used already");
     tx_touch(tx, STORE_NODES);
     if (changed < 0 ||
-        run_on_node(tx, "UPDATE nodes SET joined = 1 WHERE id = ?1", node_id, err) < 0)
+        store_run_on(tx->db, "UPDATE nodes SET joined = 1 WHERE id = ?1", node_id, err) < 0)
         return -1;
     return check_place(tx, node_id, err); /* another may have joined there meanwhile */
 }

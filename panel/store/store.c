@@ -143,3 +143,19 @@ int store_exists(struct db *db, const char *sql_literal, const char *value, stru
     db_end(stmt);
     return rc;
 }
+
+int store_must_exist(struct db *db, const char *sql_literal, const char *what, const char *field,
+                     const char *id, struct err *err)
+{
+    int rc = store_exists(db, sql_literal, id, err);
+    return rc == 0 ? store_no_such(what, field, id, err) : rc;
+}
+
+int store_run_on(struct db *db, const char *sql_literal, const char *value, struct err *err)
+{
+    struct stmt *stmt = db_stmt(db, sql_literal, err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, value);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}

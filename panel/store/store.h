@@ -136,7 +136,7 @@ int store_user_see(struct store_tx *tx, const char *id, store_user_fn fn, void *
 struct user_change {
     const char *id;
     const char *username, *email, *password_hash;
-    const bool *admin;
+    int admin; /* 1, 0, or -1: stays */
 };
 /* Inside apply(). ERR_NOT_FOUND "user_not_found"; ERR_CONFLICT "user_exists" as above. */
 int store_user_change(struct store_tx *tx, const struct user_change *change, struct err *err);
@@ -193,7 +193,7 @@ int store_node_create(struct store_tx *tx, const struct node *node,
 struct node_change {
     const char *id;
     const char *name, *tags, *ram, *disk, *processor, *address, *port;
-    const bool *maintenance;
+    int maintenance; /* 1, 0, or -1: stays */
 };
 /* Inside apply(). ERR_NOT_FOUND "node_not_found"; ERR_CONFLICT "node_exists" as above. */
 int store_node_change(struct store_tx *tx, const struct node_change *change, struct err *err);

@@ -83,10 +83,21 @@ int store_user_list(struct store *store, struct store_page *page, store_user_fn 
     return rc < 0 ? -1 : 0;
 }
 
-static int check_free(struct store_tx *tx, const char *sql, const char *field, const char *value,
-                      struct err *err)
+#define USERNAME_OF_OTHERS "SELECT 1 FROM users WHERE username = ?1 AND id <> ?2"
+#define EMAIL_OF_OTHERS    "SELECT 1 FROM users WHERE email = ?1 AND id <> ?2"
+#define ID_OF_OTHERS       "SELECT 1 FROM users WHERE id = ?1 AND id <> ?2"
+
+/* Is the value free, or that user's own (id "": nobody's)? */
+static int check_free(struct store_tx *tx, const char *sql, const char *field, const char *id,
+                      const char *value, struct err *err)
 {
-    int rc = store_exists(tx->db, sql, value, err);
+    struct stmt *stmt = value ? db_stmt(tx->db, sql, err) : NULL;
+    if (!stmt)
+        return value ? -1 : 0;
+    db_bind_text(stmt, 1, value);
+    db_bind_text(stmt, 2, id);
+    int rc = db_step(stmt, err);
+    db_end(stmt);
     if (rc > 0)
         return err_field(err, ERR_CONFLICT, "user_exists", field, "%s \"%.64s\" is taken", field,
                          value);
@@ -96,10 +107,9 @@ static int check_free(struct store_tx *tx, const char *sql, const char *field, c
 int store_user_create(struct store_tx *tx, const struct user *user, const char *password_hash,
                       struct err *err)
 {
-    if (check_free(tx, "SELECT 1 FROM users WHERE username = ?1", "username", user->username, err) <
-            0 ||
-        check_free(tx, "SELECT 1 FROM users WHERE email = ?1", "email", user->email, err) < 0 ||
-        check_free(tx, "SELECT 1 FROM users WHERE id = ?1", "userId", user->id, err) < 0)
+    if (check_free(tx, USERNAME_OF_OTHERS, "username", "", user->username, err) < 0 ||
+        check_free(tx, EMAIL_OF_OTHERS, "email", "", user->email, err) < 0 ||
+        check_free(tx, ID_OF_OTHERS, "userId", "", user->id, err) < 0)
         return -1;
     struct stmt *stmt = db_stmt(tx->db,
                                 "INSERT INTO users(id, username, email, password_hash, admin,"
@@ -117,43 +127,23 @@ int store_user_create(struct store_tx *tx, const struct user *user, const char *
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
-/* 1, or -1 with ERR_NOT_FOUND */
 static int check_known(struct store_tx *tx, const char *id, struct err *err)
 {
-    int rc = store_exists(tx->db, "SELECT 1 FROM users WHERE id = ?1 AND deleted = 0", id, err);
-    return rc == 0 ? store_no_such("user", "id", id, err) : rc;
-}
-
-/* Is it free, or the user's own? */
-static int check_free_for(struct store_tx *tx, const char *sql, const char *field, const char *id,
-                          const char *value, struct err *err)
-{
-    struct stmt *stmt = value ? db_stmt(tx->db, sql, err) : NULL;
-    if (!stmt)
-        return value ? -1 : 0;
-    db_bind_text(stmt, 1, value);
-    db_bind_text(stmt, 2, id);
-    int rc = db_step(stmt, err);
-    db_end(stmt);
-    if (rc > 0)
-        return err_field(err, ERR_CONFLICT, "user_exists", field, "%s \"%.64s\" is taken", field,
-                         value);
-    return rc;
+    return store_must_exist(tx->db, "SELECT 1 FROM users WHERE id = ?1 AND deleted = 0", "user",
+                            "id", id, err);
 }
 
 int store_user_change(struct store_tx *tx, const struct user_change *change, struct err *err)
 {
     if (check_known(tx, change->id, err) < 0 ||
-        check_free_for(tx, "SELECT 1 FROM users WHERE username = ?1 AND id <> ?2", "username",
-                       change->id, change->username, err) < 0 ||
-        check_free_for(tx, "SELECT 1 FROM users WHERE email = ?1 AND id <> ?2", "email", change->id,
-                       change->email, err) < 0)
+        check_free(tx, USERNAME_OF_OTHERS, "username", change->id, change->username, err) < 0 ||
+        check_free(tx, EMAIL_OF_OTHERS, "email", change->id, change->email, err) < 0)
         return -1;
     struct stmt *stmt = db_stmt(tx->db,
                                 "UPDATE users SET username = coalesce(?2, username),"
                                 " email = coalesce(?3, email),"
                                 " password_hash = coalesce(?4, password_hash),"
-                                " admin = coalesce(?5, admin) WHERE id = ?1",
+                                " admin = iif(?5 < 0, admin, ?5) WHERE id = ?1",
                                 err);
     if (!stmt)
         return -1;
@@ -161,10 +151,7 @@ int store_user_change(struct store_tx *tx, const struct user_change *change, str
     db_bind_text(stmt, 2, change->username);
     db_bind_text(stmt, 3, change->email);
     db_bind_text(stmt, 4, change->password_hash);
-    if (change->admin)
-        db_bind_int(stmt, 5, *change->admin);
-    else
-        db_bind_text(stmt, 5, NULL);
+    db_bind_int(stmt, 5, change->admin);
     tx_touch(tx, STORE_USERS);
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
@@ -185,15 +172,6 @@ static int count_instances(struct store_tx *tx, const char *id, int64_t *ret, in
     *ret_living = db_int(stmt, 1);
     db_end(stmt);
     return rc < 0 ? -1 : 0;
-}
-
-static int run_on_user(struct store_tx *tx, const char *sql, const char *id, struct err *err)
-{
-    struct stmt *stmt = db_stmt(tx->db, sql, err);
-    if (!stmt)
-        return -1;
-    db_bind_text(stmt, 1, id);
-    return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
 static int list_instances(struct store_tx *tx, const char *id, struct strbuf *out, struct err *err)
@@ -229,25 +207,14 @@ int store_user_delete(struct store_tx *tx, const char *id, bool force, struct st
             (long long)living, living == 1 ? "" : "s");
     tx_touch(tx, STORE_USERS);
     if (!instances)
-        return run_on_user(tx, "DELETE FROM users WHERE id = ?1", id, err);
+        return store_run_on(tx->db, "DELETE FROM users WHERE id = ?1", id, err);
     if (list_instances(tx, id, ret_ids, err) < 0)
         return -1;
-    struct stmt *stmt =
-        db_stmt(tx->db,
-                "UPDATE instances SET phase = ?2, phase_since = ?3, updated_at = ?3,"
-                " generation = generation + 1 WHERE user_id = ?1 AND phase <> ?2",
-                err);
-    if (!stmt)
+    if (instances_bury(tx, INSTANCES_OF_USER, id, err) < 0)
         return -1;
-    db_bind_text(stmt, 1, id);
-    db_bind_int(stmt, 2, PHASE_DELETING);
-    db_bind_int(stmt, 3, tx->now);
-    if (db_run(stmt, err) < 0)
-        return -1;
-    tx_touch(tx, STORE_INSTANCES);
     /* a name with a control character can't be asked for */
-    return run_on_user(tx,
-                       "UPDATE users SET deleted = 1, password_hash = '',"
-                       " username = char(1) || seq, email = char(1) || seq WHERE id = ?1",
-                       id, err);
+    return store_run_on(tx->db,
+                        "UPDATE users SET deleted = 1, password_hash = '',"
+                        " username = char(1) || seq, email = char(1) || seq WHERE id = ?1",
+                        id, err);
 }

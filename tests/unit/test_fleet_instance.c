@@ -229,19 +229,25 @@ static void test_a_retry_that_meets_a_call_under_way_is_not_lost(void **state)
     assert_true(timer_is_set(&inst->timer));
 }
 
+/* i1's row, so many milliseconds after its suspension. */
+static struct instance suspended_before(int64_t ms, enum instance_observed observed)
+{
+    return (struct instance){.id = "i1",
+                             .node_id = "n1",
+                             .generation = 4,
+                             .suspended = true,
+                             .phase = PHASE_READY,
+                             .phase_since = clock_wall_ms() - ms,
+                             .observed = observed,
+                             .container_id = "c1",
+                             .error_code = "",
+                             .error_message = ""};
+}
+
 static void test_what_was_stopped_once_has_its_time_to_stop_again(void **state)
 {
     (void)state;
-    struct instance suspended = {.id = "i1",
-                                 .node_id = "n1",
-                                 .generation = 4,
-                                 .suspended = true,
-                                 .phase = PHASE_READY,
-                                 .phase_since = clock_wall_ms() - 86400000,
-                                 .observed = OBSERVED_STOPPED,
-                                 .container_id = "c1",
-                                 .error_code = "",
-                                 .error_message = ""};
+    struct instance suspended = suspended_before(86400000, OBSERVED_STOPPED);
     instance_update(inst, &suspended);
     hear(OBSERVED_STOPPED);
     assert_int_equal(inst->phase, PHASE_READY);
@@ -252,16 +258,7 @@ static void test_what_was_stopped_once_has_its_time_to_stop_again(void **state)
 static void test_the_time_to_stop_runs_while_its_node_could_stop_it(void **state)
 {
     (void)state;
-    struct instance suspended = {.id = "i1",
-                                 .node_id = "n1",
-                                 .generation = 4,
-                                 .suspended = true,
-                                 .phase = PHASE_READY,
-                                 .phase_since = clock_wall_ms() - 3600000,
-                                 .observed = OBSERVED_RUNNING,
-                                 .container_id = "c1",
-                                 .error_code = "",
-                                 .error_message = ""};
+    struct instance suspended = suspended_before(3600000, OBSERVED_RUNNING);
     inst->node->inventory_done = false; /* it has been away since before the suspension */
     instance_update(inst, &suspended);
     instance_drive(inst);
@@ -276,16 +273,7 @@ static void test_the_time_to_stop_runs_while_its_node_could_stop_it(void **state
 static void test_what_runs_on_in_spite_of_its_suspension_keeps_its_error(void **state)
 {
     (void)state;
-    struct instance suspended = {.id = "i1",
-                                 .node_id = "n1",
-                                 .generation = 4,
-                                 .suspended = true,
-                                 .phase = PHASE_READY,
-                                 .phase_since = clock_wall_ms() - 3600000,
-                                 .observed = OBSERVED_RUNNING,
-                                 .container_id = "c1",
-                                 .error_code = "",
-                                 .error_message = ""};
+    struct instance suspended = suspended_before(3600000, OBSERVED_RUNNING);
     instance_update(inst, &suspended);
     hear(OBSERVED_RUNNING);
     assert_int_equal(inst->phase, PHASE_READY);
@@ -304,16 +292,7 @@ static void test_what_runs_on_in_spite_of_its_suspension_keeps_its_error(void **
 static void test_a_stop_that_timed_out_is_tried_again_soon(void **state)
 {
     (void)state;
-    struct instance suspended = {.id = "i1",
-                                 .node_id = "n1",
-                                 .generation = 4,
-                                 .suspended = true,
-                                 .phase = PHASE_READY,
-                                 .phase_since = clock_wall_ms() - 59000,
-                                 .observed = OBSERVED_RUNNING,
-                                 .container_id = "c1",
-                                 .error_code = "",
-                                 .error_message = ""};
+    struct instance suspended = suspended_before(59000, OBSERVED_RUNNING);
     instance_update(inst, &suspended);
     int64_t now = clock_mono_ms();
     uint64_t attempt = inst->attempt;

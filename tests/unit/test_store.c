@@ -423,18 +423,6 @@ static void test_memory_is_not_promised_twice(void **state)
     assert_int_equal(run(make_instance, &b).code, 0);
 }
 
-static int observe_old(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct instance_facts facts = {.id = arg,
-                                   .generation = 1,
-                                   .phase = PHASE_READY,
-                                   .observed = OBSERVED_RUNNING,
-                                   .container_id = "c",
-                                   .error_code = "",
-                                   .error_message = ""};
-    return store_instance_observe(tx, &facts, err);
-}
-
 static int delete_instance(struct store_tx *tx, void *arg, struct err *err)
 {
     return store_instance_delete(tx, arg, err);
@@ -463,7 +451,7 @@ static void test_a_late_observation_cannot_undo_a_delete(void **state)
     struct instance_new b = new_instance("bbbbbbbb", &port);
     assert_int_equal(run(make_instance, &a).code, 0);
     assert_int_equal(run(delete_instance, "aaaaaaaa").code, 0);
-    assert_int_equal(run(observe_old, "aaaaaaaa").code, 0);
+    assert_int_equal(run(observe_ready, "aaaaaaaa").code, 0);
     assert_int_equal(store_instance_scan(store, NULL, "aaaaaaaa", keep_phase, &phase, &err), 1);
     assert_int_equal(phase, PHASE_DELETING);
     assert_int_equal(store_instance_get(store, "aaaaaaaa", keep_phase, &phase, &err), 0);
