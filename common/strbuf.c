@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Most texts fit. And malloc() serves up to 1,032 bytes from the thread's own cache, while every
+ * realloc() takes the lock of an arena, which other threads want as well. */
+#define FIRST 1000
+
 static bool reserve(struct strbuf *sb, size_t more)
 {
     size_t need;
@@ -16,7 +20,7 @@ static bool reserve(struct strbuf *sb, size_t more)
     }
     if (need <= sb->cap)
         return true;
-    size_t cap = sb->cap < 128 ? 128 : sb->cap;
+    size_t cap = sb->cap < FIRST ? FIRST : sb->cap;
     while (cap < need) {
         if (__builtin_mul_overflow(cap, 2, &cap)) {
             sb->failed = true;

@@ -323,14 +323,24 @@ static int run(int argc, char **argv, struct config *config)
     return serve(config);
 }
 
+/* Freed memory goes back to the system; and of the four buffers of 16 KiB that nng and mbedTLS keep
+ * for every node, as mappings of their own, only the pages that are used take memory. */
+static void tame_malloc(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 16 * 1024);
+    mallopt(M_TOP_PAD, 0); /* else they would be cut from the heap's end */
+    mallopt(M_MMAP_MAX,
+            48 * 1024); /* the kernel allows a process 65,530; past ours the heap serves */
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
     struct err err = {0};
     umask(077);
     signal(SIGPIPE, SIG_IGN);
-    mallopt(M_ARENA_MAX, 2);               /* few, so that freed memory can be given back … */
-    mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* … and large answers at once, whatever came before */
+    tame_malloc();
     if (crypto_init(&err) < 0 || config_init(&config, &err) < 0) {
         fprintf(stderr, "paneld: %s\n", err.msg);
         return 1;

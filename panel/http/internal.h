@@ -22,6 +22,8 @@
 struct MHD_Connection;
 
 #define HTTP_HEADERS_MAX 64
+#define HTTP_HEADERS_FEW                                                                           \
+    16 /* that a request has room for in itself: malloc() is quick up to 1 KiB */
 
 enum req_state {
     REQ_OPEN,
@@ -141,7 +143,8 @@ struct http_req {
     void (*kept_free)(void *data);
 
     size_t header_count;
-    struct http_header headers[HTTP_HEADERS_MAX];
+    struct http_header *headers; /* few, or an array of HTTP_HEADERS_MAX */
+    struct http_header few[HTTP_HEADERS_FEW];
     char scratch[]; /* the decoded URI */
 };
 
@@ -150,6 +153,8 @@ int listener_open(const char *address, uint16_t port, uint16_t *ret_port, struct
 
 struct http_req *request_create(struct http_server *server, const char *raw_uri);
 void request_unref(struct http_req *req);
+/* Borrows both. At most HTTP_HEADERS_MAX times; false without memory. */
+bool request_add_header(struct http_req *req, const char *name, const char *value);
 /* Its deadline passed: take the answer away from the app, if it has not answered. Any thread. */
 void request_expire(struct http_req *req);
 /* A client's X-Request-Id, or one of ours where it is none that may be echoed. */

@@ -19,10 +19,11 @@ struct http_req *request_create(struct http_server *server, const char *raw_uri)
     struct http_req *req = malloc(sizeof(*req) + URI_SCRATCH_SIZE(len));
     if (!req)
         return NULL;
-    memset(req, 0, offsetof(struct http_req, headers));
+    memset(req, 0, offsetof(struct http_req, few));
     atomic_init(&req->refs, 1);
     atomic_init(&req->state, REQ_OPEN);
     req->server = server;
+    req->headers = req->few;
     req->raw_uri = raw_uri;
     req->raw_uri_len = len;
     req->uri = (struct uri){.path = "", .query = "", .params = ""};
@@ -41,9 +42,24 @@ void request_unref(struct http_req *req)
         req->extras = extra->next;
         free(extra);
     }
+    if (req->headers != req->few)
+        free(req->headers);
     strbuf_fini(&req->body);
     shared_unref(req->answer);
     free(req);
+}
+
+bool request_add_header(struct http_req *req, const char *name, const char *value)
+{
+    if (req->header_count == HTTP_HEADERS_FEW) {
+        struct http_header *more = malloc(HTTP_HEADERS_MAX * sizeof(*more));
+        if (!more)
+            return false;
+        memcpy(more, req->few, sizeof(req->few));
+        req->headers = more;
+    }
+    req->headers[req->header_count++] = (struct http_header){name, value};
+    return true;
 }
 
 static bool is_sane_id(const char *id)

@@ -161,6 +161,7 @@ static enum http_method method_of(const char *name)
 struct head_walk {
     struct http_req *req;
     struct guard guard;
+    bool no_memory;
 };
 
 static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind, const char *name,
@@ -174,8 +175,8 @@ static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind, const char 
         walk->guard.wrong = "The request has too many headers.";
         return MHD_NO;
     }
-    req->headers[req->header_count++] = (struct http_header){name, value ? value : ""};
-    return MHD_YES;
+    walk->no_memory |= !request_add_header(req, name, value ? value : "");
+    return walk->no_memory ? MHD_NO : MHD_YES;
 }
 
 /* NULL where what lies behind libmicrohttpd's strings can't be told; see guard.c. */
@@ -240,6 +241,8 @@ static enum MHD_Result begin(struct http_req *req, const char *method, const cha
         wrong_line = "The method has a character that may not be there.";
     req->chunked = walk.guard.chunked;
 
+    if (walk.no_memory)
+        return refuse(req, 503, "busy", "The panel is short of memory; try again.");
     if (wrong_line)
         return refuse(req, 400, "bad_request", wrong_line);
     if (walk.guard.wrong)

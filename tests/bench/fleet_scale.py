@@ -13,6 +13,8 @@ from lib import places
 from lib.paneld import Paneld
 from lib.wait import until
 
+DEPLOYS_PER_S = 4000  # about; so that not many more are made than are wanted
+
 
 class FleetBench:
     def __init__(self, programs, nodes, instances_each, say=print, config=None):
@@ -63,8 +65,9 @@ class FleetBench:
         requests = load.write_requests(os.path.join(self.dir, "deploys"), bodies)
         rates = []
         while len(self.rows) + sum(rate["requests"] for rate in rates) < count:
-            figures = load.run(self.panel.port, requests, self.panel.key, 64,
-                               1 if count < 10000 else 5)
+            left = count - len(self.rows) - sum(rate["requests"] for rate in rates)
+            seconds = max(1, min(5, left // DEPLOYS_PER_S))
+            figures = load.run(self.panel.port, requests, self.panel.key, 64, seconds)
             if figures["bad"]:
                 raise AssertionError(f"deploys: {figures}")
             rates.append(figures)

@@ -178,6 +178,7 @@ class Bench:
     def long_list(self, factor):
         """factor times as many instances: the list, and what its making does to others."""
         pid = self.panel.daemon.pid
+        self.client = Plain(self.panel.port, self.panel.key)  # the old one was silent for too long
         short_s, short_mb = self.list_costs()
         self.fill(self.made * factor)
         _ = self.list_costs()
@@ -227,7 +228,7 @@ class Bench:
         def make_requests():
             some = [("POST", "/api/images/create", {
                 "Name": f"bench {next(numbers)}", "Image": "game:1", "Env": ["TZ=UTC"]})
-                for _ in range(int(20000 * self.seconds))]
+                for _ in range(int(50000 * self.seconds))]
             return self.file("writes", some)
         batch = self.batch_size(make_requests)
         copy = os.path.join(self.dir, "floor.db")
