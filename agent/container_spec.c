@@ -179,7 +179,7 @@ static void write_strings(struct strbuf *sb, const char *key, char *const *texts
     jw_array_end(sb);
 }
 
-static void write_labels(struct strbuf *sb, const struct container_labels *labels)
+static void write_labels(struct strbuf *sb, const struct container_labels *labels, bool terminal)
 {
     char generation[24];
     snprintf(generation, sizeof(generation), "%llu", (unsigned long long)labels->generation);
@@ -188,11 +188,13 @@ static void write_labels(struct strbuf *sb, const struct container_labels *label
     jw_string(sb, LABEL_INSTANCE, labels->instance_id);
     jw_string(sb, LABEL_GENERATION, generation);
     jw_string(sb, LABEL_SPEC, labels->spec_hash);
+    if (terminal)
+        jw_string(sb, LABEL_TERMINAL, "1");
     jw_object_end(sb);
 }
 
 static void write_host_config(struct strbuf *sb, const Wire__InstanceSpec *spec,
-                              const char *volume_path, const char *bind_ip)
+                              const struct container_place *place)
 {
     jw_object_begin(sb, "HostConfig");
     jw_int(sb, "Memory", (int64_t)spec->memory_bytes);
@@ -200,7 +202,7 @@ static void write_host_config(struct strbuf *sb, const Wire__InstanceSpec *spec,
     jw_int(sb, "NanoCpus", (int64_t)spec->nano_cpus);
     if (spec->pids_limit)
         jw_int(sb, "PidsLimit", spec->pids_limit);
-    write_bindings(sb, spec, bind_ip);
+    write_bindings(sb, spec, place->bind_ip);
     jw_string(sb, "NetworkMode", "bridge");
     jw_object_begin(sb, "RestartPolicy");
     jw_string(sb, "Name", "unless-stopped");
@@ -208,7 +210,7 @@ static void write_host_config(struct strbuf *sb, const Wire__InstanceSpec *spec,
     jw_array_begin(sb, "Mounts");
     jw_object_begin(sb, NULL);
     jw_string(sb, "Type", "bind");
-    jw_string(sb, "Source", volume_path);
+    jw_string(sb, "Source", place->volume_path);
     jw_string(sb, "Target", spec->mount_path);
     jw_object_end(sb);
     jw_array_end(sb);
@@ -223,7 +225,7 @@ static void write_host_config(struct strbuf *sb, const Wire__InstanceSpec *spec,
         jw_string(sb, NULL, capabilities[i]);
     jw_array_end(sb);
     jw_object_begin(sb, "LogConfig");
-    jw_string(sb, "Type", "json-file");
+    jw_string(sb, "Type", place->log_driver);
     jw_object_begin(sb, "Config");
     jw_string(sb, "max-size", "10m");
     jw_string(sb, "max-file", "3");
@@ -233,7 +235,7 @@ static void write_host_config(struct strbuf *sb, const Wire__InstanceSpec *spec,
 }
 
 char *container_spec_body(const Wire__InstanceSpec *spec, const struct container_labels *labels,
-                          const char *volume_path, const char *bind_ip, const char *stop_signal)
+                          const struct container_place *place)
 {
     struct strbuf sb = {0};
     jw_object_begin(&sb, NULL);
@@ -241,14 +243,14 @@ char *container_spec_body(const Wire__InstanceSpec *spec, const struct container
     if (spec->n_cmd)
         write_strings(&sb, "Cmd", spec->cmd, spec->n_cmd);
     write_strings(&sb, "Env", spec->env, spec->n_env);
-    write_labels(&sb, labels);
+    write_labels(&sb, labels, spec->terminal);
     jw_bool(&sb, "OpenStdin", true);
-    jw_bool(&sb, "Tty", false);
+    jw_bool(&sb, "Tty", spec->terminal);
     jw_int(&sb, "StopTimeout", container_spec_grace(spec));
-    if (stop_signal[0])
-        jw_string(&sb, "StopSignal", stop_signal);
+    if (place->stop_signal[0])
+        jw_string(&sb, "StopSignal", place->stop_signal);
     write_exposed(&sb, spec);
-    write_host_config(&sb, spec, volume_path, bind_ip);
+    write_host_config(&sb, spec, place);
     jw_object_end(&sb);
     return strbuf_steal(&sb);
 }

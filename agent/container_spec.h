@@ -26,10 +26,16 @@ struct container_labels {
     const char *spec_hash;
 };
 
-/* The JSON body for the caller to free; NULL when memory is out. volume_path is the folder on the
- * host. bind_ip: the address that published ports bind to; "": all. stop_signal: "": the
- * image's. */
+/* What isn't in the spec. */
+struct container_place {
+    const char *volume_path; /* a folder on the host */
+    const char *bind_ip;     /* that published ports bind to; "": all */
+    const char *stop_signal; /* "": the image's */
+    const char *log_driver;
+};
+
+/* The JSON body for the caller to free; NULL when memory is out. */
 char *container_spec_body(const Wire__InstanceSpec *spec, const struct container_labels *labels,
-                          const char *volume_path, const char *bind_ip, const char *stop_signal);
+                          const struct container_place *place);
 
 #endif

@@ -4,6 +4,7 @@
  * A call's memory is freed right after done() or in cancel. Bodies are parsed only here. */
 #include "agent/docker.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 #define OURS_OLDEST 1024 /* 1.24, as major * 1000 + minor */
 #define OURS_NEWEST 1047
+#define LOCAL_LOGS  1039
 
 #define IMAGE_MAX 520 /* a name of 255, a tag of 128, the longest digest, : and @ */
 
@@ -35,6 +37,7 @@ struct docker_call {
     struct docker *docker;
     struct http_call *http;
     docker_item item;
+    docker_piece piece;
     bool (*makes_sense)(const json_t *answer); /* of a success; NULL: any does */
     bool no_content;                           /* a success has status 204 */
     docker_done done;
@@ -75,6 +78,22 @@ const char *docker_api_version(const struct docker *docker)
     return docker->prefix[0] ? docker->prefix + 2 : "";
 }
 
+/* "1.41" as 1041; -1 for anything else. */
+static int parse_api_version(const char *text)
+{
+    unsigned major;
+    unsigned minor;
+    char rest;
+    if (!text || sscanf(text, "%2u.%3u%c", &major, &minor, &rest) != 2)
+        return -1;
+    return (int)(major * 1000 + minor);
+}
+
+const char *docker_log_driver(const struct docker *docker)
+{
+    return parse_api_version(docker_api_version(docker)) >= LOCAL_LOGS ? "local" : "json-file";
+}
+
 /* What an answer that isn't a success means. */
 static void set_refusal(struct docker_reply *reply)
 {
@@ -105,7 +124,8 @@ static void finish(void *arg, const struct http_reply *http)
 {
     struct docker_call *call = arg;
     struct docker_reply reply = {.status = http->status, .err = http->err};
-    if (http->len && !(call->item && http->status / 100 == 2))
+    bool stream = (call->item || call->piece) && http->status / 100 == 2;
+    if (http->len && !stream)
         reply.json = parse(http, JSON_DECODE_ANY, &reply.err);
     if (reply.err.code == ERR_NONE) {
         if (reply.status / 100 != 2 && reply.status != 304)
@@ -133,6 +153,12 @@ static void take_line(void *arg, const char *line, size_t len)
         err_set(&call->stream_err, ERR_INTERNAL, "refused", "%s", text);
     call->item(call->arg, item);
     json_decref(item);
+}
+
+static void take_piece(void *arg, const char *data, size_t len)
+{
+    struct docker_call *call = arg;
+    call->piece(call->arg, data, len);
 }
 
 static struct docker_call *start_call(struct docker *docker, struct http_spec *spec,
@@ -193,17 +219,6 @@ static void add_escaped(struct strbuf *path, const char *text)
         else
             strbuf_fmt(path, "%%%02X", c);
     }
-}
-
-/* "1.41" as 1041; -1 for anything else. */
-static int parse_api_version(const char *text)
-{
-    unsigned major;
-    unsigned minor;
-    char rest;
-    if (!text || sscanf(text, "%2u.%3u%c", &major, &minor, &rest) != 2)
-        return -1;
-    return (int)(major * 1000 + minor);
 }
 
 static void choose_version(struct docker *docker, struct docker_reply *reply)
@@ -376,6 +391,40 @@ struct docker_call *docker_write_stdin(struct docker *docker, const char *ref, c
     struct http_spec spec = {
         .method = "POST", .late = text, .late_len = len, .timeout_ms = SHORT_MS};
     return call_container(docker, &spec, ref, "/attach?stream=1&stdin=1", done, arg, err);
+}
+
+/* "since" and "until" are seconds with a fraction of nine digits. */
+static void add_time(struct strbuf *path, const char *name, uint64_t ns)
+{
+    strbuf_fmt(path, "&%s=%" PRIu64 ".%09" PRIu64, name, ns / 1000000000u, ns % 1000000000u);
+}
+
+struct docker_call *docker_logs(struct docker *docker, const char *ref,
+                                const struct docker_log_range *range, docker_piece piece,
+                                docker_done done, void *arg, struct err *err)
+{
+    auto_strbuf struct strbuf suffix = {0};
+    strbuf_str(&suffix, "/logs?stdout=1&stderr=1&timestamps=1");
+    add_time(&suffix, "since", range->since_ns);
+    if (range->until_ns)
+        add_time(&suffix, "until", range->until_ns);
+    if (range->tail)
+        strbuf_fmt(&suffix, "&tail=%u", range->tail);
+    if (range->follow)
+        strbuf_str(&suffix, "&follow=1");
+    if (suffix.failed) {
+        err_nomem(err);
+        return NULL;
+    }
+    /* A container that has printed nothing yet doesn't even get the head of an answer. */
+    struct http_spec spec = {.method = "GET",
+                             .piece = take_piece,
+                             .timeout_ms = range->follow ? 0 : SHORT_MS,
+                             .priority = true};
+    struct docker_call *call = call_container(docker, &spec, ref, suffix.data, done, arg, err);
+    if (call)
+        call->piece = piece;
+    return call;
 }
 
 struct docker_call *docker_delete(struct docker *docker, const char *ref, docker_done done,

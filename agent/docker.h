@@ -28,6 +28,8 @@ struct docker_reply {
 typedef void (*docker_done)(void *arg, const struct docker_reply *reply);
 /* One JSON object of a stream, borrowed. */
 typedef void (*docker_item)(void *arg, json_t *item);
+/* Bytes of a stream that is no JSON. */
+typedef void (*docker_piece)(void *arg, const char *data, size_t len);
 
 /* http must outlive it. NULL when memory is out. */
 struct docker *docker_create(struct http_client *http);
@@ -42,6 +44,9 @@ void docker_forget(struct docker *docker);
 bool docker_is_known(const struct docker *docker);
 const char *docker_version(const struct docker *docker);     /* "" until probed */
 const char *docker_api_version(const struct docker *docker); /* likewise */
+/* "local", which keeps every byte as it was printed, where the Engine has it: since API 1.39. Else
+ * "json-file", which makes text of all. */
+const char *docker_log_driver(const struct docker *docker);
 
 /* Below: NULL with err set when the call can't be started. ref is a container's id or name. */
 
@@ -61,7 +66,6 @@ struct docker_call *docker_unpause(struct docker *docker, const char *ref, docke
                                    void *arg, struct err *err);
 struct docker_call *docker_stop(struct docker *docker, const char *ref, uint32_t grace_s,
                                 docker_done done, void *arg, struct err *err);
-/* Kills it if it runs; takes its anonymous volumes along. */
 /* SIGKILL; ERR_CONFLICT when it doesn't run. */
 struct docker_call *docker_kill(struct docker *docker, const char *ref, docker_done done, void *arg,
                                 struct err *err);
@@ -72,6 +76,19 @@ struct docker_call *docker_set_restart(struct docker *docker, const char *ref, b
  * copied. */
 struct docker_call *docker_write_stdin(struct docker *docker, const char *ref, const char *text,
                                        size_t len, docker_done done, void *arg, struct err *err);
+/* What it has printed, each line with its time, in the shape that log_stream.h takes apart. Both
+ * times are since 1970 in nanoseconds and belong to the range; until 0: no end. tail 0: all lines,
+ * else the last so many. With follow it goes on until the container ends. */
+struct docker_log_range {
+    uint64_t since_ns;
+    uint64_t until_ns;
+    uint32_t tail;
+    bool follow;
+};
+struct docker_call *docker_logs(struct docker *docker, const char *ref,
+                                const struct docker_log_range *range, docker_piece piece,
+                                docker_done done, void *arg, struct err *err);
+/* Kills it if it runs; takes its anonymous volumes along. */
 struct docker_call *docker_delete(struct docker *docker, const char *ref, docker_done done,
                                   void *arg, struct err *err);
 struct docker_call *docker_inspect_image(struct docker *docker, const char *image, docker_done done,

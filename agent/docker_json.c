@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/envelope.h"
+#include "common/iso_time.h"
 #include "common/utf8.h"
 
 #define LAYERS_MAX 1000
@@ -117,25 +117,16 @@ static int read_identity(const json_t *object, const json_t *labels, const char 
     copy_text(ret->id, sizeof(ret->id), id);
     copy_text(ret->instance_id, sizeof(ret->instance_id), instance);
     copy_text(ret->spec_hash, sizeof(ret->spec_hash), docker_json_text(labels, LABEL_SPEC));
+    ret->terminal = docker_json_text(labels, LABEL_TERMINAL) != NULL;
     ret->generation = parse_generation(docker_json_text(labels, LABEL_GENERATION));
     return 0;
 }
 
-/* RFC 3339 in UTC, as the Engine writes it; 0 for anything else, and for its year 1. */
+/* As the Engine writes it; 0 for anything else, and for its year 1. */
 static int64_t parse_time(const char *text)
 {
-    struct tm tm = {0};
-    unsigned ms = 0;
-    char rest[12] = "";
-    if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%11s", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-                        &tm.tm_hour, &tm.tm_min, &tm.tm_sec, rest) < 7)
-        return 0;
-    if (rest[0] == '.')
-        (void)sscanf(rest + 1, "%3u", &ms);
-    tm.tm_year -= 1900;
-    tm.tm_mon--;
-    int64_t seconds = timegm(&tm);
-    return seconds > 0 ? seconds * 1000 + ms : 0;
+    uint64_t ns;
+    return text && iso_time_parse(text, &ns) ? (int64_t)(ns / 1000000) : 0;
 }
 
 int docker_json_inspected(const json_t *answer, const char *panel_id,

@@ -15,6 +15,7 @@
 #define LABEL_INSTANCE   "panel.instance"
 #define LABEL_GENERATION "panel.generation"
 #define LABEL_SPEC       "panel.spec"
+#define LABEL_TERMINAL   "panel.terminal" /* "1", or absent */
 
 enum container_state {
     CONTAINER_NONE, /* there is no container */
@@ -32,6 +33,7 @@ struct docker_container {
     char instance_id[INSTANCE_ID_SIZE]; /* labels */
     char spec_hash[HASH_SIZE];
     uint64_t generation;
+    bool terminal; /* it has one: its output is one stream */
     enum container_state state;
     int32_t exit_code; /* the list doesn't tell these three */
     bool oom_killed;

@@ -58,6 +58,21 @@ static void handle_remove(struct handlers *h, struct rpc_call *call, Wire__Envel
     (void)FAILPOINT("agent.remove.answered");
 }
 
+static void handle_history(struct handlers *h, struct rpc_call *call, Wire__Envelope *request)
+{
+    histories_take(h->histories, call, request);
+}
+
+static void handle_watch(struct handlers *h, struct rpc_call *call, Wire__Envelope *request)
+{
+    watch_take(h->watch, call, request);
+}
+
+static void handle_command(struct handlers *h, struct rpc_call *call, Wire__Envelope *request)
+{
+    commands_take(h->commands, call, request);
+}
+
 static void handle_cert_request(struct handlers *h, struct rpc_call *call, Wire__Envelope *request)
 {
     auto_free char *csr = NULL;
@@ -106,6 +121,9 @@ static const struct {
     {WIRE__ENVELOPE__BODY_SYNC, handle_sync},
     {WIRE__ENVELOPE__BODY_APPLY, handle_apply},
     {WIRE__ENVELOPE__BODY_REMOVE, handle_remove},
+    {WIRE__ENVELOPE__BODY_HISTORY, handle_history},
+    {WIRE__ENVELOPE__BODY_WATCH, handle_watch},
+    {WIRE__ENVELOPE__BODY_COMMAND, handle_command},
     {WIRE__ENVELOPE__BODY_CERT_REQUEST, handle_cert_request},
     {WIRE__ENVELOPE__BODY_CERT_INSTALL, handle_cert_install},
 };

@@ -39,6 +39,7 @@ struct http_call {
     bool priority;
     bool added;
     void (*line)(void *arg, const char *line, size_t len);
+    void (*piece)(void *arg, const char *data, size_t len);
     void (*done)(void *arg, const struct http_reply *reply);
     void *arg;
     struct strbuf buf;
@@ -159,6 +160,10 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
     call->last_byte_ms = clock_mono_ms();
     long status = 0;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (call->piece && status / 100 == 2) {
+        call->piece(call->arg, data, len);
+        return call->list == &call->client->ended ? 0 : len;
+    }
     bool stream = call->line && status / 100 == 2;
     strbuf_add(&call->buf, data, len);
     if (call->buf.failed)
@@ -227,6 +232,7 @@ struct http_call *http_client_start(struct http_client *client, const struct htt
     }
     call->client = client;
     call->line = spec->line;
+    call->piece = spec->piece;
     call->done = spec->done;
     call->arg = spec->arg;
     call->quiet_ms = spec->quiet_ms;
@@ -239,9 +245,12 @@ struct http_call *http_client_start(struct http_client *client, const struct htt
     call->easy = curl_easy_init();
     call->late_len = spec->late_len;
     client->late += spec->late_len > 0;
-    if (spec->late_len)
-        call->body = strndup(spec->late, spec->late_len);
-    else if (has_body)
+    if (spec->late_len) {
+        call->body = malloc(spec->late_len);
+        if (call->body)
+            memcpy(call->body, spec->late, spec->late_len);
+    }
+    if (has_body && !spec->late_len)
         call->body = strdup(spec->body ? spec->body : "");
     if (!call->easy || (has_body && !call->body) ||
         asprintf(&url, "http://docker%s", spec->path) < 0) {

@@ -42,8 +42,10 @@ struct http_spec {
     uint32_t begin_ms;   /* with quiet_ms 0: give up when no answer has begun after so long */
     size_t body_max;     /* of a gathered answer; 0: HTTP_BODY_MAX */
     bool priority;       /* starts at once, whatever else is running */
-    /* When set, a 2xx body is given line by line (NUL-terminated, without the newline). */
+    /* When set, a 2xx body is given line by line (NUL-terminated, without the newline), … */
     void (*line)(void *arg, const char *line, size_t len);
+    /* … or, with this one instead, in the pieces that it comes in. */
+    void (*piece)(void *arg, const char *data, size_t len);
     void (*done)(void *arg, const struct http_reply *reply);
     void *arg;
 };

@@ -39,6 +39,9 @@ struct agent {
     struct identity identity;
     struct reconcile *reconcile;
     struct sync *sync;
+    struct watch *watch;
+    struct histories *histories;
+    struct commands *commands;
     struct rpc *rpc;
     struct handlers handlers;
     struct timer trim;
@@ -49,12 +52,15 @@ static void on_changed(void *arg)
 {
     struct agent *agent = arg;
     sync_changed(agent->sync);
+    if (agent->watch)
+        watch_changed(agent->watch);
 }
 
 static void on_settle(void *arg)
 {
     struct agent *agent = arg;
     sync_settle(agent->sync);
+    watch_settle(agent->watch);
 }
 
 static void on_serve(void *arg, struct rpc_call *call, const uint8_t *data, size_t len)
@@ -94,6 +100,13 @@ static int build(struct agent *agent, const struct options *options, struct err 
                          err) < 0)
         return -1;
     sync_set_reconcile(agent->sync, agent->reconcile);
+    agent->watch = watch_create(&agent->loop, id, agent->reconcile, err);
+    if (!agent->watch)
+        return -1;
+    agent->histories = histories_create(id, agent->reconcile);
+    agent->commands = commands_create(id, agent->reconcile, sync_boot_id(agent->sync));
+    if (!agent->histories || !agent->commands)
+        return err_nomem(err);
     struct rpc_events events = {.serve = on_serve, .listening = on_listening, .arg = agent};
     if (rpc_create(&agent->loop, id->listen, WIRE_FRAME_MAX, &events, &agent->rpc, err) < 0)
         return -1;
@@ -101,6 +114,9 @@ static int build(struct agent *agent, const struct options *options, struct err 
                                         .identity = id,
                                         .reconcile = agent->reconcile,
                                         .sync = agent->sync,
+                                        .watch = agent->watch,
+                                        .histories = agent->histories,
+                                        .commands = agent->commands,
                                         .rpc = agent->rpc};
     agent->loop.settle = on_settle;
     agent->loop.settle_arg = agent;
@@ -119,6 +135,7 @@ static void wind_down(struct agent *agent)
 {
     notify_supervisor("STOPPING=1");
     sync_stop(agent->sync);
+    watch_stop(agent->watch);
     loop_run_for(&agent->loop, FLUSH_MS, is_flushed, agent->rpc);
     loop_run_for(&agent->loop, LINGER_MS, NULL, NULL);
 }
@@ -126,6 +143,9 @@ static void wind_down(struct agent *agent)
 static void tear_down(struct agent *agent)
 {
     rpc_destroy(agent->rpc);
+    commands_destroy(agent->commands);
+    histories_destroy(agent->histories);
+    watch_destroy(agent->watch);
     reconcile_destroy(agent->reconcile);
     sync_destroy(agent->sync);
     loop_fini(&agent->loop);

@@ -235,8 +235,8 @@ void steps_create(struct instance *inst)
     char signal[STOP_SIGNAL_SIZE];
     stopping_signal(inst->stop.command, signal);
     auto_free char *path = volume_path(reconcile->volumes, inst->spec->volume_id);
-    auto_free char *body =
-        path ? container_spec_body(inst->spec, &labels, path, bind_ip, signal) : NULL;
+    struct container_place place = {path, bind_ip, signal, docker_log_driver(reconcile->docker)};
+    auto_free char *body = path ? container_spec_body(inst->spec, &labels, &place) : NULL;
     if (!body) {
         err_nomem(&err);
         step_begun(inst, NULL, &err);

@@ -163,6 +163,11 @@ struct sync *sync_create(struct loop *loop, const struct identity *identity, str
     return sync;
 }
 
+const char *sync_boot_id(const struct sync *sync)
+{
+    return sync->boot_id;
+}
+
 void sync_set_reconcile(struct sync *sync, struct reconcile *reconcile)
 {
     sync->reconcile = reconcile;

@@ -19,6 +19,9 @@ void sync_set_reconcile(struct sync *sync, struct reconcile *reconcile);
 /* NULL is fine. */
 void sync_destroy(struct sync *sync);
 
+/* Of this life of the agent. */
+const char *sync_boot_id(const struct sync *sync);
+
 void sync_take(struct sync *sync, struct rpc_call *call, const Wire__Envelope *request);
 /* There may be news. */
 void sync_changed(struct sync *sync);

@@ -14,5 +14,4 @@ int64_t clock_wall_ms(void);
 
 /* RFC 3339 in UTC with milliseconds; out holds CLOCK_ISO_LEN bytes. */
 void clock_format_iso(int64_t wall_ms, char out[CLOCK_ISO_LEN]);
-
 #endif

@@ -47,6 +47,19 @@ void crypto_wipe(void *p, size_t len)
     sodium_memzero(p, len);
 }
 
+void crypto_add_base64(struct strbuf *out, const void *data, size_t len)
+{
+    const uint8_t *at = data;
+    char text[sodium_base64_ENCODED_LEN(48, sodium_base64_VARIANT_ORIGINAL)];
+    while (len) {
+        size_t part = len < 48 ? len : 48; /* of three: padding only at the end */
+        sodium_bin2base64(text, sizeof(text), at, part, sodium_base64_VARIANT_ORIGINAL);
+        strbuf_str(out, text);
+        at += part;
+        len -= part;
+    }
+}
+
 void crypto_uuid(char out[CRYPTO_UUID_SIZE])
 {
     uint8_t b[16];

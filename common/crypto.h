@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "common/strbuf.h"
 
 #define CRYPTO_HASH_BYTES 32
 #define CRYPTO_HEX_LEN    (CRYPTO_HASH_BYTES * 2)
@@ -27,6 +28,9 @@ void crypto_mac_hex(const uint8_t key[CRYPTO_HASH_BYTES], const void *data, size
 /* Compares len bytes in constant time. */
 bool crypto_equal(const void *a, const void *b, size_t len);
 void crypto_wipe(void *p, size_t len);
+
+/* Append the bytes in base64 with padding (RFC 4648, 4). */
+void crypto_add_base64(struct strbuf *out, const void *data, size_t len);
 
 /* A random UUIDv4 (RFC 9562), lower case. */
 void crypto_uuid(char out[CRYPTO_UUID_SIZE]);

@@ -53,6 +53,13 @@ void call_answer(struct call *call, int status, struct strbuf *take_body)
     http_req_answer(call->req, status, text, len);
 }
 
+struct http_stream *call_stream(struct call *call, const char *type,
+                                const struct http_source *source)
+{
+    log_answer(call->req, call, 200);
+    return http_req_stream(call->req, type, source);
+}
+
 void call_answer_shared(struct call *call, struct shared *take_body)
 {
     log_answer(call->req, call, 200);

@@ -258,6 +258,7 @@ static int put_template(struct deploy *deploy, struct err *err)
     row->template = deploy->template_text;
     row->stop_command = tmpl ? template_text(tmpl, "StopCommand", "") : "";
     row->stop_timeout_s = tmpl ? template_stop_timeout(tmpl) : 0;
+    row->terminal = tmpl && template_wants_terminal(tmpl);
     row->mount_path = tmpl ? template_text(tmpl, "MountPath", DEFAULT_MOUNT) : DEFAULT_MOUNT;
     return 0;
 }

@@ -31,12 +31,16 @@ static const struct mapping {
     {ERR_CONFLICT, "token_used", 409, true},
     {ERR_CONFLICT, "not_failed", 409, true},
     {ERR_CONFLICT, "suspended", 409, true},
+    {ERR_CONFLICT, "not_running", 409, true},
     {ERR_CONFLICT, NULL, 400, true}, /* port_taken, insufficient_memory, … */
     {ERR_UNAUTHORIZED, NULL, 401, true},
     {ERR_TOO_LARGE, NULL, 413, true},
     {ERR_BUSY, NULL, 503, true},
     {ERR_IO, "disk_full", 503, true},
+    {ERR_OFFLINE, "node_unreachable", 503, true},
+    {ERR_OFFLINE, "docker_unreachable", 503, true},
     {ERR_OFFLINE, NULL, 500, true},
+    {ERR_TIMEOUT, "outcome_unknown", 504, true},
     {ERR_NONE, NULL, 500, false}, /* the last row: all that is ours */
 };
 

@@ -39,6 +39,10 @@ void instances_power_resume(struct call *call, const char *instance_id);
 void instances_retry(struct call *call);
 void instances_retry_resume(struct call *call, const char *instance_id);
 
+void console_logs(struct call *call);
+void console_open(struct call *call);
+void console_command(struct call *call);
+
 void join_answer(struct call *call);
 
 #endif

@@ -77,6 +77,9 @@ void call_defer(struct call *call);
 /* Answer, taking the text; a failed strbuf becomes a plain 500. Any thread. */
 void call_answer(struct call *call, int status, struct strbuf *take_body);
 void call_answer_err(struct call *call, const struct err *err);
+/* 200 and a stream; NULL: it has been answered. See http_req_stream(). Not when deferred. */
+struct http_stream *call_stream(struct call *call, const char *type,
+                                const struct http_source *source);
 /* 200 with a text that is shared; takes a reference. */
 void call_answer_shared(struct call *call, struct shared *take_body);
 /* An idempotent first answer again; takes answer->body. */
@@ -123,6 +126,8 @@ struct mutation {
     int (*apply)(struct mutation *mutation, struct store_tx *tx, struct err *err);
     /* After the commit, before the answer; may be NULL. Not for replays and refusals. */
     void (*committed)(struct mutation *mutation);
+    /* After the commit, in the place of the answer, which is kept only; may be NULL. */
+    void (*proceed)(struct mutation *mutation);
     void (*destroy)(struct mutation *mutation);
     int status;
     struct strbuf body;
@@ -164,6 +169,12 @@ void call_wait(struct call *call, const char *instance_id, enum fleet_goal goal,
 /* A FAILED instance as the error that its deploy ended in; returns the status. deploy.c. */
 int instance_render_failure(const struct instance *instance, const char *request_id,
                             struct strbuf *out);
+
+/* Answer for good: first remembered, where there is an Idempotency-Key. The call is deferred. */
+void call_answer_kept(struct call *call, int status, struct strbuf *take_body);
+
+/* Answer, and forget the first answer: a repeat is a request like any other. Likewise. */
+void call_answer_forgotten(struct call *call, int status, struct strbuf *take_body);
 
 /* ?wait=SECONDS (0–300). */
 int call_read_wait(const struct call *call, uint32_t *ret_seconds, struct err *err);

@@ -92,7 +92,9 @@ static void change_done(struct store_change *change, const struct err *err)
         (void)FAILPOINT("panel.change.committed");
         if (mutation->committed && !mutation->refused)
             mutation->committed(mutation);
-        if (mutation->waits_for[0] && call->route->resume)
+        if (mutation->proceed && !mutation->refused)
+            mutation->proceed(mutation);
+        else if (mutation->waits_for[0] && call->route->resume)
             call->route->resume(call, mutation->waits_for);
         else
             call_answer(call, mutation->status, &mutation->body);

@@ -14,48 +14,84 @@
 
 #define WAIT_MAX_SECONDS 300
 
-struct waiting {
+/* --- kept answers ---------------------------------------------------------------------------- */
+
+struct kept {
     struct store_change change;
     struct call *call;
-    waiting_fn render;
+    bool forget;
     int status;
     struct strbuf body;
-    char instance_id[ROUTE_PARAM_SIZE];
 };
-
-static void waiting_end(struct waiting *waiting)
-{
-    call_answer(waiting->call, waiting->status, &waiting->body);
-    strbuf_fini(&waiting->body);
-    free(waiting);
-}
 
 static int apply_save(struct store_change *change, struct store_tx *tx, struct err *err)
 {
-    struct waiting *waiting = (struct waiting *)change;
-    const struct call *call = waiting->call;
-    struct answer answer = {.status = waiting->status, .body = waiting->body.data};
+    struct kept *kept = (struct kept *)change;
+    const struct call *call = kept->call;
+    if (kept->forget)
+        return store_answer_forget(tx, call->key.id, call->idempotency_key, err);
+    struct answer answer = {.status = kept->status, .body = kept->body.data};
     return store_answer_save(tx, call->key.id, call->idempotency_key, call->digest, &answer, err);
 }
 
 static void save_done(struct store_change *change, const struct err *err)
 {
-    (void)err; /* unsaved, the answer is true all the same, and a repeat waits again */
-    waiting_end((struct waiting *)change);
+    (void)err; /* unsaved, the answer is true all the same */
+    struct kept *kept = (struct kept *)change;
+    call_answer(kept->call, kept->status, &kept->body);
+    strbuf_fini(&kept->body);
+    free(kept);
 }
+
+static void answer(struct call *call, bool forget, int status, struct strbuf *take_body)
+{
+    bool keep = call->has_idempotency && take_body->data && !take_body->failed;
+    struct kept *kept = keep ? calloc(1, sizeof(*kept)) : NULL;
+    if (!kept) {
+        call_answer(call, status, take_body);
+        return;
+    }
+    kept->change.apply = apply_save;
+    kept->change.done = save_done;
+    kept->call = call;
+    kept->forget = forget;
+    kept->status = status;
+    kept->body = *take_body;
+    *take_body = (struct strbuf){0};
+    if (store_submit(call->api->rooms.store, &kept->change, NULL) < 0)
+        save_done(&kept->change, NULL);
+}
+
+void call_answer_kept(struct call *call, int status, struct strbuf *take_body)
+{
+    answer(call, false, status, take_body);
+}
+
+void call_answer_forgotten(struct call *call, int status, struct strbuf *take_body)
+{
+    answer(call, true, status, take_body);
+}
+
+/* --- waiting --------------------------------------------------------------------------------- */
+
+struct waiting {
+    struct call *call;
+    waiting_fn render;
+    char instance_id[ROUTE_PARAM_SIZE];
+};
 
 static void on_outcome(void *arg, enum fleet_outcome outcome)
 {
     (void)FAILPOINT("panel.answer.final");
     struct waiting *waiting = arg;
     struct call *call = waiting->call;
-    waiting->status = waiting->render(call, waiting->instance_id, outcome, &waiting->body);
-    waiting->change.apply = apply_save;
-    waiting->change.done = save_done;
-    bool final = outcome != FLEET_CLOSED && waiting->body.data && !waiting->body.failed;
-    if (!final || !call->has_idempotency ||
-        store_submit(call->api->rooms.store, &waiting->change, NULL) < 0)
-        waiting_end(waiting);
+    struct strbuf body = {0};
+    int status = waiting->render(call, waiting->instance_id, outcome, &body);
+    free(waiting);
+    if (outcome == FLEET_CLOSED)
+        call_answer(call, status, &body);
+    else
+        call_answer_kept(call, status, &body);
 }
 
 void call_wait(struct call *call, const char *instance_id, enum fleet_goal goal,

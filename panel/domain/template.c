@@ -215,6 +215,9 @@ static int put_others(json_t *to, const json_t *document, struct err *err)
     json_t *seconds = json_object_get(document, "StopTimeout");
     if (seconds && !json_is_null(seconds) && !is_stop_timeout(seconds))
         return wrong("StopTimeout", "a whole number of seconds, 1 to 600", err);
+    json_t *terminal = json_object_get(document, "Tty");
+    if (terminal && !json_is_null(terminal) && !json_is_boolean(terminal))
+        return wrong("Tty", "true or false", err);
     json_object_foreach((json_t *)(uintptr_t)document, key, value)
     {
         if (!json_object_get(to, key) && json_object_set(to, key, value) < 0)
@@ -266,6 +269,11 @@ uint32_t template_stop_timeout(const json_t *tmpl)
 {
     const json_t *seconds = json_object_get(tmpl, "StopTimeout");
     return is_stop_timeout(seconds) ? (uint32_t)json_integer_value(seconds) : 0;
+}
+
+bool template_wants_terminal(const json_t *tmpl)
+{
+    return json_is_true(json_object_get(tmpl, "Tty"));
 }
 
 int template_fill_variables(const json_t *tmpl, json_t *variables, struct err *err)

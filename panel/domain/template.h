@@ -24,6 +24,8 @@ json_t *template_command(const json_t *tmpl);
 const char *template_text(const json_t *tmpl, const char *key, const char *otherwise);
 /* Its StopTimeout, seconds; 0 when it has none. */
 uint32_t template_stop_timeout(const json_t *tmpl);
+/* Its Tty. */
+bool template_wants_terminal(const json_t *tmpl);
 /* Put the defaults of its variables into variables where nothing was given.
  * ERR_INVALID "missing_variable" names a required one that has neither. */
 int template_fill_variables(const json_t *tmpl, json_t *variables, struct err *err);

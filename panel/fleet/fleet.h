@@ -55,4 +55,11 @@ int fleet_wait_instance(struct fleet *fleet, const char *instance_id, enum fleet
                         uint32_t timeout_ms, void (*fn)(void *arg, enum fleet_outcome outcome),
                         void *arg, struct err *err);
 
+/* Write text (copied) to the instance's standard input, once at most. Then fn is called, once, on
+ * the fleet's thread: err NULL: it is written. ERR_TIMEOUT: nobody knows. Else it is not:
+ * ERR_NOT_FOUND, ERR_OFFLINE "node_unreachable", ERR_CONFLICT "not_running", ERR_BUSY. On -1 fn is
+ * not called. */
+int fleet_send_command(struct fleet *fleet, const char *instance_id, const char *text, size_t len,
+                       void (*fn)(void *arg, const struct err *err), void *arg, struct err *err);
+
 #endif

@@ -21,13 +21,39 @@
 #define STOP_MARGIN_MS 15000 /* what a kill may take, once the time to stop is over */
 #define STABLE_MS      60000 /* running this long, earlier crashes are forgiven */
 
+static struct fleet_error no_memory = {.code = "no_memory"};
+
+static void clear_error(struct fleet_instance *inst)
+{
+    if (inst->error != &no_memory)
+        free(inst->error);
+    inst->error = NULL;
+}
+
 static void set_error(struct fleet_instance *inst, const char *code, const char *message)
 {
     char text[ERROR_MESSAGE_SIZE];
-    utf8_copy(inst->error_code, sizeof(inst->error_code), code);
+    clear_error(inst);
     utf8_copy(text, sizeof(text), message);
-    free(inst->error_message);
-    inst->error_message = text[0] ? strdup(text) : NULL;
+    if (!code[0] && !text[0])
+        return;
+    inst->error = malloc(sizeof(*inst->error) + strlen(text) + 1);
+    if (!inst->error) { /* that something went wrong is known even so */
+        inst->error = &no_memory;
+        return;
+    }
+    utf8_copy(inst->error->code, sizeof(inst->error->code), code);
+    memcpy(inst->error->message, text, strlen(text) + 1);
+}
+
+const char *instance_error_code(const struct fleet_instance *inst)
+{
+    return inst->error ? inst->error->code : "";
+}
+
+const char *instance_error_message(const struct fleet_instance *inst)
+{
+    return inst->error && inst->error != &no_memory ? inst->error->message : "";
 }
 
 uint64_t spec_number(const char *spec_hash)
@@ -128,6 +154,7 @@ void instance_free(struct fleet_instance *inst)
 {
     struct fleet_node *node = inst->node;
     waits_end(inst, FLEET_REACHED);
+    logs_instance_gone(inst);
     if (inst->queued)
         leave_queue(inst);
     timers_cancel(&inst->fleet->timers, &inst->timer);
@@ -139,7 +166,7 @@ void instance_free(struct fleet_instance *inst)
     if (inst->next)
         inst->next->prev = inst->prev;
     HASH_DEL(inst->fleet->instances, inst);
-    free(inst->error_message);
+    clear_error(inst);
     free(inst);
 }
 
@@ -395,7 +422,7 @@ static void give_up(struct fleet_instance *inst)
         set_error(inst, offline ? "node_offline" : "install_timeout", text);
     }
     log_warn("instance failed", "instance=%s node=%s code=%s", inst->id, inst->node->id,
-             inst->error_code);
+             instance_error_code(inst));
 }
 
 /* The time to stop runs while its node could stop it. */
@@ -426,7 +453,7 @@ void instance_drive(struct fleet_instance *inst)
         .observed = inst->observed,
         .same_spec = inst->observed == OBSERVED_RUNNING && is_same_spec(inst),
         .failed_now = inst->failed_now,
-        .error_code = inst->error_code,
+        .error_code = instance_error_code(inst),
         .told = inst->told,
         .node_ready = node_is_ready(inst->node),
         .deadline_passed = clock_mono_ms() >= instance_deadline(inst),

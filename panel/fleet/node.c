@@ -57,6 +57,32 @@ void node_envelope(struct fleet_node *node, Wire__Envelope *envelope)
     envelope->node_id = node->id;
 }
 
+void node_failure(const Wire__Failure *failure, struct err *ret_err)
+{
+    static const struct {
+        const char *code;
+        enum err_code meaning;
+        const char *reason;
+    } known[] = {
+        {"busy", ERR_BUSY, "busy"},
+        {"no_container", ERR_NOT_FOUND, "no_container"},
+        {"not_running", ERR_CONFLICT, "not_running"},
+        {"agent_restarted", ERR_OFFLINE, "node_unreachable"},
+        {"unknown_request", ERR_CONFLICT, "agent_too_old"},
+        {"docker_unavailable", ERR_OFFLINE, "docker_unreachable"},
+        {"no_connection", ERR_OFFLINE, "docker_unreachable"},
+    };
+    char message[ERROR_MESSAGE_SIZE];
+    utf8_copy(message, sizeof(message), failure->message);
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcmp(failure->code, known[i].code) == 0) {
+            err_set(ret_err, known[i].meaning, known[i].reason, "%s", message);
+            return;
+        }
+    }
+    err_set(ret_err, ERR_CONFLICT, "node_refused", "%s", message);
+}
+
 /* --- status ---------------------------------------------------------------------------------- */
 
 static int publish_orphans(struct fleet_node *node, struct err *err)
@@ -281,6 +307,7 @@ static void inventory_end(struct fleet_node *node)
         else
             instance_missing(inst);
     }
+    logs_node_ready(node);
 }
 
 static void take_reply(struct fleet_node *node, const Wire__SyncReply *reply)
@@ -501,6 +528,7 @@ void node_remove(struct fleet_node *node)
     dial_abandon(node);
     timers_cancel(&fleet->timers, &node->status_timer);
     timers_cancel(&fleet->timers, &node->sync_timer);
+    timers_cancel(&fleet->timers, &node->watch.timer);
     while (node->instances)
         instance_free(node->instances);
     link_destroy(node->link);

@@ -168,9 +168,9 @@ static int submit(struct fleet_instance *inst, enum write_kind kind, struct err 
     write->orphan = inst->orphan;
     snprintf(write->id, sizeof(write->id), "%s", inst->id);
     memcpy(write->container_id, inst->container_id, sizeof(write->container_id));
-    memcpy(write->error_code, inst->error_code, sizeof(write->error_code));
+    snprintf(write->error_code, sizeof(write->error_code), "%s", instance_error_code(inst));
     snprintf(write->error_message, sizeof(write->error_message), "%s",
-             inst->error_message ? inst->error_message : "");
+             instance_error_message(inst));
     if (store_submit(inst->fleet->store, &write->change, err) < 0) {
         free(write);
         return -1;
@@ -185,8 +185,8 @@ static int submit(struct fleet_instance *inst, enum write_kind kind, struct err 
 static uint64_t facts_digest(const struct fleet_instance *inst)
 {
     uint64_t h = 1469598103934665603u;
-    const char *texts[] = {inst->container_id, inst->error_code,
-                           inst->error_message ? inst->error_message : ""};
+    const char *texts[] = {inst->container_id, instance_error_code(inst),
+                           instance_error_message(inst)};
     for (size_t i = 0; i < 3; i++) {
         for (const char *p = texts[i]; *p; p++)
             h = (h ^ (unsigned char)*p) * 1099511628211u;
@@ -282,7 +282,7 @@ void instance_choose_ports(struct fleet_instance *inst)
 {
     if (!inst->writing)
         log_info("other host ports are chosen", "instance=%s node=%s reason=\"%s\"", inst->id,
-                 inst->node->id, inst->error_message ? inst->error_message : "");
+                 inst->node->id, instance_error_message(inst));
     change_wish(inst, WRITE_CHOOSE);
 }
 

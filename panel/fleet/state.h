@@ -32,6 +32,12 @@ struct wait {
     void *arg;
 };
 
+/* What went wrong with an instance. Few have one. */
+struct fleet_error {
+    char code[40];
+    char message[];
+};
+
 /* There may be hundreds of thousands: large fields first, so that none is padded. */
 struct fleet_instance {
     UT_hash_handle hh;
@@ -43,10 +49,10 @@ struct fleet_instance {
     int64_t deadline;   /* mono ms, of installing or, when it is to be down, of stopping */
     uint64_t want_spec; /* spec_number(); 0 until somebody asks */
     /* seen */
-    uint64_t has_spec;        /* likewise, of the container that is there */
-    char *error_message;      /* NULL: "" */
-    uint64_t seen_generation; /* the highest that the node knows */
-    int64_t outranked;        /* mono ms when it was raised above that */
+    uint64_t has_spec;         /* likewise, of the container that is there */
+    struct fleet_error *error; /* NULL: none */
+    uint64_t seen_generation;  /* the highest that the node knows */
+    int64_t outranked;         /* mono ms when it was raised above that */
     /* being driven */
     uint64_t attempt;
     int64_t running_since; /* mono ms; 0: isn't */
@@ -79,7 +85,6 @@ struct fleet_instance {
     bool dirty;
     bool forgetting;
     char container_id[65];
-    char error_code[40];
     char id[];
 };
 
@@ -130,6 +135,15 @@ struct fleet_node {
     int64_t next_renewal; /* mono ms */
     struct orphan *orphans;
     bool orphans_changed; /* since the board was told */
+    /* what somebody looks at */
+    unsigned histories; /* under way */
+    unsigned commands;  /* likewise */
+    struct {
+        unsigned calls;  /* likewise */
+        bool changed;    /* what is looked at, since the last one */
+        int64_t sent_at; /* mono ms */
+        struct timer timer;
+    } watch;
 };
 
 struct fleet {
@@ -149,7 +163,8 @@ struct fleet {
     struct timers timers;
     struct fleet_node *nodes;
     struct fleet_instance *instances;
-    unsigned writes; /* store changes under way */
+    struct log_hub *hubs; /* of the logs that are followed */
+    unsigned writes;      /* store changes under way */
     uint64_t attempts;
     /* dialling */
     struct fleet_node *dial_queue, **dial_tail;
@@ -175,6 +190,24 @@ void node_remove_if_empty(struct fleet_node *node);
 void node_drop_orphan(struct fleet_node *node, const char *instance_id);
 void node_envelope(struct fleet_node *node, Wire__Envelope *envelope);
 uint32_t node_beat_ms(const struct fleet *fleet);
+
+/* What the Failure means to whoever asked. */
+void node_failure(const Wire__Failure *failure, struct err *ret_err);
+
+/* logs.c */
+struct watched_log {
+    Wire__WatchedLog log;
+    Wire__LogPosition after;
+};
+/* Fill rows with what is followed at the node, its texts borrowed; how many. */
+size_t logs_watched(struct fleet_node *node, struct watched_log *rows, size_t rows_max);
+void logs_take(struct fleet_node *node, const Wire__LogNews *news);
+void logs_node_ready(struct fleet_node *node);
+void logs_instance_gone(struct fleet_instance *inst);
+
+/* watch.c */
+/* What is looked at has changed, or the node can be asked again. */
+void watch_again(struct fleet_node *node);
 
 /* dial.c */
 void dial_queue(struct fleet_node *node);
@@ -203,6 +236,10 @@ struct fleet_instance *instance_add_removal(struct fleet *fleet, const struct re
                                             struct err *err);
 /* Reload from the store; NULL when it has neither such a row nor such a removal. */
 struct fleet_instance *instance_reload(struct fleet *fleet, const char *id);
+
+/* "" when there is no error. */
+const char *instance_error_code(const struct fleet_instance *inst);
+const char *instance_error_message(const struct fleet_instance *inst);
 
 /* A spec's hash as a number: its first 16 digits. 0: it is no hash. */
 uint64_t spec_number(const char *spec_hash);

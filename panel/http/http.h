@@ -100,4 +100,31 @@ void http_req_answer(struct http_req *req, int status, char *take_body, size_t l
 /* The same with bytes that others may hold as well; takes a reference, or NULL. */
 void http_req_answer_shared(struct http_req *req, int status, struct shared *take_body);
 
+/* The answer's media type, instead of JSON; a literal. */
+void http_req_set_type(struct http_req *req, const char *type);
+
+/* --- streams --------------------------------------------------------------------------------- */
+
+#define HTTP_STREAM_END (-1)
+
+/* A body that is made while it is sent, for as long as both sides want it. Pool threads. */
+struct http_source {
+    /* Write up to max bytes; how many were written. 0: there are none now, and
+     * http_stream_wake() will be called when there are. Or HTTP_STREAM_END. Must not block. */
+    int (*read)(void *arg, char *to, size_t max);
+    /* It has ended, by either side: no more read(). Called once. */
+    void (*close)(void *arg);
+    void *arg;
+};
+
+struct http_stream;
+
+/* Answer with status 200 and what source gives; not after http_req_defer(). One reference for the
+ * caller. NULL without memory: close() has been called then, and the answer is 500. */
+struct http_stream *http_req_stream(struct http_req *req, const char *type,
+                                    const struct http_source *source);
+/* Any thread, any time until unref; takes only the stream's own lock. */
+void http_stream_wake(struct http_stream *stream);
+void http_stream_unref(struct http_stream *stream);
+
 #endif

@@ -138,6 +138,8 @@ struct http_req {
     size_t sending; /* bytes on their way */
     struct http_extra *extras;
     bool extras_failed;
+    const char *type;           /* NULL: JSON */
+    struct http_stream *stream; /* in the place of answer */
 
     void *kept;
     void (*kept_free)(void *data);
@@ -146,6 +148,21 @@ struct http_req {
     struct http_header *headers; /* few, or an array of HTTP_HEADERS_MAX */
     struct http_header few[HTTP_HEADERS_FEW];
     char scratch[]; /* the decoded URI */
+};
+
+/* A body that is made while it is sent. Referenced by libmicrohttpd's answer and by whoever wakes
+ * it. waiting, under the lock, says that its connection is suspended: whoever clears it resumes. */
+struct http_stream {
+    _Atomic int refs;
+    pthread_mutex_t lock;
+    bool woken;   /* since read() last began */
+    bool waiting; /* the connection is suspended */
+    bool over;    /* the connection is gone */
+    struct http_server *server;
+    struct http_conn *conn;
+    struct MHD_Connection *connection;
+    struct http_stream *prev, *next; /* among the server's; its lock */
+    struct http_source source;
 };
 
 /* A non-blocking listener on an IP literal; port 0: the system picks. */
@@ -163,6 +180,13 @@ void request_name(struct http_req *req);
 /* server.c, for it alone may know libmicrohttpd */
 void server_suspend(struct http_req *req);
 void server_resume(struct http_req *req);
+/* stream.c: libmicrohttpd wants more, has let go */
+int stream_read(struct http_stream *stream, char *to, size_t max);
+void stream_close(struct http_stream *stream);
+
+bool server_is_stopping(const struct http_server *server);
+void server_resume_stream(struct http_stream *stream);
+void server_suspend_stream(struct http_stream *stream);
 bool server_is_tls(const struct http_server *server);
 struct sweeper *server_sweeper(struct http_server *server);
 

@@ -46,6 +46,8 @@ void request_unref(struct http_req *req)
         free(req->headers);
     strbuf_fini(&req->body);
     shared_unref(req->answer);
+    if (req->stream) /* it never was sent */
+        stream_close(req->stream);
     free(req);
 }
 
@@ -163,6 +165,11 @@ void http_req_keep(struct http_req *req, void *data, void (*free_fn)(void *data)
 void *http_req_kept(const struct http_req *req)
 {
     return req->kept;
+}
+
+void http_req_set_type(struct http_req *req, const char *type)
+{
+    req->type = type;
 }
 
 void http_req_add_header(struct http_req *req, const char *name, const char *value)

@@ -17,23 +17,27 @@
  * we do, so a body in chunks is the last thing its connection is read for. */
 #include "panel/http/internal.h"
 
+#include <limits.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <utlist.h>
 
 #include "common/auto.h"
 #include "common/clock.h"
 #include "panel/http/guard.h"
 
 #define HEAD_MEMORY                                                                                \
-    (36u * 1024u)           /* a connection's buffer for its head; past 32 K it is a mapping       \
-                             * of its own, which goes back to the system with it */
-#define OVERFLOW_MAX  16u   /* times max_body that is read and thrown away */
-#define SEND_BASE_MS  30000 /* for an answer to be read by its client, and … */
-#define SEND_RATE     16u   /* … a millisecond more for so many bytes */
-#define SENDING_MAX   (256u * 1024u * 1024u) /* bytes of answers on their way, all together … */
-#define SENDING_SMALL (64u * 1024u)          /* … past which larger ones than this are refused */
+    (36u * 1024u)             /* a connection's buffer for its head; past 32 K it is a mapping     \
+                               * of its own, which goes back to the system with it */
+#define OVERFLOW_MAX    16u   /* times max_body that is read and thrown away */
+#define SEND_BASE_MS    30000 /* for an answer to be read by its client, and … */
+#define SEND_RATE       16u   /* … a millisecond more for so many bytes */
+#define STREAM_STALL_MS 60000
+#define STREAM_BLOCK    16384u
+#define SENDING_MAX     (256u * 1024u * 1024u) /* bytes of answers on their way, all together … */
+#define SENDING_SMALL   (64u * 1024u) /* … past which larger ones than this are refused */
 
 struct http_server {
     struct http_app app;
@@ -50,6 +54,8 @@ struct http_server {
     _Atomic size_t active;  /* requests whose head is complete */
     _Atomic size_t held;    /* requests in a handler, or deferred and not yet resumed */
     _Atomic size_t sending; /* bytes of answers that libmicrohttpd has */
+    pthread_mutex_t streams_lock;
+    struct http_stream *streams; /* that are being sent */
 };
 
 /* --- answering ------------------------------------------------------------------------------- */
@@ -57,9 +63,11 @@ struct http_server {
 static bool add_headers(struct http_req *req, struct MHD_Response *response, int status, bool close)
 {
     bool ok = true;
+    const char *type = "application/json; charset=utf-8";
+    if (req->type && atomic_load(&req->state) == REQ_ANSWERED)
+        type = req->type;
     if (status != 204 && status != 304)
-        ok &= MHD_add_response_header(response, "Content-Type",
-                                      "application/json; charset=utf-8") == MHD_YES;
+        ok &= MHD_add_response_header(response, "Content-Type", type) == MHD_YES;
     ok &= MHD_add_response_header(response, "X-Request-Id", req->id) == MHD_YES;
     ok &= MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES;
     ok &= MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES;
@@ -73,6 +81,14 @@ static bool add_headers(struct http_req *req, struct MHD_Response *response, int
 static void let_go(void *body)
 {
     shared_unref(body);
+}
+
+static bool add_extras(struct http_req *req, struct MHD_Response *response)
+{
+    bool ok = true;
+    for (struct http_extra *extra = req->extras; extra; extra = extra->next)
+        ok &= MHD_add_response_header(response, extra->name, extra->value) == MHD_YES;
+    return ok;
 }
 
 /* Send take_body; NULL: an empty one. */
@@ -90,10 +106,8 @@ static enum MHD_Result send_answer(struct http_req *req, int status, struct shar
         return MHD_NO;
     enum MHD_Result sent = MHD_NO;
     bool ok = add_headers(req, response, status, close || req->chunked);
-    if (atomic_load(&req->state) != REQ_EXPIRED) {
-        for (struct http_extra *extra = req->extras; extra; extra = extra->next)
-            ok &= MHD_add_response_header(response, extra->name, extra->value) == MHD_YES;
-    }
+    if (atomic_load(&req->state) != REQ_EXPIRED)
+        ok &= add_extras(req, response);
     if (ok)
         sent = MHD_queue_response(req->connection, (unsigned)status, response);
     MHD_destroy_response(response);
@@ -103,6 +117,80 @@ static enum MHD_Result send_answer(struct http_req *req, int status, struct shar
                 clock_mono_ms() + SEND_BASE_MS + (int64_t)(len / SEND_RATE));
     return sent;
 }
+
+/* --- streams --------------------------------------------------------------------------------- */
+
+/* Each time that its client has taken what there was, it has so long to take the next. */
+static void set_stream_deadline(struct http_stream *stream)
+{
+    sweeper_set(&stream->server->sweeper, stream->conn, clock_mono_ms() + STREAM_STALL_MS);
+}
+
+static ssize_t read_stream(void *arg, uint64_t at, char *to, size_t max)
+{
+    (void)at;
+    struct http_stream *stream = arg;
+    set_stream_deadline(stream);
+    int len = stream_read(stream, to, max < INT_MAX ? max : INT_MAX);
+    return len == HTTP_STREAM_END ? MHD_CONTENT_READER_END_OF_STREAM : len;
+}
+
+static void free_stream(void *arg)
+{
+    struct http_stream *stream = arg;
+    struct http_server *server = stream->server;
+    pthread_mutex_lock(&server->streams_lock);
+    DL_DELETE(server->streams, stream);
+    pthread_mutex_unlock(&server->streams_lock);
+    stream_close(stream);
+}
+
+void server_suspend_stream(struct http_stream *stream)
+{
+    MHD_suspend_connection(stream->connection);
+}
+
+bool server_is_stopping(const struct http_server *server)
+{
+    return atomic_load(&server->stopping);
+}
+
+void server_resume_stream(struct http_stream *stream)
+{
+    MHD_resume_connection(stream->connection);
+}
+
+static enum MHD_Result send_stream(struct http_req *req)
+{
+    struct http_stream *stream = steal_ptr(req->stream);
+    struct http_server *server = req->server;
+    pthread_mutex_lock(&server->streams_lock);
+    DL_APPEND(server->streams, stream);
+    pthread_mutex_unlock(&server->streams_lock);
+    struct MHD_Response *response = MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, stream, free_stream);
+    if (!response) {
+        free_stream(stream);
+        return MHD_NO;
+    }
+    enum MHD_Result sent = MHD_NO;
+    if (add_headers(req, response, req->status, false) && add_extras(req, response))
+        sent = MHD_queue_response(req->connection, (unsigned)req->status, response);
+    MHD_destroy_response(response);
+    return sent;
+}
+
+/* They end: who follows comes back, to whoever is here then. */
+static void end_streams(struct http_server *server)
+{
+    struct http_stream *stream;
+    pthread_mutex_lock(&server->streams_lock);
+    DL_FOREACH(server->streams, stream)
+    http_stream_wake(stream);
+    pthread_mutex_unlock(&server->streams_lock);
+}
+
+/* --- errors and the app's answers ------------------------------------------------------------ */
 
 /* NULL without memory. */
 static struct shared *take_text(struct strbuf *from)
@@ -126,6 +214,8 @@ static enum MHD_Result send_app_answer(struct http_req *req)
     if (atomic_load(&req->state) == REQ_EXPIRED)
         return send_error(req, 503, "timeout",
                           "The panel did not finish this in time; it may still happen.", false);
+    if (req->stream)
+        return send_stream(req);
     int status = req->status;
     bool wants_body = status != 204 && status != 304;
     if (req->extras_failed || (wants_body && !req->answer))
@@ -464,6 +554,7 @@ int http_server_start(const struct http_settings *settings, const struct http_ap
     server->app = *app;
     server->settings = *settings;
     server->tls = settings->tls_cert_pem && settings->tls_key_pem;
+    pthread_mutex_init(&server->streams_lock, NULL);
     server->lines_visible = strncmp(MHD_get_version(), "0.9.75", 6) == 0;
     auto_fd int listener = listener_open(settings->address, settings->port, &server->port, err);
     if (listener < 0)
@@ -507,6 +598,7 @@ void http_server_stop(struct http_server *server, uint32_t grace_ms)
         return;
     int listener = MHD_quiesce_daemon(server->daemon);
     atomic_store(&server->stopping, true);
+    end_streams(server);
     int64_t until = clock_mono_ms() + grace_ms;
     while (atomic_load(&server->active) && clock_mono_ms() < until)
         nap();
@@ -522,5 +614,6 @@ void http_server_stop(struct http_server *server, uint32_t grace_ms)
     sweeper_stop(&server->sweeper);
     if (listener >= 0)
         close(listener);
+    pthread_mutex_destroy(&server->streams_lock);
     free(server);
 }

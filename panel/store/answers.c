@@ -69,3 +69,13 @@ int store_answer_save(struct store_tx *tx, const char *scope, const char *key,
     db_bind_int(stmt, 7, tx->now);
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
+
+int store_answer_forget(struct store_tx *tx, const char *scope, const char *key, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db, "DELETE FROM answers WHERE scope = ?1 AND key = ?2", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, scope);
+    db_bind_text(stmt, 2, key);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}

@@ -53,8 +53,10 @@ static int write_row(struct store_tx *tx, const struct instance *row, struct err
         tx->db,
         "INSERT INTO instances(id, name, user_id, node_id, image, alt_images, ports, env, cmd,"
         " variables, stop_command, mount_path, template, memory_mib, cpu_milli, disk_mib,"
-        " primary_port, port_choices, stop_timeout_s, created_at, phase_since, updated_at)"
-        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?20,?20)",
+        " primary_port, port_choices, stop_timeout_s, terminal, created_at, phase_since,"
+        " updated_at)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?21,?"
+        "21)",
         err);
     if (!stmt)
         return -1;
@@ -70,7 +72,8 @@ static int write_row(struct store_tx *tx, const struct instance *row, struct err
     db_bind_int(stmt, 17, row->primary_port);
     db_bind_int(stmt, 18, row->port_choices);
     db_bind_int(stmt, 19, row->stop_timeout_s ? row->stop_timeout_s : STOP_TIMEOUT_S);
-    db_bind_int(stmt, 20, tx->now);
+    db_bind_int(stmt, 20, row->terminal);
+    db_bind_int(stmt, 21, tx->now);
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 

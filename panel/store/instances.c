@@ -11,9 +11,9 @@
     " i.mount_path, i.template, i.created_at, i.generation, i.suspended, i.phase, i.phase_since,"  \
     " i.observed, i.container_id, i.error_code, i.error_message, i.progress_percent,"              \
     " i.updated_at, n.name, n.address, n.port, i.port_choices, i.power,"                           \
-    " i.stop_timeout_s, n.maintenance, i.exits, i.last_exit_at, i.seq"                             \
+    " i.stop_timeout_s, n.maintenance, i.exits, i.last_exit_at, i.terminal, i.seq"                 \
     " FROM instances i JOIN nodes n ON n.id = i.node_id "
-#define COLUMN_SEQ 37
+#define COLUMN_SEQ 38
 
 /* SQL's word for PHASE_DELETING, for literals. */
 #define LIVING "i.phase <> 3 "
@@ -59,6 +59,7 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
         .node_maintenance = db_int(stmt, 34) != 0,
         .exits = db_text(stmt, 35),
         .exit_at = db_int(stmt, 36),
+        .terminal = db_int(stmt, 37) != 0,
     };
     return fn(&row, arg, err);
 }

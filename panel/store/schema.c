@@ -111,6 +111,9 @@ static const char *const migrations[] = {
     "CREATE INDEX users_deleted ON users(id) WHERE deleted = 1;"
     "ALTER TABLE instances ADD COLUMN exits TEXT NOT NULL DEFAULT '[]';"
     "ALTER TABLE instances ADD COLUMN last_exit_at INTEGER NOT NULL DEFAULT 0;",
+
+    /* 6 */
+    "ALTER TABLE instances ADD COLUMN terminal INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

@@ -282,6 +282,7 @@ struct instance {
     const char *variables;    /* JSON object text */
     const char *stop_command; /* template's; "" when none */
     uint32_t stop_timeout_s; /* from being told to stop until it is killed; 0 in a new one: usual */
+    bool terminal;           /* it has one */
     const char *mount_path;
     const char *template; /* JSON text, or NULL */
     int64_t created_at;
@@ -425,6 +426,8 @@ int store_answer_find_tx(struct store_tx *tx, const char *scope, const char *key
 int store_answer_save(struct store_tx *tx, const char *scope, const char *key,
                       const char digest[CRYPTO_HEX_LEN + 1], const struct answer *answer,
                       struct err *err);
+/* 0 also when there was none. */
+int store_answer_forget(struct store_tx *tx, const char *scope, const char *key, struct err *err);
 
 /* --- inside one change ----------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@ from lib.wait import until
 # What a field holds, and so how it can be wrong.
 TEXT = "text"  # no control characters, bounded length
 LOOSE = "loose"  # a text that need not name anything
+LINE = "line"  # one line, which may be empty
 ID = "id"  # names something that exists
 SECRET = "secret"  # any bytes, bounded length
 BOOL = "bool"
@@ -150,6 +151,16 @@ ENDPOINTS = [
     Endpoint("power", "POST", "/api/instances/{id}/power", 200,
              lambda world: (f"/api/instances/{_kept_instance(world)}/power", {"action": "restart"}),
              {"action": ID}, {"id": ID}),
+    Endpoint("logs", "GET", "/api/instances/{id}/logs", 200,
+             lambda world: (f"/api/instances/{_kept_instance(world)}/logs", None)),
+    Endpoint("command", "POST", "/api/instances/{id}/command", 200,
+             lambda world: (f"/api/instances/{_kept_instance(world)}/command", {"line": "hello"}),
+             {"line": LINE}),
+    Endpoint("open console", "GET", "/api/instances/{id}/console", 200,
+             lambda world: (f"/api/instances/{_kept_instance(world)}/console", None)),
+    Endpoint("console", "POST", "/api/instances/{id}/console", 200,
+             lambda world: (f"/api/instances/{_kept_instance(world)}/console", {"line": "hello"}),
+             {"line": LINE}),
     Endpoint("retry", "POST", "/api/instances/{id}/retry", 200,
              lambda world: (f"/api/instances/{_failed_instance(world)}/retry", {}), {}, {"id": ID}),
     Endpoint("list images", "GET", "/api/images", 200),

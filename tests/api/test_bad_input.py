@@ -3,7 +3,7 @@ soon; nothing is written; the panel lives on."""
 import json
 import unittest
 
-from api.endpoints import (BOOL, ENDPOINTS, ID, LOOSE, OBJECT, PORTS, SECRET, SIZE, TEXT,
+from api.endpoints import (BOOL, ENDPOINTS, ID, LINE, LOOSE, OBJECT, PORTS, SECRET, SIZE, TEXT,
                            unknown_id)
 from lib import raw
 from lib.world import World
@@ -107,6 +107,7 @@ WRONG_TYPES = {
     TEXT: {"an object": {}, "an array": ["x"], "true": True},
     ID: {"an object": {}, "an array": ["x"], "true": True},
     LOOSE: {"an object": {}, "an array": ["x"]},
+    LINE: {"an object": {}, "an array": ["x"], "two lines": "a\nb", "a carriage return": "a\rb"},
     SECRET: {"an object": {}, "an array": ["x" * 8], "true": True},
     BOOL: {"an object": {}, "an array": [True], "a word": "maybe", "seven": 7},
     SIZE: {"an object": {}, "an array": [1], "true": True, "a word": "abc", "a sign": "-5",
@@ -283,7 +284,8 @@ def _class_for(endpoint):
     for field, kind in endpoint.fields.items():
         wrong = dict(WRONG_TYPES[kind])
         if field in endpoint.required:
-            wrong["empty"] = ""
+            if kind != LINE:
+                wrong["empty"] = ""
             wrong["null"] = None
             add(f"{field} is missing", _missing(field))
         if field == "id" and "{id}" in endpoint.path:

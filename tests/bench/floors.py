@@ -27,6 +27,29 @@ class HttpFloor:
         self.file.close()
 
 
+class StreamFloor:
+    """libmicrohttpd copying the same bytes to each of its clients, as they come."""
+
+    def __init__(self, programs, threads=None):
+        self.process = subprocess.Popen(
+            [os.path.join(programs, "floor-stream"), str(threads or os.cpu_count())],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.port = int(re.search(r"\d+$", self.process.stdout.readline().strip()).group())
+        self.pid = self.process.pid
+
+    def add(self, length):
+        """So many bytes more for everybody."""
+        self.process.stdin.write(f"{length}\n")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
 def store(programs, database, batch, seconds):
     """(commits a second, rows a second) of SQLite alone."""
     done = subprocess.run([os.path.join(programs, "floor-store"), database, str(batch), str(seconds)],

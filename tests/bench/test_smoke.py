@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from xml.etree import ElementTree
 
-from bench import figures, fleet_scale, growth, http_api, measure
+from bench import figures, fleet_scale, growth, http_api, measure, streaming
 from lib import places
 
 PROGRAMS = os.path.join(os.path.dirname(places.BIN), "bench")
@@ -29,6 +29,12 @@ class Smoke(unittest.TestCase):
         for word in ("getInstance beside", "GET /api/instances", "304", "image create", "deploys"):
             self.assertIn(word, text)
         self.assertTrue(all(figure.value > 0 for figure in found), text)
+
+    def test_followers_of_logs(self):
+        found = streaming.run(PROGRAMS, lines=5, followers=3, seconds=1, say=lambda _text: None)
+        text = figures.table(found)
+        for word in ("POST command", "3 followers", "paneld's memory"):
+            self.assertIn(word, text)
 
     def test_a_simulated_fleet(self):
         found = fleet_scale.run(PROGRAMS, nodes=3, instances_each=5, idle_seconds=1,

@@ -216,9 +216,9 @@ static void check_instance(const struct fleet_instance *inst)
     CHECK(inst->phase <= PHASE_DELETING && inst->observed <= OBSERVED_REMOVED);
     CHECK(inst->progress <= 100);
     CHECK(utf8_is_valid(inst->container_id));
-    CHECK(utf8_is_valid(inst->error_code));
-    CHECK(!inst->error_message || utf8_is_valid(inst->error_message));
-    CHECK(inst->phase != PHASE_FAILED || inst->error_code[0]);
+    CHECK(utf8_is_valid(instance_error_code(inst)));
+    CHECK(utf8_is_valid(instance_error_message(inst)));
+    CHECK(inst->phase != PHASE_FAILED || instance_error_code(inst)[0]);
     /* what is on its way is looked at again */
     CHECK(inst->phase != PHASE_INSTALLING || timer_is_set(&inst->timer) || inst->queued ||
           inst->calling);

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "common/strbuf.h"
+#include "panel/fleet/logs.h"
 #include "panel/http/guard.h"
 #include "tests/fuzz/store.h"
 
@@ -118,6 +119,137 @@ void http_req_answer_shared(struct http_req *req, int status, struct shared *tak
 void http_req_answer(struct http_req *req, int status, char *take_body, size_t len)
 {
     http_req_answer_shared(req, status, take_body ? shared_create(take_body, len) : NULL);
+}
+
+void http_req_set_type(struct http_req *req, const char *type)
+{
+    req->type = type;
+}
+
+/* A stream: read to its end, or until it has nothing; the client goes then. */
+static char a_stream;
+
+struct http_stream *http_req_stream(struct http_req *req, const char *type,
+                                    const struct http_source *source)
+{
+    struct strbuf all = {0};
+    char piece[100];
+    int len;
+    req->type = type;
+    strbuf_str(&all, "");
+    while ((len = source->read(source->arg, piece, sizeof(piece))) > 0)
+        strbuf_add(&all, piece, (size_t)len);
+    size_t size = all.len;
+    http_req_answer(req, 200, strbuf_steal(&all), size);
+    source->close(source->arg);
+    return NULL; /* it is closed */
+}
+
+void http_stream_wake(struct http_stream *stream)
+{
+    (void)stream;
+}
+
+void http_stream_unref(struct http_stream *stream)
+{
+    CHECK(!stream || stream == (struct http_stream *)&a_stream);
+}
+
+/* --- logs ------------------------------------------------------------------------------------ */
+
+struct log_follower {
+    struct log_listener listener;
+    unsigned taken;
+};
+
+static void give_error(struct err *err)
+{
+    if (current->circumstances & NODE_AWAY)
+        err_set(err, ERR_OFFLINE, "node_unreachable", "it does not answer");
+    else
+        err_set(err, ERR_NOT_FOUND, "no_container", "there is none");
+}
+
+int fleet_read_log(struct fleet *fleet, const char *instance_id, const struct log_query *query,
+                   void (*fn)(void *arg, const Wire__HistoryReply *history, const struct err *err),
+                   void *arg, struct err *err)
+{
+    (void)fleet;
+    CHECK(instance_id[0] && query->lines_max <= 10000);
+    if (current->circumstances & PASSWORDS_BUSY)
+        return err_nomem(err);
+    if (current->circumstances & (NODE_AWAY | DOCKER_AWAY)) {
+        give_error(err);
+        fn(arg, NULL, err);
+        *err = (struct err){0};
+        return 0;
+    }
+    Wire__LogLine line = WIRE__LOG_LINE__INIT;
+    Wire__LogLine *lines[] = {&line};
+    Wire__HistoryReply history = WIRE__HISTORY_REPLY__INIT;
+    line.text = (ProtobufCBinaryData){3, (uint8_t *)"a\xff\0"};
+    history.n_lines = 1;
+    history.lines = lines;
+    history.left_out = 7;
+    fn(arg, &history, NULL);
+    return 0;
+}
+
+struct log_follower *log_follower_create(struct fleet *fleet, const char *instance_id,
+                                         const struct log_query *query,
+                                         const struct log_listener *listener)
+{
+    (void)fleet;
+    CHECK(instance_id[0] && query->lines_max <= 10000);
+    struct log_follower *follower = calloc(1, sizeof(*follower));
+    if (follower)
+        follower->listener = *listener;
+    return follower;
+}
+
+void log_follower_begin(struct log_follower *follower)
+{
+    (void)follower;
+    CHECK(false); /* streams are over here before it */
+}
+
+enum feed_taken log_follower_take(struct log_follower *follower, struct shared **ret_piece,
+                                  uint64_t *ret_lost)
+{
+    char *text;
+    switch (follower->taken++) {
+    case 0:
+        text = strdup("data: {}\n\n");
+        *ret_piece = text ? shared_create(text, 10) : NULL;
+        return *ret_piece ? FEED_PIECE : FEED_END;
+    case 1:
+        *ret_lost = 3;
+        return FEED_LOST;
+    default:
+        return current->circumstances & GOAL_REACHED ? FEED_END : FEED_NOTHING;
+    }
+}
+
+void log_follower_leave(struct log_follower *follower)
+{
+    follower->listener.release(follower->listener.arg);
+    free(follower);
+}
+
+int fleet_send_command(struct fleet *fleet, const char *instance_id, const char *text, size_t len,
+                       void (*fn)(void *arg, const struct err *err), void *arg, struct err *err)
+{
+    (void)fleet;
+    CHECK(instance_id[0] && len && len <= 4097 && memchr(text, '\n', len) == text + len - 1);
+    if (current->circumstances & PASSWORDS_BUSY)
+        return err_nomem(err);
+    struct err told = {0};
+    if (current->circumstances & NODE_AWAY)
+        err_set(&told, ERR_OFFLINE, "node_unreachable", "it does not answer");
+    else if (current->circumstances & DOCKER_AWAY)
+        err_set(&told, ERR_TIMEOUT, "outcome_unknown", "nobody knows");
+    fn(arg, told.code ? &told : NULL);
+    return 0;
 }
 
 /* The fleet: the board is real, waits end at once. */

@@ -1,6 +1,7 @@
 /* The rooms around the API, so that one request is one call on one thread: in the place of HTTP,
  * the fleet and the password workers stand a few lines each; the store is store.h's.
- * Linked in the place of panel/http/{request,server}.c, fleet.c's doors and password.c's pool. */
+ * Linked in the place of panel/http/{request,server,stream}.c, the doors of fleet.c, logs.c and
+ * command.c, and password.c's pool. */
 #ifndef TESTS_FUZZ_ROOMS_H
 #define TESTS_FUZZ_ROOMS_H
 
@@ -33,6 +34,7 @@ struct http_req {
     int status;
     unsigned answers;
     struct shared *answer;
+    const char *type; /* of the answer; NULL: JSON */
     /* the API's */
     void *kept;
     void (*kept_free)(void *data);

@@ -88,12 +88,13 @@ class Client:
             except (BrokenPipeError, ConnectionResetError):
                 pass  # it may answer before it has read all, and must have then
             answer = connection.getresponse()
-            got = answer.read()
+            stream = answer.headers.get("Content-Type") == "text/event-stream"
+            got = b"" if stream else answer.read()  # lib/events.py reads those
         finally:
             if own:
                 connection.close()
         seconds = time.monotonic() - started
-        if method == "HEAD":
+        if method == "HEAD" or stream:
             return Answer(answer.status, answer.headers, got, None, seconds)
         what = f"{method} {path}"
         value = check_answer(answer.status, answer.headers, got, what)

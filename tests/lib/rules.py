@@ -16,6 +16,9 @@ _FORBIDDEN = [
         (r"/panel\.db|/var/lib/panel|/proc/self", "a path of the daemon"),
     ]]
 
+# The one answer that is no JSON: what a container has printed.
+_LOGS = re.compile(r"^GET /api/instances/[^/]+/logs(\?|$)")
+
 _SNAKE = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
 
 
@@ -34,6 +37,10 @@ def check_answer(status, headers, body, what):
     if status == 304:
         if body:
             broken("a 304 with a body")
+        return None
+    if status == 200 and _LOGS.match(what):
+        if headers.get("Content-Type") != "text/plain; charset=utf-8":
+            broken(f"Content-Type of logs is {headers.get('Content-Type')!r}")
         return None
     if headers.get("Content-Type") != CONTENT_TYPE:
         broken(f"Content-Type is {headers.get('Content-Type')!r}")

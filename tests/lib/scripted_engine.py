@@ -2,6 +2,7 @@
 
 Its containers are entries in a dict. It speaks only the API versions from min_api to max_api and
 refuses all others as the real one does, and keeps every request for a test to look at."""
+import calendar
 import collections
 import contextlib
 import hashlib
@@ -10,6 +11,7 @@ import os
 import queue
 import re
 import socketserver
+import struct
 import threading
 import time
 import urllib.parse
@@ -34,6 +36,11 @@ def _now():
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + ".%09dZ" % (time.time_ns() % 10**9)
 
 
+def _seconds(text):
+    whole, fraction = text.rstrip("Z").split(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float("0." + fraction)
+
+
 class _Container:
     def __init__(self, name, body):
         self.id = hashlib.sha256(os.urandom(32)).hexdigest()
@@ -42,6 +49,8 @@ class _Container:
         self.status = "created"
         self.exit_code = 0
         self.error = ""
+        self.printed = []  # (time, "stdout" or "stderr", text)
+        self.heard = b""
         self.created = _now()
         self.started_at = "0001-01-01T00:00:00Z"
         self.finished_at = "0001-01-01T00:00:00Z"
@@ -164,6 +173,11 @@ class ScriptedEngine:
             container.finished_at = _now()
             self.tell("die", container, {"exitCode": str(exit_code)})
 
+    def say(self, name, text, output="stdout"):
+        """The container prints a line."""
+        with self.lock:
+            self.find(name).printed.append((_now(), output, text))
+
     def vanish(self, name):
         with self.lock:
             container = self.find(name)
@@ -230,8 +244,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def serve(self):
         length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length) if length else b""
         split = urllib.parse.urlsplit(self.path)
+        late = split.path.endswith("/attach")  # comes when the answer's head has been sent
+        body = self.rfile.read(length) if length and not late else b""
         query = dict(urllib.parse.parse_qsl(split.query, keep_blank_values=True))
         found = re.match(r"/v(\d+\.\d+)(/.*)", split.path)
         version, path = found.groups() if found else (None, split.path)
@@ -379,6 +394,44 @@ class _Handler(BaseHTTPRequestHandler):
             value = self.engine.find(name).full()
         self.answer(200, value)
 
+    def logs(self, query, body, name):
+        with self.engine.lock:
+            container = self.engine.find(name)
+        self.send_response(200)
+        self.send_header("Content-Type", "application/vnd.docker.multiplexed-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        since = float(query.get("since") or 0)
+        told = 0
+        while True:
+            with self.engine.lock:
+                new = container.printed[told:]
+                goes_on = query.get("follow") and container.running
+            for when, output, text in new:
+                told += 1
+                if _seconds(when) < since:
+                    continue
+                data = f"{when} {text}\n".encode()
+                frame = bytes([1 if output == "stdout" else 2, 0, 0, 0]) + struct.pack(">I", len(data))
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(frame + data), frame + data))
+            self.wfile.flush()
+            if not goes_on:
+                break
+            time.sleep(0.02)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def attach(self, query, body, name):
+        with self.engine.lock:
+            container = self.engine.find(name)
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "application/vnd.docker.raw-stream")
+        self.end_headers()
+        self.wfile.flush()
+        heard = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with self.engine.lock:
+            container.heard += heard
+
     def start(self, query, body, name):
         with self.engine.lock:
             container = self.engine.find(name)
@@ -494,6 +547,8 @@ _ROUTES = [
     ("GET", "/containers/json", _Handler.list_containers),
     ("POST", "/containers/create", _Handler.create),
     ("GET", "/containers/([^/]+)/json", _Handler.inspect),
+    ("GET", "/containers/([^/]+)/logs", _Handler.logs),
+    ("POST", "/containers/([^/]+)/attach", _Handler.attach),
     ("POST", "/containers/([^/]+)/start", _Handler.start),
     ("POST", "/containers/([^/]+)/stop", _Handler.stop),
     ("POST", "/containers/([^/]+)/kill", _Handler.kill),

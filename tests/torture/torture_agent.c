@@ -246,7 +246,8 @@ static int write_body(struct err *err)
     spec.env = env;
     struct container_labels labels = {
         .panel_id = "p1", .instance_id = "i1", .generation = 1, .spec_hash = "h"};
-    auto_free char *body = container_spec_body(&spec, &labels, "/v", "", "SIGINT");
+    struct container_place place = {"/v", "", "SIGINT", "local"};
+    auto_free char *body = container_spec_body(&spec, &labels, &place);
     return body ? 0 : err_nomem(err);
 }
 

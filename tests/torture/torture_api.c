@@ -66,6 +66,8 @@ static void check_text(const char *text, size_t len)
 {
     if (req.status == 304 || !text) /* without memory HTTP sends a 500 of its own */
         return;
+    if (req.type && req.status == 200) /* logs */
+        return;
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
     if (!root)
         fail_msg("no JSON: %.*s", (int)len, text);

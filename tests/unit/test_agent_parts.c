@@ -85,7 +85,8 @@ static void test_one_container_port_on_two_host_ports(void **state)
     spec.ports = ports;
     spec.n_ports = 2;
     struct container_labels labels = {"p", "i", 3, "h"};
-    char *body = container_spec_body(&spec, &labels, "/v", "127.0.0.1", "SIGINT");
+    struct container_place place = {"/v", "127.0.0.1", "SIGINT", "local"};
+    char *body = container_spec_body(&spec, &labels, &place);
     json_t *root = json_loads(body, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(root);
     json_t *host = json_object_get(root, "HostConfig");

@@ -280,12 +280,12 @@ static void test_what_runs_on_in_spite_of_its_suspension_keeps_its_error(void **
     inst->deadline = clock_mono_ms() - 1;
     hear(OBSERVED_RUNNING);
     assert_int_equal(inst->phase, PHASE_FAILED);
-    assert_string_equal(inst->error_code, "stop_timeout");
+    assert_string_equal(instance_error_code(inst), "stop_timeout");
     hear(OBSERVED_RUNNING);
-    assert_string_equal(inst->error_code, "stop_timeout");
+    assert_string_equal(instance_error_code(inst), "stop_timeout");
     hear(OBSERVED_STOPPED);
     assert_int_equal(inst->phase, PHASE_READY);
-    assert_string_equal(inst->error_code, "");
+    assert_string_equal(instance_error_code(inst), "");
 }
 
 /* The try that fails after the deadline neither hides what heals, nor is it the last one. */
@@ -303,20 +303,21 @@ static void test_a_stop_that_timed_out_is_tried_again_soon(void **state)
     timers_run(&fleet.timers, now + 9000);
     assert_int_equal(inst->attempt, attempt + 1);
     hear(OBSERVED_FAILED);
-    assert_string_equal(inst->error_code, "stop_timeout");
+    assert_string_equal(instance_error_code(inst), "stop_timeout");
     hear(OBSERVED_STOPPED);
     assert_int_equal(inst->phase, PHASE_READY);
-    assert_string_equal(inst->error_code, "");
+    assert_string_equal(instance_error_code(inst), "");
 }
 
 static void test_a_failed_one_keeps_its_reason_while_an_older_container_runs(void **state)
 {
     (void)state;
     inst->phase = PHASE_FAILED;
-    snprintf(inst->error_code, sizeof(inst->error_code), "image_not_found");
+    inst->error = calloc(1, sizeof(*inst->error) + 1);
+    snprintf(inst->error->code, sizeof(inst->error->code), "image_not_found");
     hear(OBSERVED_RUNNING); /* not of the wanted spec */
     assert_int_equal(inst->phase, PHASE_FAILED);
-    assert_string_equal(inst->error_code, "image_not_found");
+    assert_string_equal(instance_error_code(inst), "image_not_found");
 }
 
 static void test_what_a_node_says_is_cut_between_characters(void **state)
