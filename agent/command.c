@@ -100,7 +100,7 @@ static int begin(struct commands *commands, struct rpc_call *call, const Wire__E
                  struct err *err)
 {
     const Wire__Command *body = request->command;
-    const struct instance *inst;
+    const struct instance *inst = NULL;
     if (check(commands, body, &inst, err) < 0)
         return -1;
     struct command *command = calloc(1, sizeof(*command));
