@@ -110,7 +110,8 @@ static void dial_start(struct fleet_node *node)
 
 static void dial_next(struct fleet *fleet)
 {
-    while (fleet->dialing < DIAL_WINDOW && fleet->dial_queue) {
+    /* At its end each node that goes would make room for another dial. */
+    while (!atomic_load(&fleet->stopping) && fleet->dialing < DIAL_WINDOW && fleet->dial_queue) {
         struct fleet_node *node = fleet->dial_queue;
         fleet->dial_queue = node->dial_next;
         if (!fleet->dial_queue)

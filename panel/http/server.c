@@ -34,6 +34,7 @@
 #define OVERFLOW_MAX    16u   /* times max_body that is read and thrown away */
 #define SEND_BASE_MS    30000 /* for an answer to be read by its client, and … */
 #define SEND_RATE       16u   /* … a millisecond more for so many bytes */
+#define STREAM_END_MS   500   /* for one whose client doesn't read */
 #define STREAM_STALL_MS 60000
 #define STREAM_BLOCK    16384u
 #define SENDING_MAX     (256u * 1024u * 1024u) /* bytes of answers on their way, all together … */
@@ -186,7 +187,10 @@ static void end_streams(struct http_server *server)
     struct http_stream *stream;
     pthread_mutex_lock(&server->streams_lock);
     DL_FOREACH(server->streams, stream)
-    http_stream_wake(stream);
+    {
+        http_stream_wake(stream);
+        sweeper_set(&server->sweeper, stream->conn, clock_mono_ms() + STREAM_END_MS);
+    }
     pthread_mutex_unlock(&server->streams_lock);
 }
 

@@ -349,9 +349,45 @@ static void test_a_generation_that_nothing_can_outrank_is_not_believed(void **st
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* --- the end --------------------------------------------------------------------------------- */
+
+static unsigned count_nodes(enum link_state link_state)
+{
+    unsigned count = 0;
+    for (struct fleet_node *node = fleet.nodes; node; node = node->hh.next)
+        count += node->link_state == link_state;
+    return count;
+}
+
+static void test_at_its_end_the_fleet_dials_nobody(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    for (unsigned i = 2; i < 52; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "n%u", i);
+        struct node row = {.id = id,
+                           .address = "127.0.0.1",
+                           .port = "1",
+                           .agent_version = "",
+                           .docker_version = ""};
+        assert_non_null(node_add(&fleet, &row, &err));
+    }
+    unsigned dialing = count_nodes(LINK_DIALING);
+    assert_true(dialing > 0 && count_nodes(LINK_QUEUED) > 0);
+    atomic_store(&fleet.stopping, true);
+    for (struct fleet_node *node = fleet.nodes; node; node = node->hh.next) {
+        if (node->link_state == LINK_DIALING)
+            dial_abandon(node);
+    }
+    assert_int_equal(count_nodes(LINK_DIALING), 0);
+    assert_true(count_nodes(LINK_QUEUED) > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_at_its_end_the_fleet_dials_nobody, set_up, tear_down),
         TEST(test_what_was_sent_is_looked_at_again_by_its_deadline),
         TEST(test_a_retry_outlives_a_write_that_has_to_wait),
         TEST(test_a_choice_of_ports_waits_for_the_write_under_way),
