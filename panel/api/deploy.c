@@ -17,6 +17,7 @@
 #include "common/json_writer.h"
 #include "panel/api/body.h"
 #include "panel/api/handlers.h"
+#include "panel/api/placing.h"
 #include "panel/api/wire.h"
 #include "panel/domain/environment.h"
 #include "panel/domain/image_ref.h"
@@ -43,12 +44,15 @@ struct deploy {
     char *alt_images;
     char *command;
     char *variables_text;
-    char *env; /* of the latest run of the transaction */
+    char *env;               /* of the latest run of the transaction */
+    struct placing *placing; /* nodeId "auto"; NULL: it is named */
+    bool refused;            /* nobody can take it */
 };
 
 static void destroy_deploy(struct mutation *mutation)
 {
     struct deploy *deploy = (struct deploy *)mutation;
+    placing_destroy(deploy->placing);
     json_decref(deploy->tmpl);
     json_decref(deploy->variables);
     free(deploy->template_text);
@@ -158,12 +162,39 @@ static int finish_env(void *arg, const struct instance *row, const char **ret_en
     return 0;
 }
 
+static int create_on(void *arg, struct store_tx *tx, const char *node_id, struct err *err)
+{
+    struct deploy *deploy = arg;
+    struct instance_new create = deploy->create; /* a run must leave nothing for the next */
+    create.row.node_id = node_id;
+    return store_instance_create(tx, &create, finish_env, deploy, err);
+}
+
+/* An answer that names each node and its reason is longer than any error. */
+static void refuse(struct deploy *deploy, const char *details)
+{
+    struct mutation *mutation = &deploy->mutation;
+    deploy->refused = true;
+    error_write(&mutation->body, "no_node",
+                "No node can take this instance now; nothing was created. The details say why, node"
+                " by node.",
+                http_req_id(mutation->call->req), "nodeId", details);
+    mutation->status = 400;
+}
+
 static int apply_deploy(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {
     struct deploy *deploy = (struct deploy *)mutation;
-    struct instance_new create = deploy->create; /* a run must leave nothing for the next */
-    if (store_instance_create(tx, &create, finish_env, deploy, err) < 0)
+    auto_free char *details = NULL;
+    deploy->refused = false;
+    int rc = deploy->placing ? placing_try(deploy->placing, tx, create_on, deploy, &details, err)
+                             : create_on(deploy, tx, deploy->create.row.node_id, err);
+    if (rc < 0)
         return -1;
+    if (details) {
+        refuse(deploy, details);
+        return 0;
+    }
     put_created(&mutation->body, deploy->id, DEPLOYING_MESSAGE, "INSTALLING");
     jw_object_end(&mutation->body);
     mutation->status = 201;
@@ -174,7 +205,9 @@ static int apply_deploy(struct mutation *mutation, struct store_tx *tx, struct e
 
 static void notice_deploy(struct mutation *mutation)
 {
-    fleet_notice_instance(mutation->call->api->rooms.fleet, ((struct deploy *)mutation)->id);
+    const struct deploy *deploy = (struct deploy *)mutation;
+    if (!deploy->refused)
+        fleet_notice_instance(mutation->call->api->rooms.fleet, deploy->id);
 }
 
 /* --- the request ----------------------------------------------------------------------------- */
@@ -300,6 +333,7 @@ static int read_request(struct deploy *deploy, struct err *err)
         .primary = body_text(&body, "primary", BODY_REQUIRED, TEXT_MAX),
         .disk = body_text(&body, "disk", BODY_OPTIONAL, TEXT_MAX),
     };
+    const char *tags = body_text(&body, "tags", BODY_OPTIONAL, TEXT_MAX);
     const char *template_name = body_text(&body, "imagename", BODY_OPTIONAL, TEXT_MAX);
     const json_t *given = body_object(&body, "variables");
     if (body.failed) {
@@ -314,6 +348,11 @@ static int read_request(struct deploy *deploy, struct err *err)
         return -1;
     if (find_template(deploy, template_name, err) < 0 || put_template(deploy, err) < 0)
         return -1;
+    if (strcmp(row->node_id, "auto") == 0)
+        return placing_create(call, tags ? tags : "", &deploy->placing, err);
+    if (tags && *tags)
+        return err_field(err, ERR_INVALID, "invalid_field", "tags",
+                         "The field \"tags\" is for nodeId \"auto\" alone.");
     return check_node(call, row->node_id, err);
 }
 

@@ -137,7 +137,7 @@ ENDPOINTS = [
     Endpoint("list instances", "GET", "/api/instances", 200),
     Endpoint("deploy", "POST", "/api/instances/deploy", 201, _deploy,
              {"image": TEXT, "memory": SIZE, "cpu": SIZE, "ports": PORTS, "nodeId": ID, "name": TEXT,
-              "user": ID, "primary": SIZE}, {"variables": OBJECT, "disk": SIZE, "imagename": LOOSE}),
+              "user": ID, "primary": SIZE}, {"variables": OBJECT, "disk": SIZE, "imagename": LOOSE, "tags": TEXT}),
     Endpoint("delete instance", "DELETE", "/api/instance/delete", 201,
              lambda world: ("/api/instance/delete", {"id": _new_instance(world)}), {"id": ID}),
     Endpoint("get user instances", "POST", "/api/getUserInstance", 200,
