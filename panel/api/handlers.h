@@ -26,10 +26,12 @@ void images_delete(struct call *call);
 
 void instances_list(struct call *call);
 void instances_get(struct call *call);
+void instances_get_one(struct call *call);
 void instances_get_of_user(struct call *call);
 void instances_deploy(struct call *call);
 void instances_deploy_resume(struct call *call, const char *instance_id);
 void instances_delete(struct call *call);
+void instances_delete_one(struct call *call);
 void instances_delete_resume(struct call *call, const char *instance_id);
 void instances_suspend(struct call *call);
 void instances_unsuspend(struct call *call);

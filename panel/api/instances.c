@@ -62,18 +62,32 @@ void instances_list(struct call *call)
     list_end(call, &list, rc, &err);
 }
 
-void instances_get(struct call *call)
+static void answer_with(struct call *call, const char *id)
 {
-    struct body body;
+    struct err err = {0};
     struct strbuf out = {0};
-    body_open(&body, call->body, NULL);
-    const char *id = body_text(&body, "id", BODY_REQUIRED, TEXT_MAX);
-    if (body.failed || read_instance(call, id, &out, &body.err) < 0) {
+    if (read_instance(call, id, &out, &err) < 0) {
         strbuf_fini(&out);
-        call_answer_err(call, &body.err);
+        call_answer_err(call, &err);
         return;
     }
     call_answer(call, 200, &out);
+}
+
+void instances_get(struct call *call)
+{
+    struct body body;
+    body_open(&body, call->body, NULL);
+    const char *id = body_text(&body, "id", BODY_REQUIRED, TEXT_MAX);
+    if (body.failed)
+        call_answer_err(call, &body.err);
+    else
+        answer_with(call, id);
+}
+
+void instances_get_one(struct call *call)
+{
+    answer_with(call, call->param);
 }
 
 static int see_user(const struct user *user, void *arg, struct err *err)
@@ -209,7 +223,7 @@ static int render_deleted(struct call *call, const char *id, enum fleet_outcome 
     jw_string(out, "Id", id);
     jw_string(out, "state", gone ? "DELETED" : "DELETING");
     jw_object_end(out);
-    return 201;
+    return call->param[0] ? 200 : 201; /* 201 is the contract's, for the route without an id */
 }
 
 void instances_delete_resume(struct call *call, const char *instance_id)
@@ -227,6 +241,15 @@ void instances_delete(struct call *call)
         return;
     }
     submit_change(call, id, apply_delete);
+}
+
+void instances_delete_one(struct call *call)
+{
+    struct err err = {0};
+    if (check_path_id(call, &err) < 0)
+        call_answer_err(call, &err);
+    else
+        submit_change(call, call->param, apply_delete);
 }
 
 /* --- suspend and unsuspend ------------------------------------------------------------------- */

@@ -23,7 +23,7 @@ def tearDownModule():
 class Paths(unittest.TestCase):
     def test_unknown_paths_are_404_as_json(self):
         for path in ("/api", "/api/", "/api/user", "/api/users/x/y", "/api/Users", "/api/users/",
-                     "/api/instances/x", "/api/instances/x/y", "/api/instances/suspend/",
+                     "/api/instances/x/y", "/api/instances/x/logs/y", "/api/instances/suspend/",
                      "/api/instances/suspend/a/b", "/api/..", "/api/./users",
                      "/favicon.ico", "/login", "/API/users"):
             with self.subTest(path=path):

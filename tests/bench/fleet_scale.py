@@ -86,6 +86,10 @@ class FleetBench:
 
     # Figures
 
+    def panel_log_count(self, words):
+        """Lines of the panel's log with these words."""
+        return self.panel.daemon.log().count(words)
+
     def steady(self, seconds, cpu_goal=None):
         """CPU and memory while nothing happens but beats."""
         pid = self.panel.daemon.pid
@@ -163,6 +167,24 @@ class FleetBench:
         self.add(f"restart: all {self.count:,} nodes are Online after", time.monotonic() - began, "s",
                  floor=floor, goal=("<=", 2), note="floor: nng alone, as many links and echoes")
         self.client = Plain(self.panel.port, self.panel.key)
+
+
+def run_steady(programs, nodes, instances_each, seconds, say=print):
+    """The same for long, and nothing but it: is nobody falsely Offline, and a dead node found?"""
+    bench = FleetBench(programs, nodes, instances_each, say, {}).start()
+    try:
+        bench.fill()
+        before = bench.panel_log_count("to=Offline")
+        bench.steady(seconds)
+        bench.add(f"{nodes:,} nodes: false Offline in {seconds} s", bench.panel_log_count("to=Offline") - before, "",
+                  goal=("<=", 0))
+        figures = bench.reads()
+        bench.add(f"{nodes:,} nodes: point reads: p99", figures["p99_ms"], "ms", goal=("<=", 20),
+                  note=f"{figures['rate']:,.0f}/s, {len(bench.rows):,} instances")
+        bench.dead_found(max(5, nodes / 500))
+    finally:
+        bench.stop()
+    return bench.figures
 
 
 def run(programs, nodes, instances_each, idle_seconds=20, say=print, heartbeat_ms=5000):

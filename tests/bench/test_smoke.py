@@ -43,6 +43,10 @@ class Smoke(unittest.TestCase):
         for word in ("a dead node is Offline", "restart", "a change at a node"):
             self.assertIn(word, text)
 
+    def test_a_fleet_that_is_left_alone(self):
+        found = fleet_scale.run_steady(PROGRAMS, nodes=2, instances_each=2, seconds=1, say=lambda _text: None)
+        self.assertIn("false Offline", figures.table(found))
+
     def test_growth_and_the_picture(self):
         rows, found = growth.run(PROGRAMS, [(1, 2), (2, 4)], 1, say=lambda _text: None)
         self.assertEqual([row["nodes"] for row in rows], [1, 2])
