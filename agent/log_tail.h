@@ -13,6 +13,7 @@ struct log_tail {
     char id[INSTANCE_ID_SIZE];
     UT_hash_handle hh;
     bool wanted;              /* the owner's mark */
+    bool told;                /* likewise: something of it was */
     struct log_position from; /* what lies behind it is here; the owner may raise it */
     uint64_t life;            /* by chance */
     struct log_lines lines;

@@ -66,6 +66,7 @@ static void tell_log(struct log_tail *tail, struct news *news)
     row->instance_id = tail->id;
     row->number = tail->lines.first->number;
     row->life = tail->life;
+    tail->told = true;
     for (size_t i = 0; i < count; i++) {
         size_t len = row->lines[i]->text.len;
         news->room -= len < news->room ? len : news->room;
@@ -123,6 +124,13 @@ static void acknowledge(struct log_tail *tail, struct log_position until)
     tail->from = until;
 }
 
+/* Can what is followed be told to whoever asks, in one count of lines with what he has? */
+static bool goes_on(const struct log_tail *tail, uint64_t life, struct log_position after)
+{
+    int place = log_position_compare(after, tail->from);
+    return life == tail->life ? place >= 0 : !life && !tail->told && place == 0;
+}
+
 static void want_log(struct watch *watch, const Wire__WatchedLog *log)
 {
     struct log_tail *tail;
@@ -130,7 +138,7 @@ static void want_log(struct watch *watch, const Wire__WatchedLog *log)
     if (envelope_check_id(log->instance_id) < 0)
         return;
     HASH_FIND_STR(watch->tails, log->instance_id, tail);
-    if (tail && log_position_compare(after, tail->from) < 0) { /* it wants more than is here */
+    if (tail && !goes_on(tail, log->life, after)) {
         HASH_DEL(watch->tails, tail);
         log_tail_destroy(tail);
         tail = NULL;

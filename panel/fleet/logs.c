@@ -294,7 +294,9 @@ static struct log_hub *hub_open(struct fleet *fleet, const char *id)
     HASH_FIND_STR(fleet->hubs, id, hub);
     if (hub)
         return hub;
-    inst = instance_reload(fleet, id);
+    HASH_FIND_STR(fleet->instances, id, inst);
+    if (!inst) /* perhaps newer than the last notice */
+        inst = instance_reload(fleet, id);
     hub = inst && !inst->orphan ? calloc(1, sizeof(*hub)) : NULL;
     if (!hub)
         return NULL;
@@ -499,6 +501,7 @@ size_t logs_watched(struct fleet_node *node, struct watched_log *rows, size_t ro
         put_point(&rows[count].after, hub->place);
         rows[count].log.instance_id = hub->id;
         rows[count].log.after = &rows[count].after;
+        rows[count].log.life = hub->life;
         count++;
     }
     return count;
@@ -514,11 +517,13 @@ void logs_take(struct fleet_node *node, const Wire__LogNews *news)
     struct log_point last = get_point(news->lines[news->n_lines - 1]->position);
     struct shared *piece = lines_as_events(news->lines, news->n_lines, hub->place, &count);
     if (!count)
-        return; /* told already */
-    uint64_t first = news->number + (news->n_lines - count);
-    uint64_t expected = news->life == hub->life ? hub->next : 0;
-    if (first > expected)
-        feed_put_gap(hub->feed, first - expected);
+        return;                             /* told already */
+    uint64_t known = news->n_lines - count; /* of these lines */
+    uint64_t first = news->number + known;
+    if (news->life == hub->life)
+        feed_put_gap(hub->feed, first > hub->next ? first - hub->next : 0);
+    else if (!known)
+        feed_put_gap(hub->feed, news->number); /* counted from our place on */
     hub->place = last;
     hub->life = news->life;
     hub->next = first + count;

@@ -266,6 +266,15 @@ class Followed(Case):
             WORLD.agent.start()
             stream.await_line("begun")
 
+    def test_who_comes_when_the_last_one_has_just_gone_loses_nothing(self):
+        """The node still follows for the one before."""
+        self.deploy(COUNT.format("sleep 0.005"))
+        for _ in range(3):
+            with self.follow("&tail=1") as stream:
+                stream.wait(lambda me: len(me.events) > 100)
+                self.assert_consecutive(stream)
+                self.assertFalse([event for event in stream.events if event.name == "lost"])
+
     def test_ends_with_the_instance(self):
         self.deploy("echo begun; sleep 1000")
         with self.follow() as stream:
