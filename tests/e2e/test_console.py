@@ -274,6 +274,7 @@ class Followed(Case):
                 stream.wait(lambda me: len(me.events) > 100)
                 self.assert_consecutive(stream)
                 self.assertFalse([event for event in stream.events if event.name == "lost"])
+            time.sleep(1)  # the panel has seen that it has gone, and the node watches for some seconds more
 
     def test_ends_with_the_instance(self):
         self.deploy("echo begun; sleep 1000")
