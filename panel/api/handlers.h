@@ -33,6 +33,7 @@ void instances_deploy_resume(struct call *call, const char *instance_id);
 void instances_delete(struct call *call);
 void instances_delete_one(struct call *call);
 void instances_delete_resume(struct call *call, const char *instance_id);
+void instances_delete_one_resume(struct call *call, const char *instance_id);
 void instances_suspend(struct call *call);
 void instances_unsuspend(struct call *call);
 void instances_suspend_resume(struct call *call, const char *instance_id);

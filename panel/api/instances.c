@@ -212,8 +212,8 @@ static int see_instance(const struct instance *instance, void *arg, struct err *
 }
 
 /* Only what the store has forgotten is said to be gone. */
-static int render_deleted(struct call *call, const char *id, enum fleet_outcome outcome,
-                          struct strbuf *out)
+static void put_deleted(struct call *call, const char *id, enum fleet_outcome outcome,
+                        struct strbuf *out)
 {
     struct err err = {0};
     bool gone = outcome == FLEET_REACHED && store_instance_scan(call->api->rooms.store, NULL, id,
@@ -223,12 +223,31 @@ static int render_deleted(struct call *call, const char *id, enum fleet_outcome 
     jw_string(out, "Id", id);
     jw_string(out, "state", gone ? "DELETED" : "DELETING");
     jw_object_end(out);
-    return call->param[0] ? 200 : 201; /* 201 is the contract's, for the route without an id */
+}
+
+/* 201 is the contract's. */
+static int render_deleted(struct call *call, const char *id, enum fleet_outcome outcome,
+                          struct strbuf *out)
+{
+    put_deleted(call, id, outcome, out);
+    return 201;
+}
+
+static int render_one_deleted(struct call *call, const char *id, enum fleet_outcome outcome,
+                              struct strbuf *out)
+{
+    put_deleted(call, id, outcome, out);
+    return 200;
 }
 
 void instances_delete_resume(struct call *call, const char *instance_id)
 {
     call_wait(call, instance_id, FLEET_GOAL_GONE, DELETE_WAIT_MS, render_deleted);
+}
+
+void instances_delete_one_resume(struct call *call, const char *instance_id)
+{
+    call_wait(call, instance_id, FLEET_GOAL_GONE, DELETE_WAIT_MS, render_one_deleted);
 }
 
 void instances_delete(struct call *call)

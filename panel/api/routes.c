@@ -47,7 +47,7 @@ const struct route routes[] = {
      instances_unsuspend, instances_suspend_resume},
     {HTTP_GET, "/api/instances/:id", PERMISSION_READ, MIB, AT_ONCE, false, instances_get_one, NULL},
     {HTTP_DELETE, "/api/instances/:id", PERMISSION_WRITE, MIB, 90u * 1000u, true,
-     instances_delete_one, instances_delete_resume},
+     instances_delete_one, instances_delete_one_resume},
     {HTTP_POST, "/api/instances/:id/power", PERMISSION_WRITE, MIB, 90u * 1000u, true,
      instances_power, instances_power_resume},
     {HTTP_GET, "/api/instances/:id/logs", PERMISSION_READ, MIB, 45u * 1000u, false, console_logs,

@@ -106,7 +106,7 @@ class Inspect(unittest.TestCase):
         self.assertFalse(self.host["Privileged"])
 
     def test_bounded_logs(self):
-        self.assertEqual(self.host["LogConfig"]["Type"], "json-file")
+        self.assertEqual(self.host["LogConfig"]["Type"], "local")
         self.assertTrue(self.host["LogConfig"]["Config"]["max-size"])
 
     def test_the_page_comes_through_the_published_port(self):

@@ -136,17 +136,17 @@ class ScriptedEngine:
             return
         self.server.shutdown()
         self.server.server_close()
-        self.server.hang_up()
-        with self.lock:
-            for listener in self.listeners:
-                listener.put(None)
-            self.listeners.clear()
+        self.hang_up()
         os.unlink(self.path)
         self.server = None
 
     def hang_up(self):
-        """Cut all connections; it goes on listening."""
-        self.server.hang_up()
+        """Cut all connections; it goes on listening, and `listeners` are those who came since."""
+        with self.lock:
+            self.server.hang_up()
+            for listener in self.listeners:
+                listener.put(None)
+            self.listeners.clear()
 
     # What a test may do behind the agent's back.
 
