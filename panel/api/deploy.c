@@ -1,9 +1,9 @@
 /* POST /api/instances/deploy.
  *
  * Everything is read and checked on the pool thread; nothing is created for a node that doesn't
- * answer. The store reserves ports and memory and inserts the instance in one transaction; only
- * then is its environment made, since PRIMARY_PORT may be a port picked there. The answer goes out
- * when the intent is committed, or with ?wait when the install has ended.
+ * answer. The store reserves ports and memory and inserts the instance in one transaction, where
+ * its environment and command are made, too, since PRIMARY_PORT may be a port picked there. The
+ * answer goes out when the intent is committed, or with ?wait when the install has ended.
  *
  * A struct deploy owns what it computed and borrows the texts of the call's body. */
 #include "panel/api/internal.h"
@@ -42,9 +42,7 @@ struct deploy {
     json_t *variables; /* texts by name */
     char *template_text;
     char *alt_images;
-    char *command;
     char *variables_text;
-    char *env;               /* of the latest run of the transaction */
     struct placing *placing; /* nodeId "auto"; NULL: it is named */
     bool refused;            /* nobody can take it */
 };
@@ -57,9 +55,7 @@ static void destroy_deploy(struct mutation *mutation)
     json_decref(deploy->variables);
     free(deploy->template_text);
     free(deploy->alt_images);
-    free(deploy->command);
     free(deploy->variables_text);
-    free(deploy->env);
     free(deploy);
 }
 
@@ -144,30 +140,12 @@ void instances_deploy_resume(struct call *call, const char *instance_id)
 
 /* --- the change ------------------------------------------------------------------------------ */
 
-static int finish_env(void *arg, const struct instance *row, const char **ret_env_json,
-                      struct err *err)
-{
-    struct deploy *deploy = arg;
-    struct environment_facts facts = {
-        .primary_port = row->primary_port,
-        .instance_id = row->id,
-        .instance_name = row->name,
-        .memory_mib = row->memory_mib,
-    };
-    const json_t *env = deploy->tmpl ? json_object_get(deploy->tmpl, "Env") : NULL;
-    free(steal_ptr(deploy->env));
-    if (environment_compose(env, deploy->variables, &facts, &deploy->env, err) < 0)
-        return -1;
-    *ret_env_json = deploy->env;
-    return 0;
-}
-
 static int create_on(void *arg, struct store_tx *tx, const char *node_id, struct err *err)
 {
     struct deploy *deploy = arg;
     struct instance_new create = deploy->create; /* a run must leave nothing for the next */
     create.row.node_id = node_id;
-    return store_instance_create(tx, &create, finish_env, deploy, err);
+    return store_instance_create(tx, &create, err);
 }
 
 /* An answer that names each node and its reason is longer than any error. */
@@ -277,15 +255,11 @@ static int put_template(struct deploy *deploy, struct err *err)
 {
     struct instance *row = &deploy->create.row;
     const json_t *tmpl = deploy->tmpl;
-    json_t *command = tmpl ? template_command(tmpl) : json_array();
-    deploy->command = command ? json_dumps(command, JSON_COMPACT) : NULL;
-    json_decref(command);
     deploy->alt_images =
         tmpl ? json_dumps(json_object_get(tmpl, "AltImages"), JSON_COMPACT) : strdup("[]");
     deploy->variables_text = json_dumps(deploy->variables, JSON_COMPACT);
-    if (!deploy->command || !deploy->alt_images || !deploy->variables_text)
+    if (!deploy->alt_images || !deploy->variables_text)
         return err_nomem(err);
-    row->cmd = deploy->command;
     row->alt_images = deploy->alt_images;
     row->variables = deploy->variables_text;
     row->template = deploy->template_text;

@@ -23,6 +23,9 @@ void orphans_delete(struct call *call);
 void images_list(struct call *call);
 void images_create(struct call *call);
 void images_delete(struct call *call);
+void images_get_one(struct call *call);
+void images_patch(struct call *call);
+void images_delete_one(struct call *call);
 
 void instances_list(struct call *call);
 void instances_get(struct call *call);

@@ -32,6 +32,9 @@ const struct route routes[] = {
     {HTTP_GET, "/api/images", PERMISSION_READ, MIB, AT_ONCE, false, images_list, NULL},
     {HTTP_POST, "/api/images/create", PERMISSION_WRITE, 4 * MIB, SOON, true, images_create, NULL},
     {HTTP_DELETE, "/api/images/delete", PERMISSION_WRITE, MIB, SOON, true, images_delete, NULL},
+    {HTTP_GET, "/api/images/:id", PERMISSION_READ, MIB, AT_ONCE, false, images_get_one, NULL},
+    {HTTP_PATCH, "/api/images/:id", PERMISSION_WRITE, 4 * MIB, SOON, true, images_patch, NULL},
+    {HTTP_DELETE, "/api/images/:id", PERMISSION_WRITE, MIB, SOON, true, images_delete_one, NULL},
 
     {HTTP_GET, "/api/instances", PERMISSION_READ, MIB, AT_ONCE, false, instances_list, NULL},
     {HTTP_POST, "/api/getInstance", PERMISSION_READ, MIB, AT_ONCE, false, instances_get, NULL},

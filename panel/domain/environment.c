@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/auto.h"
 #include "common/json_writer.h"
+#include "panel/domain/placeholder.h"
 #include "panel/domain/text.h"
 
 #define VARIABLES_MAX 256
@@ -88,42 +90,59 @@ int environment_variables(const json_t *given, json_t **ret_variables, struct er
     return 0;
 }
 
-static int add_template(json_t *map, const json_t *env, struct err *err)
+static int add_pair(json_t *map, const char *text, const json_t *values, struct err *err)
+{
+    auto_strbuf struct strbuf value = {0};
+    const char *equals = text ? strchr(text, '=') : NULL;
+    if (!equals)
+        return 0;
+    if (placeholder_expand("Env", equals + 1, values, &value, err) < 0)
+        return -1;
+    auto_free char *key = strndup(text, (size_t)(equals - text));
+    if (!key || json_object_set_new(map, key, json_string(value.data)) < 0)
+        return err_nomem(err);
+    return 0;
+}
+
+static int add_template(json_t *map, const json_t *env, const json_t *values, struct err *err)
 {
     size_t i;
     json_t *item;
     json_array_foreach(env, i, item)
     {
-        const char *text = json_string_value(item);
-        const char *equals = text ? strchr(text, '=') : NULL;
-        if (!equals)
-            continue;
-        char *key = strndup(text, (size_t)(equals - text));
-        int rc = key ? json_object_set_new(map, key, json_string(equals + 1)) : -1;
-        free(key);
-        if (rc < 0)
-            return err_nomem(err);
+        if (add_pair(map, json_string_value(item), values, err) < 0)
+            return -1;
     }
     return 0;
 }
 
-static int add_port(json_t *map, uint16_t primary_port)
+int environment_values(const json_t *variables, const struct environment_facts *facts,
+                       json_t **ret_values, struct err *err)
 {
     char port[8];
-    snprintf(port, sizeof(port), "%u", primary_port);
-    return json_object_set_new(map, "PRIMARY_PORT", json_string(port));
+    char memory[24];
+    json_t *values = json_copy((json_t *)(uintptr_t)variables);
+    snprintf(port, sizeof(port), "%u", facts->primary_port);
+    snprintf(memory, sizeof(memory), "%" PRIu64, facts->memory_mib);
+    if (!values || json_object_set_new(values, "PRIMARY_PORT", json_string(port)) < 0 ||
+        json_object_set_new(values, "INSTANCE_ID", json_string(facts->instance_id)) < 0 ||
+        json_object_set_new(values, "INSTANCE_NAME", json_string(facts->instance_name)) < 0 ||
+        json_object_set_new(values, "MEMORY_MIB", json_string(memory)) < 0) {
+        json_decref(values);
+        return err_nomem(err);
+    }
+    *ret_values = values;
+    return 0;
 }
 
-static int add_own(json_t *map, const struct environment_facts *facts, struct err *err)
+bool environment_is_own(const char *key)
 {
-    char memory[24];
-    snprintf(memory, sizeof(memory), "%" PRIu64, facts->memory_mib);
-    if (add_port(map, facts->primary_port) < 0 ||
-        json_object_set_new(map, "INSTANCE_ID", json_string(facts->instance_id)) < 0 ||
-        json_object_set_new(map, "INSTANCE_NAME", json_string(facts->instance_name)) < 0 ||
-        json_object_set_new(map, "MEMORY_MIB", json_string(memory)) < 0)
-        return err_nomem(err);
-    return 0;
+    static const char *const own[] = {"PRIMARY_PORT", "INSTANCE_ID", "INSTANCE_NAME", "MEMORY_MIB"};
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        if (strcmp(key, own[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 static char *write_map(json_t *map)
@@ -149,9 +168,15 @@ static char *write_map(json_t *map)
     return strbuf_steal(&out);
 }
 
-/* Ends the map; rc: how its making went. */
-static int finish(json_t *map, int rc, char **ret_json, struct err *err)
+int environment_compose(const json_t *template_env, const json_t *values, char **ret_json,
+                        struct err *err)
 {
+    json_t *map = json_object();
+    if (!map)
+        return err_nomem(err);
+    int rc = add_template(map, template_env, values, err);
+    if (rc == 0 && json_object_update(map, (json_t *)(uintptr_t)values) < 0)
+        rc = err_nomem(err);
     char *text = rc == 0 ? write_map(map) : NULL;
     if (rc == 0 && !text)
         rc = err_nomem(err);
@@ -159,30 +184,4 @@ static int finish(json_t *map, int rc, char **ret_json, struct err *err)
     if (rc == 0)
         *ret_json = text;
     return rc;
-}
-
-int environment_compose(const json_t *template_env, const json_t *variables,
-                        const struct environment_facts *facts, char **ret_json, struct err *err)
-{
-    json_t *map = json_object();
-    if (!map)
-        return err_nomem(err);
-    int rc = add_template(map, template_env, err);
-    if (rc == 0 && json_object_update(map, (json_t *)(uintptr_t)variables) < 0)
-        rc = err_nomem(err);
-    if (rc == 0)
-        rc = add_own(map, facts, err);
-    return finish(map, rc, ret_json, err);
-}
-
-int environment_change_port(const char *env_json, uint16_t primary_port, char **ret_json,
-                            struct err *err)
-{
-    json_t *env = json_loads(env_json, 0, NULL);
-    json_t *map = json_object();
-    int rc = env && map ? add_template(map, env, err) : err_nomem(err);
-    if (rc == 0 && add_port(map, primary_port) < 0)
-        rc = err_nomem(err);
-    json_decref(env);
-    return finish(map, rc, ret_json, err);
 }

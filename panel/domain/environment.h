@@ -4,6 +4,7 @@
 #define PANEL_DOMAIN_ENVIRONMENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -23,13 +24,17 @@ json_t *environment_text(const json_t *value);
  * (field "variables") when a name or value can't be used; nulls are left out. */
 int environment_variables(const json_t *given, json_t **ret_variables, struct err *err);
 
-/* template_env: array of "K=V", or NULL; variables: of environment_variables(). *ret_json is the
- * text of an array of "K=V", each key once, for the caller to free. */
-int environment_compose(const json_t *template_env, const json_t *variables,
-                        const struct environment_facts *facts, char **ret_json, struct err *err);
+/* What {{Key}} stands for: the variables (of environment_variables()) and the panel's own, which
+ * win. A new object of texts. */
+int environment_values(const json_t *variables, const struct environment_facts *facts,
+                       json_t **ret_values, struct err *err);
+/* Is it one of the panel's own? */
+bool environment_is_own(const char *key);
 
-/* The same for one that was composed, with another primary port. */
-int environment_change_port(const char *env_json, uint16_t primary_port, char **ret_json,
-                            struct err *err);
+/* template_env: array of "K=V" with {{Key}} in the values, or NULL; values: of
+ * environment_values(). *ret_json is the text of an array of "K=V", each key once, for the caller
+ * to free. ERR_INVALID as placeholder_expand(). */
+int environment_compose(const json_t *template_env, const json_t *values, char **ret_json,
+                        struct err *err);
 
 #endif

@@ -6,8 +6,10 @@
 
 #include <string.h>
 
+#include "common/auto.h"
 #include "panel/domain/environment.h"
 #include "panel/domain/image_ref.h"
+#include "panel/domain/rules.h"
 #include "panel/domain/text.h"
 
 #define NAME_MAX_CHARS 128
@@ -67,8 +69,8 @@ static int check_variables(const json_t *variables, struct err *err)
 {
     const char *key;
     json_t *spec;
-    if (!json_is_object(variables))
-        return wrong("Variables", "an object", err);
+    if (!json_is_object(variables) || json_object_size(variables) > LIST_MAX)
+        return wrong("Variables", "an object of at most 256 members", err);
     /* jansson iterates without changing anything, but wants the object writable */
     json_object_foreach((json_t *)(uintptr_t)variables, key, spec)
     {
@@ -220,7 +222,8 @@ static int put_others(json_t *to, const json_t *document, struct err *err)
         return wrong("Tty", "true or false", err);
     json_object_foreach((json_t *)(uintptr_t)document, key, value)
     {
-        if (!json_object_get(to, key) && json_object_set(to, key, value) < 0)
+        if (strcmp(key, TEMPLATE_WARNINGS) != 0 && !json_object_get(to, key) &&
+            json_object_set(to, key, value) < 0)
             return err_nomem(err);
     }
     return 0;
@@ -276,29 +279,62 @@ bool template_wants_terminal(const json_t *tmpl)
     return json_is_true(json_object_get(tmpl, "Tty"));
 }
 
+bool template_is_member(const char *key)
+{
+    static const char *const members[] = {"Id",          "Name",        "Image",       "AltImages",
+                                          "Cmd",         "Env",         "Variables",   "Scripts",
+                                          "StopCommand", "Description", "Author",      "AuthorName",
+                                          "Meta",        "MountPath",   "StopTimeout", "Tty"};
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        if (strcmp(key, members[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The default as a text; NULL: there is none that helps. */
+static int default_text(const json_t *spec, bool required, json_t **ret_text, struct err *err)
+{
+    json_t *value = json_object_get(spec, "default");
+    json_t *text = value && !json_is_null(value) ? environment_text(value) : NULL;
+    if (!text && (json_is_string(value) || json_is_number(value) || json_is_boolean(value)))
+        return err_nomem(err); /* left out, it would be missing in the container */
+    if (text && required && !*json_string_value(text)) {
+        json_decref(text);
+        text = NULL;
+    }
+    *ret_text = text;
+    return 0;
+}
+
+static int fill_variable(const char *key, const json_t *spec, json_t *variables, struct err *err)
+{
+    const char *given = json_string_value(json_object_get(variables, key));
+    bool required = rules_require(spec);
+    json_t *text = NULL;
+    if (given && (*given || !required))
+        return 0;
+    if (default_text(spec, required, &text, err) < 0)
+        return -1;
+    if (text)
+        return json_object_set_new(variables, key, text) < 0 ? err_nomem(err) : 0;
+    if (required)
+        return err_field(err, ERR_INVALID, "missing_variable", "variables",
+                         "The template needs the variable \"%s\" in \"variables\".", key);
+    return 0;
+}
+
 int template_fill_variables(const json_t *tmpl, json_t *variables, struct err *err)
 {
     const char *key;
     json_t *spec;
     json_object_foreach(json_object_get(tmpl, "Variables"), key, spec)
     {
-        const char *given = json_string_value(json_object_get(variables, key));
-        bool required = json_is_true(json_object_get(spec, "required"));
-        if (given && (*given || !required))
-            continue;
-        json_t *value = json_object_get(spec, "default");
-        json_t *text = value && !json_is_null(value) ? environment_text(value) : NULL;
-        if (!text && (json_is_string(value) || json_is_number(value) || json_is_boolean(value)))
-            return err_nomem(err); /* left out, it would be missing in the container */
-        if (text && required && !*json_string_value(text)) {
-            json_decref(text);
-            text = NULL;
-        }
-        if (text && json_object_set_new(variables, key, text) < 0)
-            return err_nomem(err);
-        if (!text && required)
-            return err_field(err, ERR_INVALID, "missing_variable", "variables",
-                             "The template needs the variable \"%s\" in \"variables\".", key);
+        if (fill_variable(key, spec, variables, err) < 0)
+            return -1;
+        const char *value = json_string_value(json_object_get(variables, key));
+        if (value && rules_check(key, spec, value, err) < 0)
+            return -1;
     }
     return 0;
 }

@@ -8,6 +8,17 @@ static int give_row(struct stmt *stmt, store_image_fn fn, void *arg, struct err 
     return fn(&image, arg, err);
 }
 
+/* Ends stmt. */
+static int give_one(struct stmt *stmt, store_image_fn fn, void *arg, struct err *err)
+{
+    int rc = stmt ? db_step(stmt, err) : -1;
+    if (rc > 0 && give_row(stmt, fn, arg, err) < 0)
+        rc = -1;
+    if (stmt)
+        db_end(stmt);
+    return rc;
+}
+
 int store_image_list(struct store *store, struct store_page *page, store_image_fn fn, void *arg,
                      struct err *err)
 {
@@ -49,11 +60,57 @@ int store_image_find(struct store *store, const char *name, store_image_fn fn, v
     if (!stmt)
         return -1;
     db_bind_text(stmt, 1, name);
+    return give_one(stmt, fn, arg, err);
+}
+
+static struct stmt *select_by_id(struct db *db, const char *id, struct err *err)
+{
+    struct stmt *stmt = db_stmt(db, "SELECT id, name, body FROM images WHERE id = ?1", err);
+    if (stmt)
+        db_bind_text(stmt, 1, id);
+    return stmt;
+}
+
+int store_image_get(struct store *store, const char *id, store_image_fn fn, void *arg,
+                    struct err *err)
+{
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
+    return db ? give_one(select_by_id(db, id, err), fn, arg, err) : -1;
+}
+
+int store_image_see(struct store_tx *tx, const char *id, store_image_fn fn, void *arg,
+                    struct err *err)
+{
+    int rc = give_one(select_by_id(tx->db, id, err), fn, arg, err);
+    return rc == 0 ? store_no_such("image", "id", id, err) : rc;
+}
+
+static int name_is_taken(const char *name, struct err *err)
+{
+    return err_field(err, ERR_CONFLICT, "image_exists", "Name",
+                     "an image named \"%.128s\" exists already", name);
+}
+
+int store_image_change(struct store_tx *tx, const struct image *image, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db, "SELECT 1 FROM images WHERE name = ?1 AND id <> ?2", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, image->name);
+    db_bind_text(stmt, 2, image->id);
     int rc = db_step(stmt, err);
-    if (rc > 0 && give_row(stmt, fn, arg, err) < 0)
-        rc = -1;
     db_end(stmt);
-    return rc;
+    if (rc)
+        return rc < 0 ? -1 : name_is_taken(image->name, err);
+    stmt = db_stmt(tx->db, "UPDATE images SET name = ?2, body = ?3 WHERE id = ?1", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, image->id);
+    db_bind_text(stmt, 2, image->name);
+    db_bind_text(stmt, 3, image->body);
+    tx_touch(tx, STORE_IMAGES);
+    return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
 int store_image_create(struct store_tx *tx, const struct image *image, struct err *err)
@@ -65,8 +122,7 @@ int store_image_create(struct store_tx *tx, const struct image *image, struct er
     if (rc == 0)
         rc = store_exists(tx->db, "SELECT 1 FROM images WHERE name = ?1", image->name, err);
     if (rc > 0)
-        return err_field(err, ERR_CONFLICT, "image_exists", "Name",
-                         "an image named \"%.128s\" exists already", image->name);
+        return name_is_taken(image->name, err);
     struct stmt *stmt =
         rc < 0
             ? NULL
@@ -80,6 +136,27 @@ int store_image_create(struct store_tx *tx, const struct image *image, struct er
     db_bind_int(stmt, 4, tx->now);
     tx_touch(tx, STORE_IMAGES);
     return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+int store_image_check_unused(struct store_tx *tx, const char *id, struct err *err)
+{
+    if (store_must_exist(tx->db, "SELECT 1 FROM images WHERE id = ?1", "image", "id", id, err) < 0)
+        return -1;
+    struct stmt *stmt = db_stmt(
+        tx->db, "SELECT count(*) FROM instances WHERE template_id = ?1 AND phase <> ?2", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, PHASE_DELETING);
+    int rc = db_step(stmt, err);
+    int64_t count = rc > 0 ? db_int(stmt, 0) : 0;
+    db_end(stmt);
+    if (rc < 0 || !count)
+        return rc < 0 ? -1 : 0;
+    return err_field(err, ERR_CONFLICT, "image_in_use", "id",
+                     "%lld instance%s made from this image; they keep their own copy of it, so send"
+                     " \"force\": true to delete it all the same",
+                     (long long)count, count == 1 ? " was" : "s were");
 }
 
 int store_image_delete(struct store_tx *tx, const char *id, struct err *err)

@@ -47,6 +47,15 @@ static int check_room(struct store_tx *tx, const struct instance_new *create, st
     return 0;
 }
 
+int recipe_of_row(const struct instance *row, struct recipe *ret, struct err *err)
+{
+    struct environment_facts facts = {.primary_port = row->primary_port,
+                                      .instance_id = row->id,
+                                      .instance_name = row->name,
+                                      .memory_mib = row->memory_mib};
+    return recipe_remake(row->template, row->variables, &facts, ret, err);
+}
+
 static int write_row(struct store_tx *tx, const struct instance *row, struct err *err)
 {
     struct stmt *stmt = db_stmt(
@@ -54,9 +63,9 @@ static int write_row(struct store_tx *tx, const struct instance *row, struct err
         "INSERT INTO instances(id, name, user_id, node_id, image, alt_images, ports, env, cmd,"
         " variables, stop_command, mount_path, template, memory_mib, cpu_milli, disk_mib,"
         " primary_port, port_choices, stop_timeout_s, terminal, created_at, phase_since,"
-        " updated_at)"
-        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?21,?"
-        "21)",
+        " updated_at, template_id)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?21,"
+        "?21,json_extract(?13, '$.Id'))",
         err);
     if (!stmt)
         return -1;
@@ -77,10 +86,19 @@ static int write_row(struct store_tx *tx, const struct instance *row, struct err
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
-int store_instance_create(struct store_tx *tx, struct instance_new *create,
-                          int (*finish_env)(void *arg, const struct instance *row,
-                                            const char **ret_env_json, struct err *err),
-                          void *arg, struct err *err)
+static int write_made(struct store_tx *tx, struct instance *row, struct err *err)
+{
+    struct recipe recipe;
+    if (recipe_of_row(row, &recipe, err) < 0)
+        return -1;
+    row->env = recipe.env;
+    row->cmd = recipe.command;
+    int rc = write_row(tx, row, err);
+    recipe_fini(&recipe);
+    return rc;
+}
+
+int store_instance_create(struct store_tx *tx, const struct instance_new *create, struct err *err)
 {
     /* Work on copies: this may be run again. */
     struct instance row = create->row;
@@ -102,7 +120,7 @@ int store_instance_create(struct store_tx *tx, struct instance_new *create,
     row.ports = text.data;
     if (ports_have(create->ports, create->port_count, 0))
         row.port_choices = PORT_CHOICES;
-    if (finish_env(arg, &row, &row.env, err) < 0 || write_row(tx, &row, err) < 0 ||
+    if (write_made(tx, &row, err) < 0 ||
         ports_write(tx, &row, create->ports, ports, create->port_count, err) < 0)
         return -1;
     (void)FAILPOINT("panel.deploy.written");

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "common/strbuf.h"
+#include "panel/domain/recipe.h"
 #include "panel/store/db.h"
 #include "panel/store/store.h"
 
@@ -80,6 +81,10 @@ int ports_write(struct store_tx *tx, const struct instance *row, const struct po
 bool ports_have(const struct port_mapping *ports, size_t count, unsigned host_port);
 /* The canonical text: "8080:18080,9000:19000/udp". */
 void ports_to_text(const struct port_mapping *ports, size_t count, struct strbuf *text);
+
+/* instance_create.c: what is to be made of it, by its template, variables, name, memory and primary
+ * port. The caller ends it with recipe_fini(). */
+int recipe_of_row(const struct instance *row, struct recipe *ret, struct err *err);
 
 /* ERR_NOT_FOUND with one sentence everywhere. */
 int store_no_such(const char *what, const char *field, const char *id, struct err *err);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/auto.h"
-#include "panel/domain/environment.h"
 #include "panel/store/internal.h"
 
 /* Who has this port? 1: err says so; 0: free. */
@@ -136,20 +135,26 @@ void ports_to_text(const struct port_mapping *ports, size_t count, struct strbuf
 /* --- another choice -------------------------------------------------------------------------- */
 
 struct choice {
-    struct instance row; /* id, node_id, env and primary_port alone */
-    char node_id[64];
-    char *env;
+    struct instance row; /* what its recipe needs, and its node */
+    char *node_id, *name, *variables, *template;
     struct port_mapping asked[PORTS_MAX]; /* host_port 0: the panel's to choose */
     struct port_mapping ports[PORTS_MAX];
     size_t count;
 };
+
+static const char *keep(char **ret_copy, const char *text)
+{
+    *ret_copy = text ? strdup(text) : NULL;
+    return *ret_copy;
+}
 
 /* 1; 0: it has another generation, or no choice is left. */
 static int read_choice(struct store_tx *tx, const char *id, uint64_t generation,
                        struct choice *choice, struct err *err)
 {
     struct stmt *stmt = db_stmt(tx->db,
-                                "SELECT node_id, ports, primary_port, env FROM instances"
+                                "SELECT node_id, ports, primary_port, name, memory_mib, variables,"
+                                " template FROM instances"
                                 " WHERE id = ?1 AND generation = ?2 AND port_choices > 0",
                                 err);
     if (!stmt)
@@ -158,13 +163,15 @@ static int read_choice(struct store_tx *tx, const char *id, uint64_t generation,
     db_bind_int(stmt, 2, (int64_t)generation);
     int rc = db_step(stmt, err);
     if (rc > 0) {
-        snprintf(choice->node_id, sizeof(choice->node_id), "%s", db_text(stmt, 0));
-        choice->env = strdup(db_text(stmt, 3));
         choice->row = (struct instance){.id = id,
-                                        .node_id = choice->node_id,
-                                        .env = choice->env,
-                                        .primary_port = (uint16_t)db_int(stmt, 2)};
-        if (!choice->env)
+                                        .node_id = keep(&choice->node_id, db_text(stmt, 0)),
+                                        .primary_port = (uint16_t)db_int(stmt, 2),
+                                        .name = keep(&choice->name, db_text(stmt, 3)),
+                                        .memory_mib = (uint64_t)db_int(stmt, 4),
+                                        .variables = keep(&choice->variables, db_text(stmt, 5)),
+                                        .template = keep(&choice->template, db_text(stmt, 6))};
+        if (!choice->node_id || !choice->name || !choice->variables ||
+            (db_text(stmt, 6) && !choice->template))
             rc = err_nomem(err);
         else if (ports_parse("ports", db_text(stmt, 1), choice->ports, &choice->count, err) < 0)
             rc = -1;
@@ -217,7 +224,7 @@ static int choose(struct store_tx *tx, const struct port_range *range, struct ch
 }
 
 static int write_choice(struct store_tx *tx, const struct choice *choice, const char *ports,
-                        const char *env, struct err *err)
+                        const struct recipe *recipe, struct err *err)
 {
     struct stmt *stmt = db_stmt(tx->db, "DELETE FROM ports WHERE instance_id = ?1", err);
     if (!stmt)
@@ -227,8 +234,8 @@ static int write_choice(struct store_tx *tx, const struct choice *choice, const 
         ports_write(tx, &choice->row, choice->asked, choice->ports, choice->count, err) < 0)
         return -1;
     stmt = db_stmt(tx->db,
-                   "UPDATE instances SET ports = ?2, primary_port = ?3, env = ?4,"
-                   " port_choices = port_choices - 1, generation = generation + 1, updated_at = ?5"
+                   "UPDATE instances SET ports = ?2, primary_port = ?3, env = ?4, cmd = ?5,"
+                   " port_choices = port_choices - 1, generation = generation + 1, updated_at = ?6"
                    " WHERE id = ?1",
                    err);
     if (!stmt)
@@ -236,8 +243,9 @@ static int write_choice(struct store_tx *tx, const struct choice *choice, const 
     db_bind_text(stmt, 1, choice->row.id);
     db_bind_text(stmt, 2, ports);
     db_bind_int(stmt, 3, choice->row.primary_port);
-    db_bind_text(stmt, 4, env);
-    db_bind_int(stmt, 5, tx->now);
+    db_bind_text(stmt, 4, recipe->env);
+    db_bind_text(stmt, 5, recipe->command);
+    db_bind_int(stmt, 6, tx->now);
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
@@ -245,7 +253,7 @@ int store_instance_choose_ports(struct store_tx *tx, const char *id, uint64_t ge
                                 const struct port_range *range, struct err *err)
 {
     auto_strbuf struct strbuf text = {0};
-    auto_free char *env = NULL;
+    struct recipe recipe = {0};
     struct choice choice = {0};
     int rc = read_choice(tx, id, generation, &choice, err);
     if (rc > 0) {
@@ -253,14 +261,18 @@ int store_instance_choose_ports(struct store_tx *tx, const char *id, uint64_t ge
         if (rc == 0)
             rc = choose(tx, range, &choice, err);
         if (rc == 0)
-            rc = environment_change_port(choice.env, choice.row.primary_port, &env, err);
+            rc = recipe_of_row(&choice.row, &recipe, err);
         ports_to_text(choice.ports, choice.count, &text);
         if (rc == 0 && text.failed)
             rc = err_nomem(err);
         if (rc == 0)
-            rc = write_choice(tx, &choice, text.data, env, err);
+            rc = write_choice(tx, &choice, text.data, &recipe, err);
         tx_touch(tx, STORE_INSTANCES);
     }
-    free(choice.env);
+    recipe_fini(&recipe);
+    free(choice.node_id);
+    free(choice.name);
+    free(choice.variables);
+    free(choice.template);
     return rc;
 }

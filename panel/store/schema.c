@@ -114,6 +114,11 @@ static const char *const migrations[] = {
 
     /* 6 */
     "ALTER TABLE instances ADD COLUMN terminal INTEGER NOT NULL DEFAULT 0;",
+
+    /* 7 */
+    "ALTER TABLE instances ADD COLUMN template_id TEXT;"
+    "UPDATE instances SET template_id = json_extract(template, '$.Id');"
+    "CREATE INDEX instances_by_template ON instances(template_id) WHERE template_id IS NOT NULL;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

@@ -257,6 +257,16 @@ int store_image_find(struct store *store, const char *name, store_image_fn fn, v
                      struct err *err);
 /* Inside apply(). ERR_CONFLICT "image_exists" (field Name or Id). */
 int store_image_create(struct store_tx *tx, const struct image *image, struct err *err);
+/* By id. 1 found, 0 not; the second inside apply(), ERR_NOT_FOUND "image_not_found". */
+int store_image_get(struct store *store, const char *id, store_image_fn fn, void *arg,
+                    struct err *err);
+int store_image_see(struct store_tx *tx, const char *id, store_image_fn fn, void *arg,
+                    struct err *err);
+/* Inside apply(): another name and body for one that is there. ERR_CONFLICT "image_exists". */
+int store_image_change(struct store_tx *tx, const struct image *image, struct err *err);
+/* Inside apply(). ERR_NOT_FOUND "image_not_found"; ERR_CONFLICT "image_in_use" says how many
+ * instances were made from it. */
+int store_image_check_unused(struct store_tx *tx, const char *id, struct err *err);
 /* Inside apply(). ERR_NOT_FOUND "image_not_found". Instances keep their own copy of the template.
  */
 int store_image_delete(struct store_tx *tx, const char *id, struct err *err);
@@ -320,7 +330,7 @@ int store_instance_scan(struct store *store, const char *node_id, const char *id
                         store_instance_fn fn, void *arg, struct err *err);
 
 struct instance_new {
-    struct instance row; /* ports and primary_port are filled in by the create */
+    struct instance row; /* ports, primary_port, env and cmd are filled in by the create */
     const struct port_mapping *ports;
     size_t port_count;
     uint16_t primary_asked;       /* 0: the first mapping's host port */
@@ -332,13 +342,9 @@ struct instance_new {
  * user_not_found, node_not_found), host ports are free on the node (ERR_CONFLICT port_taken: says
  * the port and who has it), the memory is there (ERR_CONFLICT insufficient_memory: says how much
  * is left), the node has so many cores at all (ERR_CONFLICT insufficient_cpu; they are shared, so
- * nothing is left of them), primary is one of the ports. The environment's PRIMARY_PORT depends on
- * picked ports, so row.env must be made by finish_env, called with the final mappings; its result
- * lives until the call returns. Phase is INSTALLING, generation 1. */
-int store_instance_create(struct store_tx *tx, struct instance_new *create,
-                          int (*finish_env)(void *arg, const struct instance *row,
-                                            const char **ret_env_json, struct err *err),
-                          void *arg, struct err *err);
+ * nothing is left of them), primary is one of the ports. What depends on the ports picked is made
+ * here, by domain/recipe.h (ERR_INVALID as there). Phase is INSTALLING, generation 1. */
+int store_instance_create(struct store_tx *tx, const struct instance_new *create, struct err *err);
 
 /* Inside apply(), each ERR_NOT_FOUND "instance_not_found" when it isn't there or is being
  * deleted. All raise the generation where they change anything. */

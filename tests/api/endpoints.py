@@ -71,9 +71,8 @@ def _create_image(world):
                                   "Env": ["A=b"]}
 
 
-def _delete_image(world):
-    path, body = _create_image(world)
-    return "/api/images/delete", {"id": world.api.post(path, body).expect(201).json["Id"]}
+def _new_image(world):
+    return world.api.post(*_create_image(world)).expect(201).json["Id"]
 
 
 def _deploy(world):
@@ -169,7 +168,14 @@ ENDPOINTS = [
              lambda world: (f"/api/instances/{_failed_instance(world)}/retry", {}), {}, {"id": ID}),
     Endpoint("list images", "GET", "/api/images", 200),
     Endpoint("create image", "POST", "/api/images/create", 201, _create_image, {"Name": TEXT}),
-    Endpoint("delete image", "DELETE", "/api/images/delete", 201, _delete_image, {"id": ID}),
+    Endpoint("delete image", "DELETE", "/api/images/delete", 201,
+             lambda world: ("/api/images/delete", {"id": _new_image(world)}), {"id": ID}),
+    Endpoint("get one image", "GET", "/api/images/{id}", 200,
+             lambda world: (f"/api/images/{_new_image(world)}", None)),
+    Endpoint("change image", "PATCH", "/api/images/{id}", 200,
+             lambda world: (f"/api/images/{_new_image(world)}", {"Description": "new"})),
+    Endpoint("delete one image", "DELETE", "/api/images/{id}", 200,
+             lambda world: (f"/api/images/{_new_image(world)}", {}), {}, {"force": BOOL}),
     Endpoint("list nodes", "GET", "/api/nodes", 200),
     Endpoint("create node", "POST", "/api/nodes/create", 201, _create_node,
              {"name": TEXT, "tags": TEXT, "ram": TEXT, "disk": TEXT, "processor": TEXT,

@@ -347,6 +347,73 @@ class Templates(unittest.TestCase):
         self.assertEqual(WORLD.api.instance(instance["Id"])["StopCommand"], "bye")
 
 
+class Variables(unittest.TestCase):
+    """What a template does with the variables of a deploy: {{Key}}, types and rules."""
+
+    @classmethod
+    def setUpClass(cls):
+        WORLD.api.post("/api/images/create", {
+            "Name": "Filled", "Image": "test:httpd",
+            "Cmd": ["/bin/game", "--port={{PRIMARY_PORT}}", "{{ VERSION }}-{{VERSION}}", "{{.Go}}"],
+            "Env": ["URL=http://x/{{VERSION}}?m={{MEMORY_MIB}}", "WHO={{INSTANCE_NAME}} {{INSTANCE_ID}}"],
+            "Variables": {
+                "VERSION": {"type": "string", "default": "1.21", "rules": "required|string|max:20"},
+                "SLOTS": {"type": "integer", "default": 20, "min": 1, "max": 100},
+                "MODE": {"default": "easy", "options": ["easy", "hard"]},
+                "JAR": {"default": "server.jar", "rules": "required|regex:/^([\\w.-]+)(\\.jar)$/"}}}).expect(201)
+        WORLD.api.post("/api/images/create", {
+            "Name": "Unfilled", "Image": "test:httpd", "Env": ["A={{NOT_THERE}}"]}).expect(201)
+        WORLD.api.post("/api/images/create", {
+            "Name": "Bad default", "Image": "test:httpd",
+            "Variables": {"N": {"type": "integer", "default": "many"}}}).expect(201)
+
+    def tearDown(self):
+        WORLD.clear()
+
+    def body(self, **more):
+        instance = deploy(wait=30, **more).expect(201).json["instance"]
+        return instance, WORLD.engine.find(instance["ContainerId"]).body
+
+    def test_keys_are_replaced_by_values(self):
+        instance, body = self.body(imagename="Filled", name="mine", memory=64)
+        port = instance["Primary"]
+        self.assertEqual(body["Cmd"], ["/bin/game", f"--port={port}", "1.21-1.21", "{{.Go}}"])
+        self.assertIn("URL=http://x/1.21?m=64", body["Env"])
+        self.assertIn(f"WHO=mine {instance['Id']}", body["Env"])
+
+    def test_a_value_is_never_looked_at_again(self):
+        instance, body = self.body(imagename="Filled", name="{{VERSION}}",
+                                   variables={"VERSION": "{{MODE}}", "MODE": "hard"})
+        self.assertIn("URL=http://x/{{MODE}}?m=64", body["Env"])
+        self.assertIn(f"WHO={{{{VERSION}}}} {instance['Id']}", body["Env"])
+
+    def test_a_key_that_nobody_has_is_named(self):
+        deploy(imagename="Unfilled").refused(400, code="unknown_placeholder", field="variables",
+                                             says="{{NOT_THERE}}")
+        _, body = self.body(imagename="Unfilled", variables={"NOT_THERE": "here"})
+        self.assertIn("A=here", body["Env"])
+
+    def test_values_are_held_against_their_rules(self):
+        for variables, says in (({"SLOTS": "x"}, ("SLOTS", '"x"', "integer")), ({"SLOTS": 101}, ("max:100",)),
+                                ({"SLOTS": 0}, ("min:1",)), ({"MODE": "none"}, ("MODE", "none", "options")),
+                                ({"JAR": "a.exe"}, ("JAR", "a.exe", "regex")),
+                                ({"VERSION": "1" * 21}, ("VERSION", "max:20"))):
+            with self.subTest(variables=variables):
+                deploy(imagename="Filled", variables=variables) \
+                    .refused(400, code="invalid_variable", field="variables", says=says)
+        self.assertEqual(WORLD.api.instances(), [])
+        deploy(imagename="Filled", variables={"SLOTS": "100", "MODE": "hard", "JAR": "a-1.jar"}).expect(201)
+
+    def test_a_default_that_breaks_its_rule_does_not_pass(self):
+        deploy(imagename="Bad default").refused(400, code="invalid_variable", says=("N", "many"))
+        deploy(imagename="Bad default", variables={"N": 5}).expect(201)
+
+    def test_texts_too_long_to_be_started_are_refused(self):
+        WORLD.api.post("/api/images/create", {
+            "Name": "Long", "Image": "test:httpd", "Env": ["A=" + "{{V}}" * 5]}).expect(201)
+        deploy(imagename="Long", variables={"V": "x" * 30000}).refused(400, code="text_too_long")
+
+
 class Nowhere(unittest.TestCase):
     """Nodes that can't take an instance: nothing is created."""
 

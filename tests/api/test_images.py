@@ -1,4 +1,4 @@
-"""GET /api/images, POST /api/images/create, DELETE /api/images/delete."""
+"""/api/images: import, what is reported of it, one image read, changed, deleted."""
 import unittest
 
 from lib import shapes
@@ -17,7 +17,7 @@ TEMPLATE = {
 
 def setUpModule():
     global WORLD
-    WORLD = World().start()
+    WORLD = World("scripted").start()
 
 
 def tearDownModule():
@@ -36,6 +36,7 @@ class CreateImage(unittest.TestCase):
     def test_a_whole_template_comes_back_as_it_came(self):
         image = create(TEMPLATE).expect(201).json
         shapes.check_image(image)
+        self.assertIsInstance(image.pop("warnings"), list)
         for member, value in TEMPLATE.items():
             self.assertEqual(image[member], value, member)
         self.assertEqual(listed(image["Id"]), image)
@@ -100,3 +101,112 @@ class DeleteImage(unittest.TestCase):
         image_id = self.make("Reused")
         WORLD.api.delete("/api/images/delete", {"id": image_id}).expect(201)
         self.make("Reused")
+
+
+def warned(body):
+    """{member: message} of an import's report; a member's first."""
+    told = {}
+    for warning in create(body).expect(201).json["warnings"]:
+        assert set(warning) == {"member", "message"}, warning
+        told.setdefault(warning["member"], warning["message"])
+    return told
+
+
+class Report(unittest.TestCase):
+    def test_what_is_done_as_asked_is_not_reported(self):
+        self.assertEqual(warned({
+            "Name": "Plain", "Image": "x", "Env": ["A={{A}}", "P={{ PRIMARY_PORT }}", "G={{.Go}} {{"],
+            "Cmd": "run {{A}}", "Variables": {
+                "A": {"type": "string", "default": "v1", "rules": "required|string|max:20|regex:/^(v|w)\\d+$/"},
+                "B": {"type": "number", "default": 5, "min": 1, "max": 10},
+                "C": {"default": "x", "options": ["x", "y"]},
+                "D": {"rules": ["nullable", "between:1,3", "in:a,bb"]}}}), {})
+
+    def test_what_is_not_done_is_reported_by_member(self):
+        told = warned({
+            "Name": "Much", "Image": "x", "Env": ["A={{NOBODY}}"], "Cmd": ["x", "{{ nor.this }}"],
+            "Variables": {"R": {"rules": "required|exists:users,id", "default": 1},
+                          "T": {"type": "colour"}, "P": {"pattern": "(", "default": "x"},
+                          "B": {"rules": "max:3", "default": "long one"},
+                          "E": {"default": "1", "user_editable": False}, "W": {"rules": {}}},
+            "Scripts": {"Install": [], "Start": ["a"]}, "startup": "java", "docker_images": {}})
+        for member, says in {"Env": "NOBODY", "Cmd": "nor.this", "Variables.R": "exists:users,id",
+                             "Variables.T": "colour", "Variables.P": "regex:(",
+                             "Variables.B": "long one", "Variables.E.user_editable": "",
+                             "Variables.W": "rules", "Scripts.Start": "not run", "startup": "keeps",
+                             "docker_images": "keeps"}.items():
+            self.assertIn(says, told[member])
+        self.assertEqual(len(told), 11, told)
+
+    def test_the_report_is_bounded(self):
+        answer = create({"Name": "Odd", "Image": "x", **{f"m{i}": i for i in range(500)}}).expect(201)
+        self.assertEqual(len(answer.json["warnings"]), 100)
+
+    def test_an_answer_imported_again_has_one_report(self):
+        image = create({"Name": "Again", "Image": "x", "more": 1}).expect(201).json
+        WORLD.api.delete(f"/api/images/{image['Id']}").expect(200)
+        self.assertEqual(create(image).expect(201).json, image)
+        self.assertNotIn("warnings", listed(image["Id"]))
+
+
+class OneImage(unittest.TestCase):
+    def make(self, name, **more):
+        return create({"Name": name, "Image": "x:1", **more}).expect(201).json
+
+    def test_it_is_read_with_its_report(self):
+        image = self.make("Read", more=1)
+        self.assertEqual(WORLD.api.get(f"/api/images/{image['Id']}").expect(200).json, image)
+        WORLD.api.get("/api/images/nothing").refused(400, code="image_not_found")
+
+    def test_members_sent_take_the_place_of_those_before(self):
+        image = self.make("Before", Env=["A=1"], Description="stays", odd=1, other=2)
+        path = f"/api/images/{image['Id']}"
+        changed = WORLD.api.request("PATCH", path, {
+            "Name": "After", "Env": ["B={{X}}"], "odd": None, "new": True}).expect(200).json
+        self.assertEqual(changed["Name"], "After")
+        self.assertEqual(changed["Env"], ["B={{X}}"])
+        self.assertEqual(changed["Description"], "stays")
+        self.assertEqual((changed["other"], changed["new"]), (2, True))
+        self.assertNotIn("odd", changed)
+        self.assertIn("Env", [warning["member"] for warning in changed["warnings"]])
+        self.assertEqual(WORLD.api.get(path).expect(200).json, changed)
+        self.assertEqual(listed(image["Id"])["Name"], "After")
+        back = WORLD.api.request("PATCH", path, {"Env": None}).expect(200).json
+        self.assertEqual(back["Env"], [])
+
+    def test_a_change_that_cant_be_is_none(self):
+        image = self.make("Fixed", Env=["A=1"])
+        self.make("Taken")
+        path = f"/api/images/{image['Id']}"
+        for body, status, field in (({"Env": "x"}, 400, "Env"), ({"Name": ""}, 400, "Name"),
+                                    ({"Image": None}, 400, "Image"), ({"Id": "another"}, 400, "Id"),
+                                    ({"Name": "Taken"}, 409, "Name")):
+            with self.subTest(body=body):
+                WORLD.api.request("PATCH", path, body).refused(status, field=field)
+        WORLD.api.request("PATCH", "/api/images/nothing", {}).refused(400, code="image_not_found")
+        self.assertEqual(WORLD.api.get(path).expect(200).json, image)
+
+    def test_one_in_use_is_deleted_only_by_force(self):
+        image = self.make("Used")
+        path = f"/api/images/{image['Id']}"
+        instance = WORLD.deploy(imagename="Used")
+        self.assertEqual(instance["imageData"]["Id"], image["Id"])
+        WORLD.api.delete(path).refused(400, code="image_in_use", says="1 instance was")
+        WORLD.api.delete(path, {"force": True}).expect(200)
+        self.assertIsNone(listed(image["Id"]))
+        self.assertEqual(WORLD.api.instance(instance["Id"])["imageData"], instance["imageData"])
+        WORLD.api.delete(path).refused(400, code="image_not_found")
+
+    def test_one_whose_instances_are_gone_is_not_in_use(self):
+        image = self.make("Once used")
+        instance = WORLD.deploy(imagename="Once used")
+        WORLD.api.delete(f"/api/instances/{instance['Id']}").expect(200)
+        WORLD.api.delete(f"/api/images/{image['Id']}").expect(200)
+
+    def test_instances_keep_the_template_they_were_made_from(self):
+        image = self.make("Kept", Env=["A=1"])
+        instance = WORLD.deploy(imagename="Kept")
+        WORLD.api.request("PATCH", f"/api/images/{image['Id']}", {"Env": ["A=2"]}).expect(200)
+        after = WORLD.api.instance(instance["Id"])
+        self.assertEqual(after["imageData"], instance["imageData"])
+        self.assertIn("A=1", after["Env"])

@@ -6,8 +6,9 @@
 #include "agent/container_spec.h"
 #include "agent/docker.h"
 #include "panel/api/body.h"
-#include "panel/domain/environment.h"
+#include "panel/domain/recipe.h"
 #include "panel/domain/template.h"
+#include "panel/domain/template_report.h"
 #include "panel/domain/text.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -78,10 +79,11 @@ static void try_deploy(const json_t *tmpl, const json_t *given)
     struct environment_facts facts = {8080, "i1", "a name", 64};
     struct err err = {0};
     json_t *variables = NULL;
-    char *text = NULL;
+    struct recipe recipe;
     if (refused(environment_variables(given, &variables, &err), &err))
         return;
-    if (refused(template_fill_variables(tmpl, variables, &err), &err)) {
+    if (refused(template_fill_variables(tmpl, variables, &err), &err) ||
+        refused(recipe_make(tmpl, variables, &facts, &recipe, &err), &err)) {
         json_decref(variables);
         return;
     }
@@ -89,15 +91,26 @@ static void try_deploy(const json_t *tmpl, const json_t *given)
     json_t *value;
     json_object_foreach(variables, key, value)
         CHECK(text_is_env_name(key) && json_is_string(value));
-    CHECK(environment_compose(json_object_get(tmpl, "Env"), variables, &facts, &text, &err) == 0);
-    json_t *env = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    json_t *command = template_command(tmpl);
-    CHECK(command && json_is_array(command));
+    json_t *env = json_loads(recipe.env, JSON_REJECT_DUPLICATES, NULL);
+    json_t *command = json_loads(recipe.command, JSON_REJECT_DUPLICATES, NULL);
+    CHECK(json_is_array(command));
     check_env(env);
     check_spec(tmpl, env, command);
     json_decref(command);
     json_decref(env);
     json_decref(variables);
+    recipe_fini(&recipe);
+}
+
+/* A report of an array, whatever is in it. */
+static void check_report(const json_t *tmpl)
+{
+    struct err err;
+    char *text = NULL;
+    CHECK(template_warnings(tmpl, &text, &err) == 0);
+    json_t *warnings = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    CHECK(json_is_array(warnings) && json_array_size(warnings) <= 100);
+    json_decref(warnings);
     free(text);
 }
 
@@ -118,7 +131,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         /* what is kept is whole: imported again it is the same */
         CHECK(template_normalize(tmpl, "other-id", &again, &err) == 0);
         CHECK(json_equal(tmpl, again));
-        (void)template_has_install(tmpl);
+        CHECK(!json_object_get(tmpl, TEMPLATE_WARNINGS));
+        check_report(tmpl);
         if (body_parse(given_text, given_len, &given, &err) == 0)
             try_deploy(tmpl, given);
     }

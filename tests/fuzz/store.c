@@ -69,16 +69,6 @@ int store_submit(struct store *store, struct store_change *change, struct err *e
 
 /* --- the rows -------------------------------------------------------------------------------- */
 
-static int seed_env(void *arg, const struct instance *row, const char **ret_env_json,
-                    struct err *err)
-{
-    (void)arg;
-    (void)row;
-    (void)err;
-    *ret_env_json = "[\"A=b\"]";
-    return 0;
-}
-
 static int seed_instance(struct store_tx *tx, const char *id, uint16_t port,
                          enum instance_phase phase, struct err *err)
 {
@@ -92,7 +82,6 @@ static int seed_instance(struct store_tx *tx, const char *id, uint16_t port,
                 .alt_images = "[]",
                 .memory_mib = 64,
                 .cpu_milli = 500,
-                .cmd = "[]",
                 .variables = "{}",
                 .stop_command = "",
                 .mount_path = "/app/data",
@@ -109,7 +98,7 @@ static int seed_instance(struct store_tx *tx, const char *id, uint16_t port,
                                    .container_id = "c1",
                                    .error_code = phase == PHASE_FAILED ? "no_such_image" : "",
                                    .error_message = phase == PHASE_FAILED ? "there is none" : ""};
-    if (store_instance_create(tx, &create, seed_env, NULL, err) < 0)
+    if (store_instance_create(tx, &create, err) < 0)
         return -1;
     return store_instance_observe(tx, &facts, err);
 }

@@ -11,7 +11,7 @@
 #include "common/fs.h"
 #include "panel/api/body.h"
 #include "panel/config.h"
-#include "panel/domain/environment.h"
+#include "panel/domain/recipe.h"
 #include "panel/domain/template.h"
 #include "panel/pki/ca.h"
 
@@ -105,16 +105,17 @@ static int take_template(struct err *err)
         .primary_port = 80, .instance_id = "i", .instance_name = "n", .memory_mib = 64};
     json_t *tmpl = NULL;
     json_t *variables = NULL;
-    auto_free char *env = NULL;
+    struct recipe recipe = {0};
     int rc = template_normalize(document, "t1", &tmpl, err);
     if (rc == 0)
         rc = environment_variables(json_object_get(document, "Given"), &variables, err);
     if (rc == 0)
         rc = template_fill_variables(tmpl, variables, err);
     if (rc == 0)
-        rc = environment_compose(json_object_get(tmpl, "Env"), variables, &facts, &env, err);
-    if (rc == 0 && !strstr(env, "D=5"))
+        rc = recipe_make(tmpl, variables, &facts, &recipe, err);
+    if (rc == 0 && !strstr(recipe.env, "D=5"))
         abort(); /* a default silently left out */
+    recipe_fini(&recipe);
     json_decref(tmpl);
     json_decref(variables);
     return rc;

@@ -176,15 +176,6 @@ static int delete_image(struct store_tx *tx, struct err *err)
     return store_image_delete(tx, "t1", err);
 }
 
-static int finish_env(void *arg, const struct instance *row, const char **ret_env, struct err *err)
-{
-    (void)arg;
-    (void)row;
-    (void)err;
-    *ret_env = "[]";
-    return 0;
-}
-
 static int create_instance_named(const char *id, struct store_tx *tx, struct err *err)
 {
     struct port_mapping ports[] = {{.container_port = 80, .tcp = true, .udp = true},
@@ -197,7 +188,6 @@ static int create_instance_named(const char *id, struct store_tx *tx, struct err
                                           .alt_images = "[]",
                                           .memory_mib = 100,
                                           .cpu_milli = 1000,
-                                          .cmd = "[]",
                                           .variables = "{}",
                                           .stop_command = "",
                                           .mount_path = "/app/data"},
@@ -205,7 +195,7 @@ static int create_instance_named(const char *id, struct store_tx *tx, struct err
                                   .port_count = 2,
                                   .memory_overcommit = 1.0,
                                   .auto_ports = {20000, 20009}};
-    return store_instance_create(tx, &create, finish_env, NULL, err);
+    return store_instance_create(tx, &create, err);
 }
 
 static int create_instance(struct store_tx *tx, struct err *err)

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "panel/domain/environment.h"
+#include "panel/domain/placeholder.h"
+#include "panel/domain/rules.h"
 #include "panel/domain/template.h"
 
 static json_t *parse(const char *text)
@@ -168,22 +170,168 @@ static void scalars_become_texts(void **state)
     }
 }
 
+static char *compose(const char *env_text, const char *variables_text, struct err *err)
+{
+    struct environment_facts facts = {18080, "id1", "web", 512};
+    json_t *env = env_text ? parse(env_text) : NULL;
+    json_t *variables = parse(variables_text);
+    json_t *values = NULL;
+    char *text = NULL;
+    assert_int_equal(environment_values(variables, &facts, &values, NULL), 0);
+    (void)environment_compose(env, values, &text, err);
+    json_decref(values);
+    json_decref(variables);
+    json_decref(env);
+    return text;
+}
+
 static void later_sources_win_and_keys_come_once(void **state)
 {
     (void)state;
-    json_t *env = parse("[\"A=1\",\"B=2\",\"A=3\",\"PRIMARY_PORT=evil\",\"E=a=b\"]");
-    json_t *variables = parse("{\"B\":\"mine\",\"MEMORY_MIB\":\"9\",\"Q\":\"say \\\"hi\\\"\"}");
-    struct environment_facts facts = {18080, "id1", "web", 512};
-    char *text = NULL;
-    assert_int_equal(environment_compose(env, variables, &facts, &text, NULL), 0);
+    char *text = compose("[\"A=1\",\"B=2\",\"A=3\",\"PRIMARY_PORT=evil\",\"E=a=b\"]",
+                         "{\"B\":\"mine\",\"MEMORY_MIB\":\"9\",\"Q\":\"say \\\"hi\\\"\"}", NULL);
     assert_string_equal(text,
                         "[\"A=3\",\"B=mine\",\"PRIMARY_PORT=18080\",\"E=a=b\",\"MEMORY_MIB=512\","
                         "\"Q=say \\\"hi\\\"\",\"INSTANCE_ID=id1\",\"INSTANCE_NAME=web\"]");
     free(text);
-    assert_int_equal(environment_compose(NULL, variables, &facts, &text, NULL), 0);
+    text = compose(NULL, "{}", NULL);
+    assert_non_null(text);
     free(text);
-    json_decref(env);
+}
+
+static void keys_are_replaced_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want; /* NULL: refused */
+    } rows[] = {
+        {"", ""},
+        {"{{A}}", "a"},
+        {"x{{ A }}y{{  B}}z", "xay{{A}}z"},
+        {"{{{A}}}", "{a}"},
+        {"{{A}}{{A}}", "aa"},
+        {"{{", "{{"},
+        {"{{A", "{{A"},
+        {"{{A}", "{{A}"},
+        {"{{ }}", "{{ }}"},
+        {"{{.A}}", "{{.A}}"},
+        {"{{9}}", "{{9}}"},
+        {"{{A B}}", "{{A B}}"},
+        {"{{{{A}}", "{{a"},
+        {"{{C}}", NULL},
+        {"{{a}}", NULL},
+        {"{{server.port}}", NULL},
+    };
+    json_t *values = parse("{\"A\":\"a\",\"B\":\"{{A}}\"}");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct err err = {0};
+        struct strbuf out = {0};
+        int rc = placeholder_expand("Env", rows[i].text, values, &out, &err);
+        assert_int_equal(rc, rows[i].want ? 0 : -1);
+        if (rows[i].want)
+            assert_string_equal(out.data, rows[i].want);
+        else
+            assert_string_equal(err.reason, "unknown_placeholder");
+        strbuf_fini(&out);
+    }
+    json_decref(values);
+}
+
+static void rules_hold_or_not(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *spec, *value;
+        bool holds;
+    } rows[] = {
+        {"{}", "anything", true},
+        {"{\"type\":\"string\"}", "x", true},
+        {"{\"type\":\"nobody knows\"}", "x", true},
+        {"{\"type\":\"integer\"}", "-12", true},
+        {"{\"type\":\"integer\"}", "1.5", false},
+        {"{\"type\":\"integer\"}", "", true},
+        {"{\"type\":\"number\"}", "1.5", true},
+        {"{\"type\":\"number\"}", "1.", false},
+        {"{\"type\":\"number\"}", "1e5", false},
+        {"{\"type\":\"number\"}", "nan", false},
+        {"{\"type\":\"boolean\"}", "true", true},
+        {"{\"type\":\"boolean\"}", "yes", false},
+        {"{\"type\":\"port\"}", "65535", true},
+        {"{\"type\":\"port\"}", "0", false},
+        {"{\"max\":3}", "abc", true},
+        {"{\"max\":3}", "äöü", true},
+        {"{\"max\":3}", "abcd", false},
+        {"{\"type\":\"number\",\"max\":3}", "4", false},
+        {"{\"type\":\"number\",\"min\":\"0.5\"}", "0.4", false},
+        {"{\"rules\":\"numeric|between:1,5\"}", "3", true},
+        {"{\"rules\":\"numeric|between:1,5\"}", "55", false},
+        {"{\"rules\":\"between:1,5\"}", "55", true},
+        {"{\"rules\":\"in:a,b\"}", "b", true},
+        {"{\"rules\":\"in:a,b\"}", "ab", false},
+        {"{\"rules\":\"not_in:a,b\"}", "b", false},
+        {"{\"rules\":\"size:2\"}", "xy", true},
+        {"{\"rules\":\"digits:3\"}", "12", false},
+        {"{\"rules\":\"digits_between:1,3\"}", "12", true},
+        {"{\"rules\":\"alpha_dash\"}", "a-b_1", true},
+        {"{\"rules\":\"alpha_num\"}", "a b", false},
+        {"{\"rules\":\"starts_with:http,ftp\"}", "ftp://x", true},
+        {"{\"rules\":\"ends_with:.jar\"}", "x.zip", false},
+        {"{\"rules\":\"url\"}", "https://example.test/x", true},
+        {"{\"rules\":\"url\"}", "example.test", false},
+        {"{\"rules\":\"ip\"}", "::1", true},
+        {"{\"rules\":\"ipv4\"}", "::1", false},
+        {"{\"rules\":\"regex:/^(a|b)$/|max:1\"}", "b", true},
+        {"{\"rules\":\"regex:/^(a|b)$/|max:1\"}", "c", false},
+        {"{\"rules\":\"regex:/^AB$/i\"}", "ab", true},
+        {"{\"rules\":[\"required\",\"regex:/^a|b$/\"]}", "cab", true},
+        {"{\"rules\":\"regex:/(/\"}", "any", true},
+        {"{\"rules\":\"not_regex:/x/\"}", "axb", false},
+        {"{\"pattern\":\"^v[0-9]+$\"}", "v12", true},
+        {"{\"pattern\":\"^v[0-9]+$\"}", "12", false},
+        /* who can't be held against a rule in time has not kept it */
+        {"{\"pattern\":\"^(a|aa)+$\"}", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", false},
+        {"{\"rules\":\"not_regex:/^(a|aa)+$/\"}", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", false},
+        {"{\"options\":[\"a\",5,true]}", "5", true},
+        {"{\"options\":[\"a\",5,true]}", "6", false},
+        {"{\"rules\":\"frob:1\"}", "x", true},
+        {"{\"rules\":{}}", "x", true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct err err = {0};
+        json_t *spec = parse(rows[i].spec);
+        int rc = rules_check("NAME", spec, rows[i].value, &err);
+        if ((rc == 0) != rows[i].holds)
+            fail_msg("%s %s", rows[i].spec, rows[i].value);
+        if (rc < 0) {
+            assert_string_equal(err.reason, "invalid_variable");
+            assert_non_null(strstr(err.msg, "\"NAME\""));
+            assert_non_null(strstr(err.msg, rows[i].value));
+        }
+        json_decref(spec);
+    }
+}
+
+static void what_is_called_a_secret_is_not_shown(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    json_t *spec = parse("{\"max\":3}");
+    assert_int_equal(rules_check("RCON_PASSWORD", spec, "hunter2", &err), -1);
+    assert_null(strstr(err.msg, "hunter2"));
+    json_decref(spec);
+}
+
+static void required_may_be_a_rule(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    json_t *tmpl = normalize("{\"Name\":\"n\",\"Image\":\"x\",\"Variables\":{\"A\":{\"rules\":"
+                             "\"required|string\"}}}");
+    json_t *variables = parse("{\"A\":\"\"}");
+    assert_int_equal(template_fill_variables(tmpl, variables, &err), -1);
+    assert_string_equal(err.reason, "missing_variable");
     json_decref(variables);
+    json_decref(tmpl);
 }
 
 int main(void)
@@ -196,6 +344,10 @@ int main(void)
         cmocka_unit_test(defaults_fill_what_is_not_given),
         cmocka_unit_test(scalars_become_texts),
         cmocka_unit_test(later_sources_win_and_keys_come_once),
+        cmocka_unit_test(keys_are_replaced_once),
+        cmocka_unit_test(rules_hold_or_not),
+        cmocka_unit_test(what_is_called_a_secret_is_not_shown),
+        cmocka_unit_test(required_may_be_a_rule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

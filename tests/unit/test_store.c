@@ -118,18 +118,9 @@ static int make_node(struct store_tx *tx, void *arg, struct err *err)
     return store_node_observe(tx, &facts, err);
 }
 
-static int finish_env(void *arg, const struct instance *row, const char **ret_env, struct err *err)
-{
-    (void)arg;
-    (void)row;
-    (void)err;
-    *ret_env = "[\"A=1\",\"PRIMARY_PORT=0\"]";
-    return 0;
-}
-
 static int make_instance(struct store_tx *tx, void *arg, struct err *err)
 {
-    return store_instance_create(tx, arg, finish_env, NULL, err);
+    return store_instance_create(tx, arg, err);
 }
 
 static struct instance_new new_instance(const char *id, const struct port_mapping *port)
@@ -143,7 +134,8 @@ static struct instance_new new_instance(const char *id, const struct port_mappin
                 .alt_images = "[]",
                 .memory_mib = 100,
                 .cpu_milli = 1000,
-                .cmd = "[]",
+                .template =
+                    "{\"Env\":[\"A={{PRIMARY_PORT}}\"],\"Cmd\":[\"x\",\"{{ PRIMARY_PORT }}\"]}",
                 .variables = "{}",
                 .stop_command = "",
                 .mount_path = "/app/data"},
@@ -280,7 +272,7 @@ static int choose_ports(struct store_tx *tx, void *arg, struct err *err)
 }
 
 struct chosen {
-    char ports[64], env[64];
+    char ports[64], env[160], cmd[64];
     unsigned primary, choices;
     uint64_t generation;
 };
@@ -291,6 +283,7 @@ static int keep_chosen(const struct instance *row, void *arg, struct err *err)
     struct chosen *chosen = arg;
     snprintf(chosen->ports, sizeof(chosen->ports), "%s", row->ports);
     snprintf(chosen->env, sizeof(chosen->env), "%s", row->env);
+    snprintf(chosen->cmd, sizeof(chosen->cmd), "%s", row->cmd);
     chosen->primary = row->primary_port;
     chosen->choices = row->port_choices;
     chosen->generation = row->generation;
@@ -340,7 +333,9 @@ static void test_other_ports_are_chosen_and_named_ones_stay(void **state)
     assert_int_equal(run(choose_ports, &row).code, 0);
     struct chosen chosen = look_at(row.id);
     assert_string_equal(chosen.ports, "80:20002,81:8000/tcp");
-    assert_string_equal(chosen.env, "[\"A=1\",\"PRIMARY_PORT=20002\"]");
+    assert_string_equal(chosen.env, "[\"A=20002\",\"PRIMARY_PORT=20002\",\"INSTANCE_ID=aaaaaaaa\","
+                                    "\"INSTANCE_NAME=aaaaaaaa\",\"MEMORY_MIB=100\"]");
+    assert_string_equal(chosen.cmd, "[\"x\",\"20002\"]");
     assert_int_equal(chosen.primary, 20002);
     assert_int_equal(chosen.generation, 2);
 

@@ -1,0 +1,27 @@
+/* What a container is made from, by its template, its variables and where it is. Pure; any thread.
+ *
+ * Made anew whenever one of these changes, since each may stand in any of its texts. */
+#ifndef PANEL_DOMAIN_RECIPE_H
+#define PANEL_DOMAIN_RECIPE_H
+
+#include <jansson.h>
+
+#include "common/err.h"
+#include "panel/domain/environment.h"
+
+/* All JSON texts, owned. */
+struct recipe {
+    char *env;     /* array of "K=V" */
+    char *command; /* array of words; "[]": the image's own */
+};
+
+/* tmpl: a normalized template, or NULL; variables: of environment_variables(). ERR_INVALID says
+ * what of the template can't be used with these values. */
+int recipe_make(const json_t *tmpl, const json_t *variables, const struct environment_facts *facts,
+                struct recipe *ret, struct err *err);
+/* The same from the texts that an instance's row keeps; template may be NULL. */
+int recipe_remake(const char *template, const char *variables,
+                  const struct environment_facts *facts, struct recipe *ret, struct err *err);
+void recipe_fini(struct recipe *recipe);
+
+#endif
