@@ -222,6 +222,11 @@ bool body_flag(struct body *body, const char *name, bool otherwise)
     return sent < 0 ? otherwise : sent;
 }
 
+bool body_is_null(const struct body *body, const char *name)
+{
+    return json_is_null(json_object_get(body->root, name));
+}
+
 json_t *body_object(struct body *body, const char *name)
 {
     static const char should[] = "a JSON object, or a string that holds one";

@@ -35,6 +35,8 @@ const char *body_text(struct body *body, const char *name, enum body_need need, 
 bool body_flag(struct body *body, const char *name, bool otherwise);
 /* The same: 1 or 0, or -1 when it is absent (or null), or failed. */
 int body_flag_if_sent(struct body *body, const char *name);
+/* null itself, where that says something else than nothing does. */
+bool body_is_null(const struct body *body, const char *name);
 /* An object, or a string that holds one; a borrowed reference, NULL when absent. */
 json_t *body_object(struct body *body, const char *name);
 

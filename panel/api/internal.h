@@ -155,6 +155,10 @@ int user_check(const struct user_change *fields, const char *password, struct er
 /* Are the fields that are there good ones? */
 int node_check(const struct node_change *fields, struct err *err);
 
+/* portRange and overcommit; null is none of its own. */
+struct body;
+void node_read_shares(struct body *body, struct node_change *ret_change);
+
 /* --- waiting.c ------------------------------------------------------------------------------- */
 
 /* The answer once outcome is known: returns the status, fills out. On the fleet's thread. */

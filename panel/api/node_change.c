@@ -1,4 +1,5 @@
-/* PATCH /api/nodes/{id}: what a node is called, where it is, and whether it takes anything new. */
+/* PATCH /api/nodes/{id}: what a node is called, where it is, whether it takes anything new, and how
+ * much. */
 #include "panel/api/internal.h"
 
 #include <stdlib.h>
@@ -7,6 +8,8 @@
 #include "panel/api/body.h"
 #include "panel/api/handlers.h"
 #include "panel/api/wire.h"
+#include "panel/domain/ports.h"
+#include "panel/domain/quantity.h"
 #include "panel/domain/text.h"
 
 #define TEXT_MAX       1024
@@ -26,6 +29,58 @@ int node_check(const struct node_change *fields, struct err *err)
         (fields->address && text_check_address("address", fields->address, err) < 0))
         return -1;
     return fields->port ? text_check_port("port", fields->port, err) : 0;
+}
+
+static int read_ratio(struct body *overcommit, const char *name)
+{
+    uint32_t milli;
+    if (body_is_null(overcommit, name))
+        return 0;
+    const char *text = body_text(overcommit, name, BODY_OPTIONAL, TEXT_MAX);
+    if (!text)
+        return -1;
+    if (quantity_parse_ratio(text, &milli))
+        return (int)milli;
+    overcommit->failed = true;
+    return -1;
+}
+
+static void read_overcommit(struct body *body, struct node_change *change)
+{
+    struct body ratios;
+    json_t *object = body_object(body, "overcommit");
+    if (body_is_null(body, "overcommit"))
+        change->memory_overcommit = change->cpu_overcommit = 0;
+    if (!object)
+        return;
+    body_open(&ratios, object, NULL);
+    change->memory_overcommit = read_ratio(&ratios, "memory");
+    change->cpu_overcommit = read_ratio(&ratios, "cpu");
+    if (!ratios.failed)
+        return;
+    body->failed = true;
+    if (ratios.err.code == ERR_NO_MEMORY)
+        body->err = ratios.err;
+    else
+        err_field(
+            &body->err, ERR_INVALID, "invalid_field", "overcommit",
+            "The field \"overcommit\" has to be an object such as {\"memory\": 1.5, \"cpu\": 4} "
+            "with numbers from 0.1 to 100, or null.");
+}
+
+void node_read_shares(struct body *body, struct node_change *ret_change)
+{
+    struct port_range range = {0};
+    ret_change->auto_first = ret_change->auto_last = -1;
+    ret_change->memory_overcommit = ret_change->cpu_overcommit = -1;
+    const char *text = body_text(body, "portRange", BODY_OPTIONAL, TEXT_MAX);
+    if (text && !body->failed)
+        body->failed = ports_parse_range("portRange", text, &range, &body->err) < 0;
+    if (text || body_is_null(body, "portRange")) {
+        ret_change->auto_first = range.first;
+        ret_change->auto_last = range.last;
+    }
+    read_overcommit(body, ret_change);
 }
 
 struct patch {
@@ -75,6 +130,7 @@ void nodes_patch(struct call *call)
         .port = body_text(&body, "port", BODY_OPTIONAL, TEXT_MAX),
         .maintenance = body_flag_if_sent(&body, "maintenance"),
     };
+    node_read_shares(&body, &change);
     bool sound = !body.failed && node_check(&change, &body.err) == 0;
     struct patch *patch = sound ? calloc(1, sizeof(*patch)) : NULL;
     if (!patch) {

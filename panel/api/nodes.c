@@ -134,6 +134,17 @@ static void put_command(struct node_create *create)
     create->command.failed |= url.failed;
 }
 
+static void put_shares(struct node *node, const struct node_change *fields)
+{
+    if (fields->auto_first > 0)
+        node->auto_ports =
+            (struct port_range){(uint16_t)fields->auto_first, (uint16_t)fields->auto_last};
+    if (fields->memory_overcommit > 0)
+        node->memory_overcommit_milli = (uint32_t)fields->memory_overcommit;
+    if (fields->cpu_overcommit > 0)
+        node->cpu_overcommit_milli = (uint32_t)fields->cpu_overcommit;
+}
+
 void nodes_create(struct call *call)
 {
     struct body body;
@@ -150,13 +161,15 @@ void nodes_create(struct call *call)
         .agent_version = "",
         .docker_version = "",
     };
-    const struct node_change fields = {.name = node.name,
-                                       .tags = node.tags,
-                                       .ram = node.ram,
-                                       .disk = node.disk,
-                                       .processor = node.processor,
-                                       .address = node.address,
-                                       .port = node.port};
+    struct node_change fields = {.name = node.name,
+                                 .tags = node.tags,
+                                 .ram = node.ram,
+                                 .disk = node.disk,
+                                 .processor = node.processor,
+                                 .address = node.address,
+                                 .port = node.port};
+    node_read_shares(&body, &fields);
+    put_shares(&node, &fields);
     if (body.failed || node_check(&fields, &body.err) < 0) {
         call_answer_err(call, &body.err);
         return;

@@ -66,12 +66,6 @@ static const char *missing_tag(const char *wanted, const char *tags, size_t *ret
     return NULL;
 }
 
-static uint64_t free_memory(const struct node *node, double overcommit)
-{
-    uint64_t usable = (uint64_t)((double)node->capacity_memory_mib * overcommit);
-    return usable > node->allocated_memory_mib ? usable - node->allocated_memory_mib : 0;
-}
-
 static void judge(const struct placing *placing, const struct node *node, struct candidate *one)
 {
     struct node_live live;
@@ -105,7 +99,7 @@ static int add_node(const struct node *node, void *arg, struct err *err)
     *one = (struct candidate){0};
     utf8_copy(one->id, sizeof(one->id), node->id);
     utf8_copy(one->name, sizeof(one->name), node->name);
-    one->free_mib = free_memory(node, placing->call->api->settings.memory_overcommit);
+    one->free_mib = node_free_mib(node, placing->call->api->settings.memory_overcommit);
     judge(placing, node, one);
     return 0;
 }
@@ -159,7 +153,7 @@ static int see_room(const struct node *node, void *arg, struct err *err)
 {
     (void)err;
     struct seen *seen = arg;
-    seen->free_mib = free_memory(node, seen->overcommit);
+    seen->free_mib = node_free_mib(node, seen->overcommit);
     return 0;
 }
 

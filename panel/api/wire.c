@@ -75,6 +75,25 @@ static void put_usage(struct strbuf *out, const struct node_live *live)
     jw_object_end(out);
 }
 
+static void put_ratio(struct strbuf *out, const char *key, uint32_t milli)
+{
+    if (milli)
+        jw_milli(out, key, milli);
+    else
+        jw_null(out, key);
+}
+
+static void put_shares(struct strbuf *out, const struct node *node)
+{
+    char range[16];
+    snprintf(range, sizeof(range), "%u-%u", node->auto_ports.first, node->auto_ports.last);
+    jw_string(out, "portRange", node->auto_ports.first ? range : NULL);
+    jw_object_begin(out, "overcommit");
+    put_ratio(out, "memory", node->memory_overcommit_milli);
+    put_ratio(out, "cpu", node->cpu_overcommit_milli);
+    jw_object_end(out);
+}
+
 static void put_room(struct strbuf *out, const struct node *node)
 {
     jw_object_begin(out, "capacity");
@@ -106,6 +125,7 @@ void wire_node(struct strbuf *out, const struct node *node, struct board *board,
     jw_string(out, "port", node->port);
     jw_string(out, "status", node_status_name(status));
     jw_bool(out, "maintenance", node->maintenance);
+    put_shares(out, node);
     jw_time(out, "lastSeen", live.last_seen > node->last_seen ? live.last_seen : node->last_seen);
     put_text_or_null(out, "agentVersion",
                      live.agent_version[0] ? live.agent_version : node->agent_version);

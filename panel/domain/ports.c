@@ -132,3 +132,23 @@ int ports_parse_primary(const char *field, const char *s, const struct port_mapp
     *ret_port = pair.host_port;
     return 0;
 }
+
+int ports_parse_range(const char *field, const char *s, struct port_range *ret_range,
+                      struct err *err)
+{
+    char first[16];
+    char last[16];
+    const char *dash = strchr(s, '-');
+    struct port_range range;
+    if (!dash || !take(s, (size_t)(dash - s), first, sizeof(first)) ||
+        !take(dash + 1, strlen(dash + 1), last, sizeof(last)) ||
+        !read_port(first, false, &range.first) || !read_port(last, false, &range.last) ||
+        range.first > range.last)
+        return err_field(
+            err, ERR_INVALID, "invalid_field", field,
+            "The field \"%s\" has to be a range of ports such as 25000-25999, from 1 to "
+            "65535 and the lower one first, or null.",
+            field);
+    *ret_range = range;
+    return 0;
+}

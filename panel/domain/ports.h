@@ -21,4 +21,8 @@ int ports_parse(const char *field, const char *s, struct port_mapping out[PORTS_
 int ports_parse_primary(const char *field, const char *s, const struct port_mapping *ports,
                         size_t count, uint16_t *ret_port, struct err *err);
 
+/* "25000-25999": what host ports may be picked from. */
+int ports_parse_range(const char *field, const char *s, struct port_range *ret_range,
+                      struct err *err);
+
 #endif

@@ -89,6 +89,19 @@ int quantity_parse_mib(const char *field, const char *s, uint64_t min, uint64_t 
     return 0;
 }
 
+bool quantity_parse_ratio(const char *s, uint32_t *ret_milli)
+{
+    uint64_t n;
+    const char *rest;
+    if (!read_decimal(s, true, &n, &rest) || *rest)
+        return false;
+    uint64_t milli = (n + 500) / 1000;
+    if (milli < QUANTITY_RATIO_MIN_MILLI || milli > QUANTITY_RATIO_MAX_MILLI)
+        return false;
+    *ret_milli = (uint32_t)milli;
+    return true;
+}
+
 int quantity_parse_cpu(const char *field, const char *s, int64_t *ret_milli, struct err *err)
 {
     uint64_t n;

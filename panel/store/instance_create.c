@@ -15,36 +15,40 @@ static int check_user(struct store_tx *tx, const char *id, struct err *err)
                             "user", id, err);
 }
 
-/* Memory is promised once; CPU is shared, but a limit above the node's cores can't be set. */
-static int check_room(struct store_tx *tx, const struct instance_new *create, struct err *err)
+/* Memory is promised once. CPU is shared, but a limit above the node's cores can't be set; where
+ * the node has a ratio for them, what all of its instances may use is counted. */
+static int check_room(const struct node *node, void *arg, struct err *err)
 {
+    const struct instance_new *create = *(const struct instance_new **)arg;
     const struct instance *row = &create->row;
-    struct stmt *stmt = db_stmt(tx->db,
-                                "SELECT capacity_memory_mib, allocated_memory_mib, capacity_cpus"
-                                " FROM nodes WHERE id = ?1 AND deleted = 0",
-                                err);
-    if (!stmt)
-        return -1;
-    db_bind_text(stmt, 1, row->node_id);
-    int rc = db_step(stmt, err);
-    uint64_t capacity = rc > 0 ? (uint64_t)db_int(stmt, 0) : 0;
-    uint64_t allocated = rc > 0 ? (uint64_t)db_int(stmt, 1) : 0;
-    int64_t cpus = rc > 0 ? db_int(stmt, 2) : 0;
-    db_end(stmt);
-    if (rc <= 0)
-        return rc < 0 ? -1 : store_no_such("node", "nodeId", row->node_id, err);
-    uint64_t usable = (uint64_t)((double)capacity * create->memory_overcommit);
-    uint64_t left = usable > allocated ? usable - allocated : 0;
+    uint64_t left = node_free_mib(node, create->memory_overcommit);
+    int64_t cpus = node->capacity_cpus;
+    int64_t usable_milli = cpus * node->cpu_overcommit_milli;
+    int64_t left_milli = usable_milli - node->allocated_cpu_milli;
     if (row->memory_mib > left)
         return err_field(err, ERR_CONFLICT, "insufficient_memory", "memory",
                          "the node has %llu MiB left of %llu MiB, %llu MiB were asked for",
-                         (unsigned long long)left, (unsigned long long)usable,
+                         (unsigned long long)left,
+                         (unsigned long long)node_usable_mib(node, create->memory_overcommit),
                          (unsigned long long)row->memory_mib);
     if (cpus && row->cpu_milli > cpus * 1000)
         return err_field(err, ERR_CONFLICT, "insufficient_cpu", "cpu",
                          "the node has %lld core%s, %g were asked for", (long long)cpus,
                          cpus == 1 ? "" : "s", (double)row->cpu_milli / 1000);
+    if (node->cpu_overcommit_milli && row->cpu_milli > left_milli)
+        return err_field(err, ERR_CONFLICT, "insufficient_cpu", "cpu",
+                         "the node has %g cores left of %g (%lld, %g times overcommitted), %g were "
+                         "asked for",
+                         left_milli > 0 ? (double)left_milli / 1000 : 0,
+                         (double)usable_milli / 1000, (long long)cpus,
+                         (double)node->cpu_overcommit_milli / 1000, (double)row->cpu_milli / 1000);
     return 0;
+}
+
+static int check_node(struct store_tx *tx, const struct instance_new *create, struct err *err)
+{
+    int rc = store_node_see(tx, create->row.node_id, check_room, &create, err);
+    return rc == 0 ? store_no_such("node", "nodeId", create->row.node_id, err) : rc;
 }
 
 int recipe_of_row(const struct instance *row, struct recipe *ret, struct err *err)
@@ -107,7 +111,7 @@ int store_instance_create(struct store_tx *tx, const struct instance_new *create
     if (!ports)
         return err_nomem(err);
     memcpy(ports, create->ports, create->port_count * sizeof(*ports));
-    if (check_user(tx, row.user_id, err) < 0 || check_room(tx, create, err) < 0 ||
+    if (check_user(tx, row.user_id, err) < 0 || check_node(tx, create, err) < 0 ||
         ports_take(tx, row.node_id, &create->auto_ports, ports, create->port_count, err) < 0)
         return -1;
     row.primary_port = create->primary_asked ? create->primary_asked : ports[0].host_port;

@@ -72,8 +72,9 @@ void writer_stop(struct store *store);
 
 /* ports.c */
 /* Inside apply(): pick where the host port is 0, and see that nobody on the node has any of them.
- * ERR_CONFLICT "port_taken", "no_free_port". */
-int ports_take(struct store_tx *tx, const char *node_id, const struct port_range *range,
+ * panels: what to pick from where the node has no range of its own. ERR_CONFLICT "port_taken",
+ * "no_free_port". */
+int ports_take(struct store_tx *tx, const char *node_id, const struct port_range *panels,
                struct port_mapping *ports, size_t count, struct err *err);
 /* Reserve them. asked: what they were before ports_take(). */
 int ports_write(struct store_tx *tx, const struct instance *row, const struct port_mapping *asked,

@@ -6,8 +6,9 @@
 #define COLUMNS                                                                                    \
     "SELECT id, name, tags, ram, disk, processor, address, port, joined, created_at, last_seen,"   \
     " agent_version, docker_version, capacity_memory_mib, capacity_cpus, capacity_disk_mib,"       \
-    " allocated_memory_mib, allocated_cpu_milli, instances, deleted, maintenance, seq FROM nodes "
-#define COLUMN_SEQ 21
+    " allocated_memory_mib, allocated_cpu_milli, instances, deleted, maintenance, auto_first,"     \
+    " auto_last, memory_overcommit, cpu_overcommit, seq FROM nodes "
+#define COLUMN_SEQ 25
 
 static int give_row(struct stmt *stmt, store_node_fn fn, void *arg, struct err *err)
 {
@@ -33,8 +34,24 @@ static int give_row(struct stmt *stmt, store_node_fn fn, void *arg, struct err *
         .instances = (uint32_t)db_int(stmt, 18),
         .deleted = db_int(stmt, 19) != 0,
         .maintenance = db_int(stmt, 20) != 0,
+        .auto_ports = {(uint16_t)db_int(stmt, 21), (uint16_t)db_int(stmt, 22)},
+        .memory_overcommit_milli = (uint32_t)db_int(stmt, 23),
+        .cpu_overcommit_milli = (uint32_t)db_int(stmt, 24),
     };
     return fn(&node, arg, err);
+}
+
+uint64_t node_usable_mib(const struct node *node, double panels)
+{
+    if (node->memory_overcommit_milli)
+        return node->capacity_memory_mib * node->memory_overcommit_milli / 1000;
+    return (uint64_t)((double)node->capacity_memory_mib * panels);
+}
+
+uint64_t node_free_mib(const struct node *node, double panels)
+{
+    uint64_t usable = node_usable_mib(node, panels);
+    return usable > node->allocated_memory_mib ? usable - node->allocated_memory_mib : 0;
 }
 
 static int get_row(struct db *db, const char *id, store_node_fn fn, void *arg, struct err *err)
@@ -163,7 +180,9 @@ int store_node_create(struct store_tx *tx, const struct node *node,
 {
     struct stmt *stmt = db_stmt(tx->db,
                                 "INSERT INTO nodes(id, name, tags, ram, disk, processor, address,"
-                                " port, created_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                                " port, created_at, auto_first, auto_last, memory_overcommit,"
+                                " cpu_overcommit)"
+                                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
                                 err);
     if (!stmt)
         return -1;
@@ -172,6 +191,10 @@ int store_node_create(struct store_tx *tx, const struct node *node,
     for (int i = 0; i < 8; i++)
         db_bind_text(stmt, i + 1, texts[i]);
     db_bind_int(stmt, 9, node->created_at ? node->created_at : tx->now);
+    db_bind_int(stmt, 10, node->auto_ports.first);
+    db_bind_int(stmt, 11, node->auto_ports.last);
+    db_bind_int(stmt, 12, node->memory_overcommit_milli);
+    db_bind_int(stmt, 13, node->cpu_overcommit_milli);
     if (db_run(stmt, err) < 0 || check_place(tx, node->id, err) < 0)
         return -1;
     tx_touch(tx, STORE_NODES);
@@ -193,7 +216,11 @@ int store_node_change(struct store_tx *tx, const struct node_change *change, str
                 "UPDATE nodes SET name = coalesce(?2, name), tags = coalesce(?3, tags),"
                 " ram = coalesce(?4, ram), disk = coalesce(?5, disk),"
                 " processor = coalesce(?6, processor), address = coalesce(?7, address),"
-                " port = coalesce(?8, port), maintenance = iif(?9 < 0, maintenance, ?9)"
+                " port = coalesce(?8, port), maintenance = iif(?9 < 0, maintenance, ?9),"
+                " auto_first = iif(?10 < 0, auto_first, ?10),"
+                " auto_last = iif(?11 < 0, auto_last, ?11),"
+                " memory_overcommit = iif(?12 < 0, memory_overcommit, ?12),"
+                " cpu_overcommit = iif(?13 < 0, cpu_overcommit, ?13)"
                 " WHERE id = ?1",
                 err);
     if (!stmt)
@@ -203,6 +230,10 @@ int store_node_change(struct store_tx *tx, const struct node_change *change, str
     for (int i = 0; i < 8; i++)
         db_bind_text(stmt, i + 1, texts[i]);
     db_bind_int(stmt, 9, change->maintenance);
+    db_bind_int(stmt, 10, change->auto_first);
+    db_bind_int(stmt, 11, change->auto_last);
+    db_bind_int(stmt, 12, change->memory_overcommit);
+    db_bind_int(stmt, 13, change->cpu_overcommit);
     tx_touch(tx, STORE_NODES);
     if (db_run(stmt, err) < 0)
         return -1;

@@ -73,19 +73,38 @@ static int pick_port(struct store_tx *tx, const char *node_id, unsigned first, u
     return rc < 0 ? -1 : 0;
 }
 
-int ports_take(struct store_tx *tx, const char *node_id, const struct port_range *range,
+/* Those of the node, where it has any of its own. */
+static int range_of(struct store_tx *tx, const char *node_id, const struct port_range *panels,
+                    struct port_range *ret_range, struct err *err)
+{
+    struct stmt *stmt = db_stmt(
+        tx->db, "SELECT auto_first, auto_last FROM nodes WHERE id = ?1 AND auto_first > 0", err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, node_id);
+    *ret_range = *panels;
+    int rc = db_step(stmt, err);
+    if (rc > 0)
+        *ret_range = (struct port_range){(uint16_t)db_int(stmt, 0), (uint16_t)db_int(stmt, 1)};
+    db_end(stmt);
+    return rc < 0 ? -1 : 0;
+}
+
+int ports_take(struct store_tx *tx, const char *node_id, const struct port_range *panels,
                struct port_mapping *ports, size_t count, struct err *err)
 {
+    struct port_range range;
+    if (range_of(tx, node_id, panels, &range, err) < 0)
+        return -1;
     for (size_t i = 0; i < count; i++) {
         int rc = ports[i].host_port ? 1
-                                    : pick_port(tx, node_id, range->first, range->last, ports,
-                                                count, &ports[i].host_port, err);
+                                    : pick_port(tx, node_id, range.first, range.last, ports, count,
+                                                &ports[i].host_port, err);
         if (rc < 0)
             return -1;
         if (rc == 0)
             return err_field(err, ERR_CONFLICT, "no_free_port", "ports",
-                             "no host port of %u-%u is free on this node", range->first,
-                             range->last);
+                             "no host port of %u-%u is free on this node", range.first, range.last);
         if (ports[i].tcp && check_port(tx, node_id, "tcp", ports[i].host_port, err))
             return -1;
         if (ports[i].udp && check_port(tx, node_id, "udp", ports[i].host_port, err))
@@ -201,19 +220,22 @@ static int read_chosen(struct store_tx *tx, struct choice *choice, struct err *e
 
 /* The next free ones above, so that none is tried twice; from the start again after the last. One
  * for which there is no other stays. */
-static int choose(struct store_tx *tx, const struct port_range *range, struct choice *choice,
+static int choose(struct store_tx *tx, const struct port_range *panels, struct choice *choice,
                   struct err *err)
 {
+    struct port_range range;
+    if (range_of(tx, choice->node_id, panels, &range, err) < 0)
+        return -1;
     for (size_t i = 0; i < choice->count; i++) {
         if (choice->asked[i].host_port)
             continue;
         uint16_t before = choice->ports[i].host_port;
         uint16_t *now = &choice->ports[i].host_port;
-        unsigned above = before >= range->first ? before + 1u : range->first;
-        int rc = pick_port(tx, choice->node_id, above, range->last, choice->ports, choice->count,
+        unsigned above = before >= range.first ? before + 1u : range.first;
+        int rc = pick_port(tx, choice->node_id, above, range.last, choice->ports, choice->count,
                            now, err);
         if (rc == 0)
-            rc = pick_port(tx, choice->node_id, range->first, range->last, choice->ports,
+            rc = pick_port(tx, choice->node_id, range.first, range.last, choice->ports,
                            choice->count, now, err);
         if (rc < 0)
             return -1;
@@ -250,7 +272,7 @@ static int write_choice(struct store_tx *tx, const struct choice *choice, const 
 }
 
 int store_instance_choose_ports(struct store_tx *tx, const char *id, uint64_t generation,
-                                const struct port_range *range, struct err *err)
+                                const struct port_range *panels, struct err *err)
 {
     auto_strbuf struct strbuf text = {0};
     struct recipe recipe = {0};
@@ -259,7 +281,7 @@ int store_instance_choose_ports(struct store_tx *tx, const char *id, uint64_t ge
     if (rc > 0) {
         rc = read_chosen(tx, &choice, err);
         if (rc == 0)
-            rc = choose(tx, range, &choice, err);
+            rc = choose(tx, panels, &choice, err);
         if (rc == 0)
             rc = recipe_of_row(&choice.row, &recipe, err);
         ports_to_text(choice.ports, choice.count, &text);

@@ -119,6 +119,12 @@ static const char *const migrations[] = {
     "ALTER TABLE instances ADD COLUMN template_id TEXT;"
     "UPDATE instances SET template_id = json_extract(template, '$.Id');"
     "CREATE INDEX instances_by_template ON instances(template_id) WHERE template_id IS NOT NULL;",
+
+    /* 8 */
+    "ALTER TABLE nodes ADD COLUMN auto_first INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE nodes ADD COLUMN auto_last INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE nodes ADD COLUMN memory_overcommit INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE nodes ADD COLUMN cpu_overcommit INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

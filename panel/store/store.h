@@ -157,8 +157,11 @@ struct node {
     const char *address;
     const char *port; /* as given; digits 1–65535 */
     bool joined;
-    bool maintenance; /* nothing new is placed on it */
-    bool deleted;     /* only store_node_scan() shows such */
+    bool maintenance;                 /* nothing new is placed on it */
+    bool deleted;                     /* only store_node_scan() shows such */
+    struct port_range auto_ports;     /* of its own; 0, 0: it has none */
+    uint32_t memory_overcommit_milli; /* likewise; thousandths */
+    uint32_t cpu_overcommit_milli;    /* 0: its cores are shared without being counted */
     int64_t created_at;
     int64_t last_seen; /* wall ms as last stored; the board knows better while the panel runs */
     const char *agent_version;    /* "" before the first contact */
@@ -174,6 +177,11 @@ struct node {
 };
 typedef int (*store_node_fn)(const struct node *node, void *arg, struct err *err);
 
+/* How much memory may be promised on it; panels: the ratio where it has none of its own. */
+uint64_t node_usable_mib(const struct node *node, double panels);
+/* How much of that is left. */
+uint64_t node_free_mib(const struct node *node, double panels);
+
 int store_node_get(struct store *store, const char *id, store_node_fn fn, void *arg,
                    struct err *err);
 /* The same inside apply(): as it will be. */
@@ -182,7 +190,7 @@ int store_node_see(struct store_tx *tx, const char *id, store_node_fn fn, void *
 int store_node_list(struct store *store, struct store_page *page, store_node_fn fn, void *arg,
                     struct err *err);
 
-/* Inside apply(). Only the wire's own strings, id and created_at are read from node.
+/* Inside apply(). Only the wire's own strings, id, created_at, ports and ratios are read from node.
  * join_key: see join_token.h; valid until join_expires_at (wall ms). ERR_CONFLICT "node_exists"
  * when a node that has joined is at its address and port. */
 int store_node_create(struct store_tx *tx, const struct node *node,
@@ -193,7 +201,9 @@ int store_node_create(struct store_tx *tx, const struct node *node,
 struct node_change {
     const char *id;
     const char *name, *tags, *ram, *disk, *processor, *address, *port;
-    int maintenance; /* 1, 0, or -1: stays */
+    int maintenance;                       /* 1, 0, or -1: stays */
+    int auto_first, auto_last;             /* -1: stay; 0: the panel's */
+    int memory_overcommit, cpu_overcommit; /* thousandths; -1: stays; 0: none of its own */
 };
 /* Inside apply(). ERR_NOT_FOUND "node_not_found"; ERR_CONFLICT "node_exists" as above. */
 int store_node_change(struct store_tx *tx, const struct node_change *change, struct err *err);
@@ -335,15 +345,16 @@ struct instance_new {
     size_t port_count;
     uint16_t primary_asked;       /* 0: the first mapping's host port */
     double memory_overcommit;     /* 1.0: the node's memory and no more */
-    struct port_range auto_ports; /* host port 0 in ports picks from these */
+    struct port_range auto_ports; /* host port 0 in ports picks from these; a node's own win */
 };
 
 /* Inside apply(). Checks, and reserves, all that must hold: user and node exist (ERR_NOT_FOUND
  * user_not_found, node_not_found), host ports are free on the node (ERR_CONFLICT port_taken: says
  * the port and who has it), the memory is there (ERR_CONFLICT insufficient_memory: says how much
  * is left), the node has so many cores at all (ERR_CONFLICT insufficient_cpu; they are shared, so
- * nothing is left of them), primary is one of the ports. What depends on the ports picked is made
- * here, by domain/recipe.h (ERR_INVALID as there). Phase is INSTALLING, generation 1. */
+ * nothing is left of them, unless the node has a ratio for them), primary is one of the ports. What
+ * depends on the ports picked is made here, by domain/recipe.h (ERR_INVALID as there). Phase is
+ * INSTALLING, generation 1. */
 int store_instance_create(struct store_tx *tx, const struct instance_new *create, struct err *err);
 
 /* Inside apply(), each ERR_NOT_FOUND "instance_not_found" when it isn't there or is being
@@ -378,7 +389,7 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
  * chooses others, and the generation rises; INSTALLING goes on, and ends when it would have. Only
  * while generation still is the row's and port_choices are left; returns 0 also when not. */
 int store_instance_choose_ports(struct store_tx *tx, const char *id, uint64_t generation,
-                                const struct port_range *range, struct err *err);
+                                const struct port_range *panels, struct err *err);
 /* Inside apply(): the first half of a restart is done: it is to run again, while generation still
  * is the row's. 0 also when not. */
 int store_instance_power_on(struct store_tx *tx, const char *id, uint64_t generation,

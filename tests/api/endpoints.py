@@ -18,6 +18,8 @@ BOOL = "bool"
 SIZE = "size"  # a number, or a text that says one
 PORTS = "ports"
 OBJECT = "object"
+RANGE = "range"
+RATIOS = "ratios"
 
 _numbers = itertools.count(1)
 
@@ -179,7 +181,7 @@ ENDPOINTS = [
     Endpoint("list nodes", "GET", "/api/nodes", 200),
     Endpoint("create node", "POST", "/api/nodes/create", 201, _create_node,
              {"name": TEXT, "tags": TEXT, "ram": TEXT, "disk": TEXT, "processor": TEXT,
-              "address": TEXT, "port": SIZE}),
+              "address": TEXT, "port": SIZE}, {"portRange": RANGE, "overcommit": RATIOS}),
     Endpoint("delete node", "DELETE", "/api/nodes/delete", 201, _delete_node, {"nodeId": ID},
              {"force": BOOL}),
     Endpoint("get node", "GET", "/api/nodes/{id}", 200,
@@ -187,7 +189,8 @@ ENDPOINTS = [
     Endpoint("change node", "PATCH", "/api/nodes/{id}", 200,
              lambda world: (f"/api/nodes/{world.node_id}", {"tags": "b,c", "maintenance": False}), {},
              {"name": TEXT, "tags": TEXT, "ram": TEXT, "disk": TEXT, "processor": TEXT,
-              "address": TEXT, "port": SIZE, "maintenance": BOOL}),
+              "address": TEXT, "port": SIZE, "maintenance": BOOL, "portRange": RANGE,
+              "overcommit": RATIOS}),
     Endpoint("new token", "POST", "/api/nodes/{id}/token", 201,
              lambda world: (f"/api/nodes/{world.create_node()['id']}/token", {})),
     Endpoint("list orphans", "GET", "/api/nodes/{id}/orphans", 200,

@@ -3,8 +3,8 @@ soon; nothing is written; the panel lives on."""
 import json
 import unittest
 
-from api.endpoints import (BOOL, ENDPOINTS, ID, LINE, LOOSE, OBJECT, PORTS, SECRET, SIZE, TEXT,
-                           unknown_id)
+from api.endpoints import (BOOL, ENDPOINTS, ID, LINE, LOOSE, OBJECT, PORTS, RANGE, RATIOS, SECRET,
+                           SIZE, TEXT, unknown_id)
 from lib import raw
 from lib.world import World
 
@@ -118,6 +118,13 @@ WRONG_TYPES = {
             "80:-1", "container 0": "0:8080", "another protocol": "80:8080/sctp", "a comma at the end":
             "80:8080,", "two commas": "80:8080,,81:8081", "no container": ":8080", "no host": "80:",
             "a plus": "80:+81", "one host port twice": "80:8080,81:8080"},
+    RANGE: {"an object": {}, "an array": ["1-2"], "true": True, "one port": 25000, "a word": "abc",
+            "the higher first": "2000-1000", "too large": "1-65536", "port 0": "0-10", "empty": "",
+            "half of one": "1000-", "three parts": "1-2-3", "negative": "-1-2"},
+    RATIOS: {"an array": [1], "true": True, "a number": 2, "a word": "abc", "too small":
+             {"memory": 0.01}, "nothing": {"cpu": 0}, "too large": {"cpu": 101}, "negative":
+             {"memory": -1}, "a ratio that is a word": {"cpu": "much"}, "a ratio that is true":
+             {"cpu": True}, "a ratio that is an object": {"cpu": {}}},
     OBJECT: {"an array": [1], "true": True, "a word": "abc", "a text that holds an array": "[]",
              "a value that is an object": {"A": {}}, "an empty name": {"": "x"},
              "a name with =": {"A=B": "x"}},

@@ -46,7 +46,10 @@ NODE = {"id": _text, "name": _text, "tags": _text, "ram": _text, "disk": _text,
         "agentVersion": _maybe(_text), "docker": _dict, "capacity": _maybe(_dict),
         "allocated": _dict, "usage": _maybe(_dict), "createdAt": _is_time,
         # Beyond the contract: the latter are containers with our label that the panel doesn't know.
-        "maintenance": lambda v: isinstance(v, bool), "orphans": lambda v: isinstance(v, int)}
+        "maintenance": lambda v: isinstance(v, bool), "orphans": lambda v: isinstance(v, int),
+        "portRange": _maybe(lambda v: bool(re.fullmatch(r"[0-9]+-[0-9]+", v))),
+        "overcommit": lambda v: set(v) == {"memory", "cpu"} and all(
+            x is None or _is_number(x) for x in v.values())}
 
 IMAGE = {"Id": _text, "Name": _text}
 

@@ -100,6 +100,33 @@ static void primary_names_a_host_port(void **state)
     }
 }
 
+static void ranges_have_a_lower_and_a_higher_end(void **state)
+{
+    (void)state;
+    struct port_range range;
+    assert_int_equal(ports_parse_range("portRange", " 25000 - 25999 ", &range, NULL), 0);
+    assert_int_equal(range.first, 25000);
+    assert_int_equal(range.last, 25999);
+    assert_int_equal(ports_parse_range("portRange", "1-65535", &range, NULL), 0);
+    assert_int_equal(ports_parse_range("portRange", "7-7", &range, NULL), 0);
+    static const char *const bad[] = {"",
+                                      "80",
+                                      "80-",
+                                      "-80",
+                                      "0-80",
+                                      "80-79",
+                                      "1-2-3",
+                                      "1-65536",
+                                      "auto-80",
+                                      "a-b",
+                                      "00000000000000001-2"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct err err = {0};
+        assert_int_equal(ports_parse_range("portRange", bad[i], &range, &err), -1);
+        assert_string_equal(err.field, "portRange");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +135,7 @@ int main(void)
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(at_most_a_hundred),
         cmocka_unit_test(primary_names_a_host_port),
+        cmocka_unit_test(ranges_have_a_lower_and_a_higher_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
