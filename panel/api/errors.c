@@ -32,6 +32,7 @@ static const struct mapping {
     {ERR_CONFLICT, "not_failed", 409, true},
     {ERR_CONFLICT, "suspended", 409, true},
     {ERR_CONFLICT, "not_running", 409, true},
+    {ERR_CONFLICT, "node_drained", 409, true},
     {ERR_CONFLICT, NULL, 400, true}, /* port_taken, insufficient_memory, … */
     {ERR_UNAUTHORIZED, NULL, 401, true},
     {ERR_TOO_LARGE, NULL, 413, true},

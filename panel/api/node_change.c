@@ -28,6 +28,10 @@ int node_check(const struct node_change *fields, struct err *err)
         check_line("processor", fields->processor, err) < 0 ||
         (fields->address && text_check_address("address", fields->address, err) < 0))
         return -1;
+    if (fields->drain > 0 && fields->maintenance == 0)
+        return err_field(err, ERR_INVALID, "invalid_field", "maintenance",
+                         "The field \"maintenance\" can't be false where \"drain\" is true: a node "
+                         "that is drained takes nothing new.");
     return fields->port ? text_check_port("port", fields->port, err) : 0;
 }
 
@@ -129,6 +133,7 @@ void nodes_patch(struct call *call)
         .address = body_text(&body, "address", BODY_OPTIONAL, TEXT_MAX),
         .port = body_text(&body, "port", BODY_OPTIONAL, TEXT_MAX),
         .maintenance = body_flag_if_sent(&body, "maintenance"),
+        .drain = body_flag_if_sent(&body, "drain"),
     };
     node_read_shares(&body, &change);
     bool sound = !body.failed && node_check(&change, &body.err) == 0;

@@ -167,7 +167,9 @@ void nodes_create(struct call *call)
                                  .disk = node.disk,
                                  .processor = node.processor,
                                  .address = node.address,
-                                 .port = node.port};
+                                 .port = node.port,
+                                 .maintenance = -1,
+                                 .drain = -1};
     node_read_shares(&body, &fields);
     put_shares(&node, &fields);
     if (body.failed || node_check(&fields, &body.err) < 0) {

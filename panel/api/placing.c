@@ -175,7 +175,7 @@ static int look_again(struct placing *placing, struct store_tx *tx, struct err *
 static bool is_of_node(const struct err *err)
 {
     static const char *const reasons[] = {"insufficient_memory", "insufficient_cpu", "port_taken",
-                                          "no_free_port"};
+                                          "no_free_port", "node_maintenance"};
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
         if (strcmp(err->reason, reasons[i]) == 0)
             return true;

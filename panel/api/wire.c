@@ -94,6 +94,19 @@ static void put_shares(struct strbuf *out, const struct node *node)
     jw_object_end(out);
 }
 
+static void put_drain(struct strbuf *out, const struct node *node)
+{
+    if (!node->drained) {
+        jw_null(out, "drain");
+        return;
+    }
+    jw_object_begin(out, "drain");
+    jw_int(out, "running", (int64_t)node->instances - node->stopping - node->stopped);
+    jw_int(out, "stopping", node->stopping);
+    jw_int(out, "stopped", node->stopped);
+    jw_object_end(out);
+}
+
 static void put_room(struct strbuf *out, const struct node *node)
 {
     jw_object_begin(out, "capacity");
@@ -125,6 +138,7 @@ void wire_node(struct strbuf *out, const struct node *node, struct board *board,
     jw_string(out, "port", node->port);
     jw_string(out, "status", node_status_name(status));
     jw_bool(out, "maintenance", node->maintenance);
+    put_drain(out, node);
     put_shares(out, node);
     jw_time(out, "lastSeen", live.last_seen > node->last_seen ? live.last_seen : node->last_seen);
     put_text_or_null(out, "agentVersion",
@@ -141,15 +155,25 @@ void wire_node(struct strbuf *out, const struct node *node, struct board *board,
     jw_object_end(out);
 }
 
+/* It would run if its node weren't drained. */
+static bool is_kept_down(const struct instance *instance)
+{
+    return instance->node_drained && !instance->suspended && instance->power == POWER_ON &&
+           instance->phase != PHASE_FAILED;
+}
+
 static void put_error(struct strbuf *out, const struct instance *instance)
 {
-    if (!instance->error_code || !*instance->error_code) {
+    bool failed = instance->error_code && *instance->error_code;
+    if (!failed && !is_kept_down(instance)) {
         jw_null(out, "Error");
         return;
     }
     jw_object_begin(out, "Error");
-    jw_string(out, "code", instance->error_code);
-    jw_string(out, "message", instance->error_message);
+    jw_string(out, "code", failed ? instance->error_code : "node_drained");
+    jw_string(out, "message",
+              failed ? instance->error_message
+                     : "Its node is drained; it runs again when that is over.");
     jw_object_end(out);
 }
 
@@ -194,7 +218,8 @@ void wire_instance(struct strbuf *out, const char *key, const struct instance *i
     jw_string(out, "VolumeId", instance->id);
     jw_string(out, "InternalState", instance_phase_name(instance->phase));
     jw_string(out, "State",
-              instance_state_name(instance->phase, instance->suspended, instance->power,
+              instance_state_name(instance->phase, instance->suspended,
+                                  is_kept_down(instance) ? POWER_OFF : instance->power,
                                   instance->observed, node));
     jw_bool(out, "suspended", instance->suspended);
     put_progress(out, instance);

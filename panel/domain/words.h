@@ -33,6 +33,8 @@ enum instance_power { POWER_ON, POWER_OFF, POWER_RESTART, POWER_KILL };
 
 /* The error code of an instance whose host port something else on its node has. */
 #define WORD_PORT_IN_USE "port_in_use"
+/* That of one that doesn't stop in time. */
+#define WORD_STOP_TIMEOUT "stop_timeout"
 
 struct port_mapping {
     uint16_t container_port;

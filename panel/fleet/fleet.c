@@ -144,13 +144,29 @@ static void instance_noticed(const struct notice *notice)
         instance_drive(inst);
 }
 
+/* What is wanted of all that is on it has changed with it. */
+static void reload_of_node(struct fleet *fleet, struct fleet_node *node)
+{
+    struct fleet_instance *inst;
+    struct fleet_instance *next;
+    struct err err = {0};
+    if (store_instance_scan(fleet->store, node->id, NULL, load_instance, fleet, &err) < 0) {
+        log_warn("instances not loaded", "node=%s reason=\"%s\"", node->id, err.msg);
+        fleet_rescan_later(fleet);
+    }
+    for (inst = node->instances; inst; inst = next) {
+        next = inst->next;
+        instance_drive(inst);
+    }
+}
+
 static void node_noticed(const struct notice *notice)
 {
     struct fleet *fleet = notice->fleet;
     struct fleet_node *node;
-    struct fleet_instance *inst;
-    struct fleet_instance *next;
     struct err err = {0};
+    HASH_FIND_STR(fleet->nodes, notice->id, node);
+    bool was_drained = node && node->drained;
     int rows = store_node_scan(fleet->store, notice->id, load_node, fleet, &err);
     HASH_FIND_STR(fleet->nodes, notice->id, node);
     if (rows < 0) {
@@ -158,13 +174,8 @@ static void node_noticed(const struct notice *notice)
         fleet_rescan_later(fleet);
     } else if (rows == 0 && node) {
         node_remove(node);
-    } else if (node && node->deleted) {
-        /* its instances are to be removed with it */
-        for (inst = node->instances; inst; inst = next) {
-            next = inst->next;
-            if (instance_reload(fleet, inst->id) == inst)
-                instance_drive(inst);
-        }
+    } else if (node && (node->deleted || node->drained != was_drained)) {
+        reload_of_node(fleet, node);
         node_remove_if_empty(node);
     }
 }

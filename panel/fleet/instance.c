@@ -74,7 +74,7 @@ static void take_wish(struct fleet_instance *inst, const struct instance *row)
 {
     inst->generation = row->generation;
     inst->power = row->power;
-    inst->down = row->suspended || row->power != POWER_ON;
+    inst->down = row->suspended || row->power != POWER_ON || row->node_drained;
     inst->stop_timeout_ms = row->stop_timeout_s * 1000 + STOP_MARGIN_MS;
     if (inst->stop_timeout_ms < inst->fleet->settings.stop_timeout_ms)
         inst->stop_timeout_ms = inst->fleet->settings.stop_timeout_ms;
@@ -413,7 +413,7 @@ static void give_up(struct fleet_instance *inst)
     if (inst->down) {
         snprintf(text, sizeof(text), "not stopped within %u s; the panel goes on trying",
                  inst->stop_timeout_ms / 1000);
-        set_error(inst, RECONCILE_STOP_TIMEOUT, text);
+        set_error(inst, WORD_STOP_TIMEOUT, text);
     } else if (!inst->failed_now) {
         bool offline = !node_is_ready(inst->node);
         snprintf(text, sizeof(text), "not installed within %u s: %s; retry, or choose another node",

@@ -475,6 +475,7 @@ struct fleet_node *node_add(struct fleet *fleet, const struct node *row, struct 
     node->fleet = fleet;
     node->queue_tail = &node->queue;
     node->deleted = row->deleted;
+    node->drained = row->drained;
     node->last_answer = clock_mono_ms(); /* the benefit of the doubt: Suspect for three beats */
     node->live.status = NODE_SUSPECT;
     node->live.last_seen = row->last_seen;
@@ -504,6 +505,7 @@ fail:
 
 void node_update(struct fleet_node *node, const struct node *row)
 {
+    node->drained = row->drained;
     if (row->deleted && !node->deleted) {
         node->deleted = true;
         board_remove(node->fleet->board, node->id);

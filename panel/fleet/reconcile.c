@@ -68,7 +68,7 @@ static struct reconcile_decision want_stopped(const struct reconcile_view *view)
     if (down && view->restarting && view->told && view->node_ready)
         return decide(STEP_RISE, view->phase, 0);
     if (down && (view->told || !view->node_ready)) {
-        bool heals = strcmp(view->error_code, RECONCILE_STOP_TIMEOUT) == 0;
+        bool heals = strcmp(view->error_code, WORD_STOP_TIMEOUT) == 0;
         bool failed = view->phase == PHASE_FAILED && !heals;
         return decide(STEP_REST, failed ? PHASE_FAILED : PHASE_READY, 0);
     }

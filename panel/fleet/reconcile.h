@@ -27,8 +27,6 @@ struct reconcile_view {
 
 /* The error code of one that was started and ended by itself. */
 #define RECONCILE_EXITED "container_exited"
-/* The error code of an instance that doesn't stop in time. */
-#define RECONCILE_STOP_TIMEOUT "stop_timeout"
 
 enum reconcile_step {
     STEP_REST,    /* as wanted: nothing to do */

@@ -102,6 +102,7 @@ struct fleet_node {
     char *address;
     char *port;
     bool deleted; /* leaves when its last instance has */
+    bool drained; /* nothing on it is to run, as its instances' rows say, too */
     struct link *link;
     enum link_state link_state;
     bool in_window;         /* it is one of fleet.dialing */

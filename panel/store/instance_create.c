@@ -25,6 +25,9 @@ static int check_room(const struct node *node, void *arg, struct err *err)
     int64_t cpus = node->capacity_cpus;
     int64_t usable_milli = cpus * node->cpu_overcommit_milli;
     int64_t left_milli = usable_milli - node->allocated_cpu_milli;
+    if (node->maintenance)
+        return err_field(err, ERR_CONFLICT, "node_maintenance", "nodeId",
+                         "the node is in maintenance and takes nothing new");
     if (row->memory_mib > left)
         return err_field(err, ERR_CONFLICT, "insufficient_memory", "memory",
                          "the node has %llu MiB left of %llu MiB, %llu MiB were asked for",

@@ -11,9 +11,9 @@
     " i.mount_path, i.template, i.created_at, i.generation, i.suspended, i.phase, i.phase_since,"  \
     " i.observed, i.container_id, i.error_code, i.error_message, i.progress_percent,"              \
     " i.updated_at, n.name, n.address, n.port, i.port_choices, i.power,"                           \
-    " i.stop_timeout_s, n.maintenance, i.exits, i.last_exit_at, i.terminal, i.seq"                 \
+    " i.stop_timeout_s, n.maintenance, i.exits, i.last_exit_at, i.terminal, n.drained, i.seq"      \
     " FROM instances i JOIN nodes n ON n.id = i.node_id "
-#define COLUMN_SEQ 38
+#define COLUMN_SEQ 39
 
 /* SQL's word for PHASE_DELETING, for literals. */
 #define LIVING "i.phase <> 3 "
@@ -60,6 +60,7 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
         .exits = db_text(stmt, 35),
         .exit_at = db_int(stmt, 36),
         .terminal = db_int(stmt, 37) != 0,
+        .node_drained = db_int(stmt, 38) != 0,
     };
     return fn(&row, arg, err);
 }
@@ -203,6 +204,20 @@ int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, 
     return changed < 0 ? -1 : 0;
 }
 
+static int check_not_drained(struct store_tx *tx, const char *id, const char *field,
+                             struct err *err)
+{
+    int drained = store_exists(tx->db,
+                               "SELECT 1 FROM instances i JOIN nodes n ON n.id = i.node_id"
+                               " WHERE i.id = ?1 AND n.drained = 1",
+                               id, err);
+    if (drained > 0)
+        return err_field(err, ERR_CONFLICT, "node_drained", field,
+                         "the instance's node is drained; what was to run there runs again when "
+                         "that is over");
+    return drained;
+}
+
 /* What makes each wish a change, in SQL over the row: ?2 power, ?4 READY, ?5 INSTALLING, ?6
  * RUNNING, ?7 STOPPED, ?8 ABSENT. */
 static const char *power_update(enum instance_power power)
@@ -241,6 +256,8 @@ int store_instance_power(struct store_tx *tx, const char *id, enum instance_powe
     if (rc > 0)
         return err_field(err, ERR_CONFLICT, "suspended", "action",
                          "the instance is suspended; unsuspend it first");
+    if (up && rc == 0)
+        rc = check_not_drained(tx, id, "action", err);
     struct stmt *stmt = rc < 0 ? NULL : db_stmt(tx->db, power_update(power), err);
     if (!stmt)
         return -1;
@@ -286,7 +303,7 @@ int store_instance_power_on(struct store_tx *tx, const char *id, uint64_t genera
 
 int store_instance_retry(struct store_tx *tx, const char *id, struct err *err)
 {
-    if (check_living(tx, id, err) < 0)
+    if (check_living(tx, id, err) < 0 || check_not_drained(tx, id, "id", err) < 0)
         return -1;
     struct stmt *stmt = db_stmt(tx->db,
                                 "UPDATE instances SET phase = ?2, phase_since = ?3,"

@@ -98,6 +98,8 @@ int store_must_exist(struct db *db, const char *sql_literal, const char *what, c
 /* instances.c: those of one id, node or user become DELETING. How many, or -1. */
 enum instances_of { INSTANCES_OF_ID, INSTANCES_OF_NODE, INSTANCES_OF_USER };
 int instances_bury(struct store_tx *tx, enum instances_of of, const char *id, struct err *err);
+/* drain.c: what was to run on the node is to be down from now on, or to run again. */
+int instances_drain(struct store_tx *tx, const char *node_id, bool down, struct err *err);
 /* Is there a row for this single bound text? 1, 0 or -1. */
 int store_exists(struct db *db, const char *sql_literal, const char *value, struct err *err);
 

@@ -3,12 +3,20 @@
 
 #include <stdio.h>
 
+#define COUNT    "(SELECT count(*) FROM instances i WHERE i.node_id = nodes.id AND i.observed IN "
+#define STOPPING "(6, 9)"
+#define STOPPED  "(1, 7, 10)"
+_Static_assert(OBSERVED_STOPPING == 6 && OBSERVED_REMOVING == 9, "STOPPING says so");
+_Static_assert(OBSERVED_ABSENT == 1 && OBSERVED_STOPPED == 7 && OBSERVED_REMOVED == 10,
+               "STOPPED says so");
+
 #define COLUMNS                                                                                    \
     "SELECT id, name, tags, ram, disk, processor, address, port, joined, created_at, last_seen,"   \
     " agent_version, docker_version, capacity_memory_mib, capacity_cpus, capacity_disk_mib,"       \
     " allocated_memory_mib, allocated_cpu_milli, instances, deleted, maintenance, auto_first,"     \
-    " auto_last, memory_overcommit, cpu_overcommit, seq FROM nodes "
-#define COLUMN_SEQ 25
+    " auto_last, memory_overcommit, cpu_overcommit, drained,"                                      \
+    " iif(drained, " COUNT STOPPING "), 0), iif(drained, " COUNT STOPPED "), 0), seq FROM nodes "
+#define COLUMN_SEQ 28
 
 static int give_row(struct stmt *stmt, store_node_fn fn, void *arg, struct err *err)
 {
@@ -37,6 +45,9 @@ static int give_row(struct stmt *stmt, store_node_fn fn, void *arg, struct err *
         .auto_ports = {(uint16_t)db_int(stmt, 21), (uint16_t)db_int(stmt, 22)},
         .memory_overcommit_milli = (uint32_t)db_int(stmt, 23),
         .cpu_overcommit_milli = (uint32_t)db_int(stmt, 24),
+        .drained = db_int(stmt, 25) != 0,
+        .stopping = (uint32_t)db_int(stmt, 26),
+        .stopped = (uint32_t)db_int(stmt, 27),
     };
     return fn(&node, arg, err);
 }
@@ -207,9 +218,22 @@ static int check_known(struct store_tx *tx, const char *id, struct err *err)
                             "nodeId", id, err);
 }
 
+/* Before the node's own row is changed. */
+static int change_drain(struct store_tx *tx, const char *id, int drain, struct err *err)
+{
+    int was = drain < 0 ? drain
+                        : store_exists(tx->db, "SELECT 1 FROM nodes WHERE id = ?1 AND drained = 1",
+                                       id, err);
+    if (drain < 0 || was < 0)
+        return drain < 0 ? 0 : -1;
+    return was == drain ? 0 : instances_drain(tx, id, drain, err);
+}
+
 int store_node_change(struct store_tx *tx, const struct node_change *change, struct err *err)
 {
-    if (check_known(tx, change->id, err) < 0)
+    int drain = change->maintenance == 0 ? 0 : change->drain;
+    int maintenance = drain > 0 ? 1 : change->maintenance;
+    if (check_known(tx, change->id, err) < 0 || change_drain(tx, change->id, drain, err) < 0)
         return -1;
     struct stmt *stmt =
         db_stmt(tx->db,
@@ -220,7 +244,8 @@ int store_node_change(struct store_tx *tx, const struct node_change *change, str
                 " auto_first = iif(?10 < 0, auto_first, ?10),"
                 " auto_last = iif(?11 < 0, auto_last, ?11),"
                 " memory_overcommit = iif(?12 < 0, memory_overcommit, ?12),"
-                " cpu_overcommit = iif(?13 < 0, cpu_overcommit, ?13)"
+                " cpu_overcommit = iif(?13 < 0, cpu_overcommit, ?13),"
+                " drained = iif(?14 < 0, drained, ?14)"
                 " WHERE id = ?1",
                 err);
     if (!stmt)
@@ -229,11 +254,12 @@ int store_node_change(struct store_tx *tx, const struct node_change *change, str
                                  change->disk, change->processor, change->address, change->port};
     for (int i = 0; i < 8; i++)
         db_bind_text(stmt, i + 1, texts[i]);
-    db_bind_int(stmt, 9, change->maintenance);
+    db_bind_int(stmt, 9, maintenance);
     db_bind_int(stmt, 10, change->auto_first);
     db_bind_int(stmt, 11, change->auto_last);
     db_bind_int(stmt, 12, change->memory_overcommit);
     db_bind_int(stmt, 13, change->cpu_overcommit);
+    db_bind_int(stmt, 14, drain);
     tx_touch(tx, STORE_NODES);
     if (db_run(stmt, err) < 0)
         return -1;

@@ -125,6 +125,9 @@ static const char *const migrations[] = {
     "ALTER TABLE nodes ADD COLUMN auto_last INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE nodes ADD COLUMN memory_overcommit INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE nodes ADD COLUMN cpu_overcommit INTEGER NOT NULL DEFAULT 0;",
+
+    /* 9 */
+    "ALTER TABLE nodes ADD COLUMN drained INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

@@ -158,6 +158,7 @@ struct node {
     const char *port; /* as given; digits 1–65535 */
     bool joined;
     bool maintenance;                 /* nothing new is placed on it */
+    bool drained;                     /* nor does anything run on it, whatever is wanted of it */
     bool deleted;                     /* only store_node_scan() shows such */
     struct port_range auto_ports;     /* of its own; 0, 0: it has none */
     uint32_t memory_overcommit_milli; /* likewise; thousandths */
@@ -174,6 +175,7 @@ struct node {
     uint64_t allocated_memory_mib;
     int64_t allocated_cpu_milli;
     uint32_t instances;
+    uint32_t stopping, stopped; /* how many of them, if it is drained */
 };
 typedef int (*store_node_fn)(const struct node *node, void *arg, struct err *err);
 
@@ -201,7 +203,8 @@ int store_node_create(struct store_tx *tx, const struct node *node,
 struct node_change {
     const char *id;
     const char *name, *tags, *ram, *disk, *processor, *address, *port;
-    int maintenance;                       /* 1, 0, or -1: stays */
+    int maintenance; /* 1, 0, or -1: stays; 0 ends a drain, too */
+    int drain;       /* likewise; 1 is maintenance, too. What was to run is to run again after it */
     int auto_first, auto_last;             /* -1: stay; 0: the panel's */
     int memory_overcommit, cpu_overcommit; /* thousandths; -1: stays; 0: none of its own */
 };
@@ -323,7 +326,7 @@ struct instance {
     const char *node_name;
     const char *node_address;
     const char *node_port;
-    bool node_maintenance;
+    bool node_maintenance, node_drained;
     const char *exits; /* JSON array of the last ones, {"at","code","oomKilled"} */
     int64_t exit_at;   /* of the last of them, wall ms; 0: there is none */
 };
@@ -349,23 +352,23 @@ struct instance_new {
 };
 
 /* Inside apply(). Checks, and reserves, all that must hold: user and node exist (ERR_NOT_FOUND
- * user_not_found, node_not_found), host ports are free on the node (ERR_CONFLICT port_taken: says
- * the port and who has it), the memory is there (ERR_CONFLICT insufficient_memory: says how much
- * is left), the node has so many cores at all (ERR_CONFLICT insufficient_cpu; they are shared, so
- * nothing is left of them, unless the node has a ratio for them), primary is one of the ports. What
- * depends on the ports picked is made here, by domain/recipe.h (ERR_INVALID as there). Phase is
- * INSTALLING, generation 1. */
+ * user_not_found, node_not_found), the node takes new ones (ERR_CONFLICT node_maintenance), host
+ * ports are free on the node (ERR_CONFLICT port_taken: says the port and who has it), the memory is
+ * there (ERR_CONFLICT insufficient_memory: says how much is left), the node has so many cores at
+ * all (ERR_CONFLICT insufficient_cpu; they are shared, so nothing is left of them, unless the node
+ * has a ratio for them), primary is one of the ports. What depends on the ports picked is made
+ * here, by domain/recipe.h (ERR_INVALID as there). Phase is INSTALLING, generation 1. */
 int store_instance_create(struct store_tx *tx, const struct instance_new *create, struct err *err);
 
 /* Inside apply(), each ERR_NOT_FOUND "instance_not_found" when it isn't there or is being
  * deleted. All raise the generation where they change anything. */
 int store_instance_delete(struct store_tx *tx, const char *id, struct err *err); /* → DELETING */
 int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, struct err *err);
-/* What it is already is no change. ERR_CONFLICT "suspended" when a suspended one is to run. To
- * start one that FAILED is to retry it. */
+/* What it is already is no change. ERR_CONFLICT "suspended" when a suspended one is to run,
+ * "node_drained" when one on such a node is. To start one that FAILED is to retry it. */
 int store_instance_power(struct store_tx *tx, const char *id, enum instance_power power,
                          struct err *err);
-/* FAILED → INSTALLING; ERR_CONFLICT "not_failed" otherwise. */
+/* FAILED → INSTALLING; ERR_CONFLICT "not_failed" otherwise, or "node_drained". */
 int store_instance_retry(struct store_tx *tx, const char *id, struct err *err);
 
 /* Inside apply(): what the fleet saw or concluded. Written only while generation still is the

@@ -62,6 +62,32 @@ class Maintenance(unittest.TestCase):
         WORLD.await_status(WORLD.node_id, "Maintenance")
 
 
+class Drain(unittest.TestCase):
+    def tearDown(self):
+        change(maintenance=False)
+        WORLD.clear()
+
+    def await_empty(self, stopped):
+        until(lambda: WORLD.api.node(WORLD.node_id)["drain"] == {
+            "running": 0, "stopping": 0, "stopped": stopped}, 30,
+            lambda: f"all are stopped; it is {WORLD.api.node(WORLD.node_id)}")
+
+    def test_all_stops_stays_down_over_a_restart_of_docker_and_runs_again(self):
+        up, off = (WORLD.deploy() for _ in range(2))
+        WORLD.api.post(f"/api/instances/{off['Id']}/power", {"action": "stop"}, timeout=60).expect(200)
+        change(drain=True)
+        self.await_empty(2)
+        self.assertFalse(WORLD.container(up)["State"]["Running"])
+        WORLD.engine.kill()
+        WORLD.engine.start()
+        until(lambda: WORLD.api.node(WORLD.node_id)["docker"]["status"] == "up", 30, "Docker is up")
+        self.await_empty(2)
+        self.assertFalse(WORLD.container(up)["State"]["Running"])
+        change(drain=False)
+        WORLD.await_instance(up["Id"], State="running", ContainerId=up["ContainerId"])
+        self.assertFalse(WORLD.container(off)["State"]["Running"])
+
+
 class Place(unittest.TestCase):
     def test_a_port_that_changes_is_where_the_panel_goes(self):
         old, new = WORLD.api.node(WORLD.node_id)["port"], str(places.free_port())

@@ -49,7 +49,8 @@ NODE = {"id": _text, "name": _text, "tags": _text, "ram": _text, "disk": _text,
         "maintenance": lambda v: isinstance(v, bool), "orphans": lambda v: isinstance(v, int),
         "portRange": _maybe(lambda v: bool(re.fullmatch(r"[0-9]+-[0-9]+", v))),
         "overcommit": lambda v: set(v) == {"memory", "cpu"} and all(
-            x is None or _is_number(x) for x in v.values())}
+            x is None or _is_number(x) for x in v.values()),
+        "drain": _maybe(lambda v: set(v) == {"running", "stopping", "stopped"})}
 
 IMAGE = {"Id": _text, "Name": _text}
 

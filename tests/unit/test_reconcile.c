@@ -175,7 +175,7 @@ static void test_stopping_ends_by_its_deadline_and_heals(void **state)
     view.deadline_passed = true;
     expect(view, STEP_GIVE_UP, PHASE_FAILED);
     view.phase = PHASE_FAILED;
-    view.error_code = RECONCILE_STOP_TIMEOUT;
+    view.error_code = WORD_STOP_TIMEOUT;
     view.observed = OBSERVED_RUNNING;
     expect(view, STEP_APPLY, PHASE_FAILED);
     view.observed = OBSERVED_STOPPED;

@@ -1,0 +1,176 @@
+"""A node that is drained: nothing runs on it, and what was to run does again after it."""
+import threading
+import unittest
+
+from lib import shapes
+from lib.promises import proves, ran
+from lib.wait import until
+from lib.world import World
+
+WORLD = None
+
+
+def setUpModule():
+    global WORLD
+    WORLD = World("scripted").start()
+
+
+def tearDownModule():
+    WORLD.stop()
+
+
+def change(status=200, **fields):
+    node = WORLD.api.request("PATCH", f"/api/nodes/{WORLD.node_id}", fields).expect(status).json
+    if status == 200:
+        shapes.check_node(node)
+    return node
+
+
+def power(instance_id, action):
+    return WORLD.api.post(f"/api/instances/{instance_id}/power", {"action": action}, timeout=60)
+
+
+def counts():
+    return WORLD.api.node(WORLD.node_id)["drain"]
+
+
+def await_empty(stopped):
+    until(lambda: counts() == {"running": 0, "stopping": 0, "stopped": stopped}, 20,
+          lambda: f"all of {stopped} are stopped; it is {counts()}")
+
+
+def running():
+    with WORLD.engine.lock:
+        return sum(container.running for container in WORLD.engine.containers.values())
+
+
+class Drain(unittest.TestCase):
+    def tearDown(self):
+        if WORLD.engine.stuck:
+            WORLD.engine.stuck.set()
+        WORLD.engine.stuck = None
+        WORLD.engine.start_error = None
+        WORLD.engine.pull_pause = 0.0
+        change(maintenance=False)
+        WORLD.clear()
+
+    def deploy(self, count):
+        return [WORLD.deploy()["Id"] for _ in range(count)]
+
+    def test_stops_all_and_forgets_no_wish(self):
+        up, off, suspended, off_meanwhile = self.deploy(4)
+        power(off, "stop").expect(200)
+        WORLD.api.post(f"/api/instances/suspend/{suspended}", {}).expect(200)
+        node = change(drain=True)
+        self.assertEqual((node["maintenance"], node["status"]), (True, "Maintenance"))
+        await_empty(4)
+        self.assertEqual(running(), 0)
+        row = WORLD.api.instance(up)
+        shapes.check_instance(row)
+        self.assertEqual((row["State"], row["InternalState"], row["Error"]["code"]),
+                         ("stopped", "READY", "node_drained"))
+        self.assertIsNone(WORLD.api.instance(off)["Error"])
+        self.assertEqual(WORLD.api.instance(suspended)["State"], "suspended")
+        power(off_meanwhile, "stop").expect(200)
+        WORLD.api.post(f"/api/instances/unsuspend/{suspended}", {}).expect(200)
+        WORLD.await_instance(suspended, State="stopped")
+        node = change(drain=False)
+        self.assertEqual((node["drain"], node["maintenance"]), (None, True))
+        for instance_id in (up, suspended):
+            self.assertIsNone(WORLD.await_instance(instance_id, State="running")["Error"])
+        for instance_id in (off, off_meanwhile):
+            self.assertEqual(WORLD.api.instance(instance_id)["State"], "stopped")
+        self.assertEqual(running(), 2)
+
+    def test_nothing_is_started_or_placed_there(self):
+        instance_id, = self.deploy(1)
+        change(drain=True)
+        await_empty(1)
+        for action in ("start", "restart"):
+            power(instance_id, action).refused(409, "node_drained", "action")
+        WORLD.api.post("/api/instances/deploy", WORLD.spec()).refused(400, "node_maintenance", "nodeId")
+        WORLD.api.post("/api/instances/deploy", WORLD.spec(nodeId="auto")).refused(400, "no_node")
+        self.assertEqual(running(), 0)
+        WORLD.delete(instance_id)
+        await_empty(0)
+
+    def test_maintenance_false_ends_it_and_both_at_once_are_refused(self):
+        instance_id, = self.deploy(1)
+        self.assertEqual(change(400, drain=True, maintenance=False)["field"], "maintenance")
+        self.assertIsNone(counts())
+        change(drain="true")
+        await_empty(1)
+        before = WORLD.api.instance(instance_id)
+        change(drain=1, maintenance=True)
+        self.assertEqual(WORLD.api.instance(instance_id), before)
+        node = change(maintenance=False)
+        self.assertEqual((node["drain"], node["maintenance"]), (None, False))
+        WORLD.await_instance(instance_id, State="running")
+
+    def test_what_failed_is_not_tried_again(self):
+        WORLD.engine.start_error = "scripted failure"
+        WORLD.api.post("/api/instances/deploy", WORLD.spec(), query={"wait": 30}).expect(500)
+        failed = WORLD.api.instances()[-1]
+        change(drain=True)
+        await_empty(1)
+        WORLD.api.post(f"/api/instances/{failed['Id']}/retry", {}).refused(409, "node_drained")
+        WORLD.engine.start_error = None
+        up = WORLD.api.instance(failed["Id"])
+        self.assertEqual((up["InternalState"], up["Error"]), ("FAILED", failed["Error"]))
+        change(drain=False)
+        up = WORLD.api.instance(failed["Id"])
+        self.assertEqual((up["InternalState"], up["Error"]), ("FAILED", failed["Error"]))
+        self.assertEqual(running(), 0)
+
+    def test_what_was_being_installed_is_installed_after_it(self):
+        WORLD.engine.pullable.add("test:slow")
+        WORLD.engine.pull_pause = 0.5
+        made = WORLD.api.post("/api/instances/deploy", WORLD.spec(image="test:slow")).expect(201)
+        WORLD.await_instance(made.json["Id"], State="pulling")
+        change(drain=True)
+        await_empty(1)
+        self.assertEqual(WORLD.api.instance(made.json["Id"])["State"], "stopped")
+        WORLD.engine.pull_pause = 0.0
+        change(drain=False)
+        WORLD.await_instance(made.json["Id"], State="running", InternalState="READY")
+
+    def test_reaches_a_node_that_was_away(self):
+        instance_id, = self.deploy(1)
+        WORLD.agent.stop()
+        try:
+            until(lambda: change(drain=True)["status"] in ("Maintenance", "Offline"), 5, "drained")
+            self.assertEqual(counts()["running"], 1)
+        finally:
+            WORLD.agent.start()
+        await_empty(1)
+        WORLD.agent.stop()
+        WORLD.agent.start()
+        WORLD.await_status(WORLD.node_id, "Maintenance")
+        await_empty(1)
+        change(drain=False)
+        WORLD.await_instance(instance_id, State="running")
+
+    @proves("I1", "I8", fault="kill -9 of paneld while a node is drained, and after it")
+    def test_goes_on_over_a_kill_of_the_panel(self):
+        ids = self.deploy(4)
+        power(ids[0], "stop").expect(200)
+        WORLD.engine.stuck = threading.Event()
+        change(drain=True)
+        WORLD.panel.kill()
+        WORLD.engine.stuck.set()
+        WORLD.engine.stuck = None
+        WORLD.panel.start()
+        await_empty(4)
+        self.assertEqual(running(), 0)
+        change(drain=False)
+        WORLD.panel.kill()
+        WORLD.panel.start()
+        for instance_id in ids[1:]:
+            WORLD.await_instance(instance_id, State="running")
+        self.assertEqual(WORLD.api.instance(ids[0])["State"], "stopped")
+        self.assertEqual(running(), 3)
+        ran(2)
+
+
+if __name__ == "__main__":
+    unittest.main()
