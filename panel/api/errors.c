@@ -33,6 +33,7 @@ static const struct mapping {
     {ERR_CONFLICT, "suspended", 409, true},
     {ERR_CONFLICT, "not_running", 409, true},
     {ERR_CONFLICT, "node_drained", 409, true},
+    {ERR_CONFLICT, "is_owner", 409, true},
     {ERR_CONFLICT, NULL, 400, true}, /* port_taken, insufficient_memory, … */
     {ERR_UNAUTHORIZED, NULL, 401, true},
     {ERR_TOO_LARGE, NULL, 413, true},

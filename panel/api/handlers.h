@@ -11,6 +11,10 @@ void users_create(struct call *call);
 void users_patch(struct call *call);
 void users_delete(struct call *call);
 
+void access_list(struct call *call);
+void access_give(struct call *call);
+void access_take(struct call *call);
+
 void nodes_list(struct call *call);
 void nodes_get(struct call *call);
 void nodes_create(struct call *call);

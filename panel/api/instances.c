@@ -113,6 +113,7 @@ void instances_get_of_user(struct call *call)
     struct list list;
     body_open(&body, call->body, NULL);
     const char *user_id = body_text(&body, "userId", BODY_REQUIRED, TEXT_MAX);
+    bool shared = body_flag(&body, "shared", false);
     if (body.failed || check_user(call, user_id, &body.err) < 0) {
         call_answer_err(call, &body.err);
         return;
@@ -120,8 +121,10 @@ void instances_get_of_user(struct call *call)
     if (!list_begin(call, NULL, 0, &list))
         return;
     struct instance_out to = {&list.out, fleet_board(call->api->rooms.fleet)};
-    int rc = store_instance_list(call->api->rooms.store, user_id, &list.page, put_instance, &to,
-                                 &body.err);
+    struct store *store = call->api->rooms.store;
+    int rc = shared ? store_instance_list_usable(store, user_id, &list.page, put_instance, &to,
+                                                 &body.err)
+                    : store_instance_list(store, user_id, &list.page, put_instance, &to, &body.err);
     list_end(call, &list, rc, &body.err);
 }
 

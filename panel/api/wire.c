@@ -27,8 +27,7 @@ void wire_user(struct strbuf *out, const struct user *user)
     jw_string(out, "userId", user->id);
     jw_string(out, "username", user->username);
     jw_string(out, "email", user->email);
-    jw_array_begin(out, "accessTo");
-    jw_array_end(out);
+    jw_raw(out, "accessTo", user->access_to);
     jw_bool(out, "admin", user->admin);
     jw_time(out, "createdAt", user->created_at);
     jw_object_end(out);

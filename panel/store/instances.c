@@ -120,6 +120,26 @@ int store_instance_list(struct store *store, const char *user_id, struct store_p
     return give_rows(stmt, page, fn, arg, err) < 0 ? -1 : 0;
 }
 
+int store_instance_list_usable(struct store *store, const char *user_id, struct store_page *page,
+                               store_instance_fn fn, void *arg, struct err *err)
+{
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
+    struct stmt *stmt = NULL;
+    if (db)
+        stmt = db_stmt(db,
+                       COLUMNS "WHERE i.id IN (SELECT id FROM instances WHERE user_id = ?2"
+                               " UNION ALL SELECT instance_id FROM access WHERE user_id = ?2)"
+                               " AND i.seq > ?1 AND " LIVING "ORDER BY i.seq",
+                       err);
+    if (!stmt)
+        return -1;
+    db_bind_int(stmt, 1, page->after);
+    db_bind_text(stmt, 2, user_id);
+    page->next = 0;
+    return give_rows(stmt, page, fn, arg, err) < 0 ? -1 : 0;
+}
+
 int store_instance_scan(struct store *store, const char *node_id, const char *id,
                         store_instance_fn fn, void *arg, struct err *err)
 {
@@ -139,6 +159,23 @@ int store_instance_scan(struct store *store, const char *node_id, const char *id
     return give_rows(stmt, NULL, fn, arg, err);
 }
 
+/* What was given to the buried ones goes with them. */
+static int end_access(struct store_tx *tx, enum instances_of of, const char *id, struct err *err)
+{
+#define END_ACCESS "DELETE FROM access WHERE instance_id IN (SELECT id FROM instances WHERE "
+    static const char *const statements[] = {[INSTANCES_OF_ID] = END_ACCESS "id = ?1)",
+                                             [INSTANCES_OF_NODE] = END_ACCESS "node_id = ?1)",
+                                             [INSTANCES_OF_USER] = END_ACCESS "user_id = ?1)"};
+    struct stmt *stmt = db_stmt(tx->db, statements[of], err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    int ended = db_run(stmt, err);
+    if (ended > 0)
+        tx_touch(tx, STORE_USERS);
+    return ended < 0 ? -1 : 0;
+}
+
 int instances_bury(struct store_tx *tx, enum instances_of of, const char *id, struct err *err)
 {
 #define BURY                                                                                       \
@@ -154,9 +191,10 @@ int instances_bury(struct store_tx *tx, enum instances_of of, const char *id, st
     db_bind_int(stmt, 2, PHASE_DELETING);
     db_bind_int(stmt, 3, tx->now);
     int changed = db_run(stmt, err);
-    if (changed > 0)
-        tx_touch(tx, STORE_INSTANCES);
-    return changed;
+    if (changed <= 0)
+        return changed;
+    tx_touch(tx, STORE_INSTANCES);
+    return end_access(tx, of, id, err) < 0 ? -1 : changed;
 }
 
 int store_instance_delete(struct store_tx *tx, const char *id, struct err *err)

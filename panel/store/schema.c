@@ -128,6 +128,15 @@ static const char *const migrations[] = {
 
     /* 9 */
     "ALTER TABLE nodes ADD COLUMN drained INTEGER NOT NULL DEFAULT 0;",
+
+    /* 10 */
+    "CREATE TABLE access("
+    " user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,"
+    " instance_id TEXT NOT NULL REFERENCES instances(id) ON DELETE CASCADE,"
+    " PRIMARY KEY(user_id, instance_id)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX access_by_instance ON access(instance_id);"
+    "CREATE TRIGGER instances_given AFTER UPDATE OF user_id ON instances BEGIN"
+    " DELETE FROM access WHERE instance_id = NEW.id AND user_id = NEW.user_id; END;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

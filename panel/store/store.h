@@ -113,7 +113,8 @@ struct user {
     const char *username;
     const char *email;
     bool admin;
-    int64_t created_at; /* wall ms */
+    int64_t created_at;    /* wall ms */
+    const char *access_to; /* JSON array text: the instances of others that he may use, too */
 };
 typedef int (*store_user_fn)(const struct user *user, void *arg, struct err *err);
 
@@ -144,6 +145,20 @@ int store_user_change(struct store_tx *tx, const struct user_change *change, str
  * become DELETING (ret_ids: a line each), and the user is gone for all but them. */
 int store_user_delete(struct store_tx *tx, const char *id, bool force, struct strbuf *ret_ids,
                       struct err *err);
+
+/* --- access: who may use an instance beside its owner ------------------------------------------
+ */
+
+/* Inside apply(). ERR_NOT_FOUND "instance_not_found", "user_not_found"; ERR_CONFLICT "is_owner".
+ * What he has already is no change. */
+int store_access_give(struct store_tx *tx, const char *instance_id, const char *user_id,
+                      struct err *err);
+/* Inside apply(). ERR_NOT_FOUND likewise, or "access_not_found" when he has none. */
+int store_access_take(struct store_tx *tx, const char *instance_id, const char *user_id,
+                      struct err *err);
+/* Reader: those who have it; id, username and email alone. ERR_NOT_FOUND "instance_not_found". */
+int store_access_list(struct store *store, const char *instance_id, struct store_page *page,
+                      store_user_fn fn, void *arg, struct err *err);
 
 /* --- nodes ----------------------------------------------------------------------------------- */
 
@@ -338,6 +353,9 @@ int store_instance_get(struct store *store, const char *id, store_instance_fn fn
 /* user_id NULL: of all users. */
 int store_instance_list(struct store *store, const char *user_id, struct store_page *page,
                         store_instance_fn fn, void *arg, struct err *err);
+/* The same: his own, and those of others that he may use, too. */
+int store_instance_list_usable(struct store *store, const char *user_id, struct store_page *page,
+                               store_instance_fn fn, void *arg, struct err *err);
 /* All, DELETING ones included; of one node, or id not NULL: that one alone. For the fleet. */
 int store_instance_scan(struct store *store, const char *node_id, const char *id,
                         store_instance_fn fn, void *arg, struct err *err);

@@ -3,7 +3,9 @@
  */
 #include "panel/store/internal.h"
 
-#define COLUMNS "SELECT id, username, email, admin, created_at, seq FROM users "
+#define COLUMNS                                                                                    \
+    "SELECT id, username, email, admin, created_at, seq,"                                          \
+    " (SELECT json_group_array(instance_id) FROM access WHERE user_id = users.id) FROM users "
 
 static void read_row(struct stmt *stmt, struct user *user)
 {
@@ -11,7 +13,8 @@ static void read_row(struct stmt *stmt, struct user *user)
                           .username = db_text(stmt, 1),
                           .email = db_text(stmt, 2),
                           .admin = db_int(stmt, 3) != 0,
-                          .created_at = db_int(stmt, 4)};
+                          .created_at = db_int(stmt, 4),
+                          .access_to = db_text(stmt, 6)};
 }
 
 static int get_row(struct stmt *stmt, const char *value, store_user_fn fn, void *arg,
@@ -206,6 +209,8 @@ int store_user_delete(struct store_tx *tx, const char *id, bool force, struct st
             "true to delete the user with them",
             (long long)living, living == 1 ? "" : "s");
     tx_touch(tx, STORE_USERS);
+    if (store_run_on(tx->db, "DELETE FROM access WHERE user_id = ?1", id, err) < 0)
+        return -1;
     if (!instances)
         return store_run_on(tx->db, "DELETE FROM users WHERE id = ?1", id, err);
     if (list_instances(tx, id, ret_ids, err) < 0)

@@ -59,6 +59,12 @@ def _new_user(world):
     return world.api.post(*_create_user(world)).expect(201).json["userId"]
 
 
+def _take_access(world):
+    path, body = f"/api/instances/{_kept_instance(world)}/users", {"userId": _new_user(world)}
+    world.api.post(path, body).expect(200)
+    return path, body
+
+
 def _create_node(world):
     return "/api/nodes/create", {"name": "n", "tags": "a,b", "ram": "64 GB", "disk": "1 TB",
                                  "processor": "any", "address": "127.0.0.1", "port": "40000"}
@@ -146,7 +152,8 @@ ENDPOINTS = [
     Endpoint("delete one instance", "DELETE", "/api/instances/{id}", 200,
              lambda world: (f"/api/instances/{_new_instance(world)}", {}), {}, {"id": ID}),
     Endpoint("get user instances", "POST", "/api/getUserInstance", 200,
-             lambda world: ("/api/getUserInstance", {"userId": world.user_id}), {"userId": ID}),
+             lambda world: ("/api/getUserInstance", {"userId": world.user_id}), {"userId": ID},
+             {"shared": BOOL}),
     Endpoint("get instance", "POST", "/api/getInstance", 200,
              lambda world: ("/api/getInstance", {"id": _kept_instance(world)}), {"id": ID}),
     Endpoint("suspend", "POST", "/api/instances/suspend/{id}", 200,
@@ -156,6 +163,13 @@ ENDPOINTS = [
     Endpoint("power", "POST", "/api/instances/{id}/power", 200,
              lambda world: (f"/api/instances/{_kept_instance(world)}/power", {"action": "restart"}),
              {"action": ID}, {"id": ID}),
+    Endpoint("list access", "GET", "/api/instances/{id}/users", 200,
+             lambda world: (f"/api/instances/{_kept_instance(world)}/users", None)),
+    Endpoint("give access", "POST", "/api/instances/{id}/users", 200,
+             lambda world: (f"/api/instances/{_kept_instance(world)}/users",
+                            {"userId": _new_user(world)}), {"userId": ID}),
+    Endpoint("take access", "DELETE", "/api/instances/{id}/users", 200, _take_access,
+             {"userId": ID}),
     Endpoint("logs", "GET", "/api/instances/{id}/logs", 200,
              lambda world: (f"/api/instances/{_kept_instance(world)}/logs", None)),
     Endpoint("command", "POST", "/api/instances/{id}/command", 200,

@@ -134,7 +134,10 @@ static int seed(struct store_change *change, struct store_tx *tx, struct err *er
 {
     (void)change;
     uint8_t hash[CRYPTO_HASH_BYTES];
-    struct user user = {"u1", "ann", "ann@example.com", true, 1};
+    struct user user = {
+        .id = "u1", .username = "ann", .email = "ann@example.com", .admin = true, .created_at = 1};
+    struct user guest = {
+        .id = "u2", .username = "a guest", .email = "guest@example.com", .created_at = 1};
     struct image plain = {"t1", "plain",
                           "{\"Id\":\"t1\",\"Name\":\"plain\",\"Image\":\"nginx\",\"AltImages\":[],"
                           "\"Cmd\":\"run $X\",\"Env\":[\"A=1\"],\"Variables\":{\"X\":{\"default\":"
@@ -150,7 +153,9 @@ static int seed(struct store_change *change, struct store_tx *tx, struct err *er
         seed_instance(tx, "i3", 0, /* chosen */ PHASE_INSTALLING, err) < 0 ||
         seed_instance(tx, "i4", 8004, PHASE_READY, err) < 0 ||
         seed_instance(tx, "i5", 8005, PHASE_READY, err) < 0 ||
-        store_instance_suspend(tx, "i4", true, err) < 0)
+        store_instance_suspend(tx, "i4", true, err) < 0 ||
+        store_user_create(tx, &guest, "$argon2id$x", err) < 0 ||
+        store_access_give(tx, "i4", "u2", err) < 0)
         return -1;
     return store_instance_delete(tx, "i5", err);
 }

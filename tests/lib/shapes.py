@@ -38,7 +38,7 @@ def _bool(value):
 
 
 USER = {"userId": _text, "username": _text, "email": _text,
-        "accessTo": lambda v: v == [], "admin": _bool, "createdAt": _is_time}
+        "accessTo": _texts, "admin": _bool, "createdAt": _is_time}
 
 NODE = {"id": _text, "name": _text, "tags": _text, "ram": _text, "disk": _text,
         "processor": _text, "address": _text, "port": _text,

@@ -208,6 +208,29 @@ static int suspend_instance(struct store_tx *tx, struct err *err)
     return store_instance_suspend(tx, "i1", true, err);
 }
 
+static int drain_node(struct store_tx *tx, struct err *err)
+{
+    struct node_change change = {.id = "n1",
+                                 .auto_first = -1,
+                                 .auto_last = -1,
+                                 .memory_overcommit = -1,
+                                 .cpu_overcommit = -1,
+                                 .maintenance = -1,
+                                 .drain = 1};
+    if (store_node_change(tx, &change, err) < 0)
+        return -1;
+    change.drain = 0;
+    return store_node_change(tx, &change, err);
+}
+
+static int share_instance(struct store_tx *tx, struct err *err)
+{
+    return create_user(tx, err) < 0 || store_access_give(tx, "i1", "u2", err) < 0 ||
+                   store_access_take(tx, "i1", "u2", err) < 0
+               ? -1
+               : 0;
+}
+
 static int retry_instance(struct store_tx *tx, struct err *err)
 {
     return store_instance_retry(tx, "i1", err);
@@ -416,6 +439,8 @@ static void test_changes(void **state)
         {"image delete", delete_image},
         {"instance create", create_instance},
         {"instance suspend", suspend_instance},
+        {"node drain", drain_node},
+        {"instance share", share_instance},
         {"instance retry", retry_instance},
         {"instance choose ports", choose_ports},
         {"instance delete", delete_instance},
@@ -445,6 +470,7 @@ static int see_user(const struct user *user, void *arg, struct err *err)
     look_at(user->id);
     look_at(user->username);
     look_at(user->email);
+    look_at(user->access_to);
     ++*(int *)arg;
     return 0;
 }
