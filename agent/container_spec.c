@@ -179,7 +179,8 @@ static void write_strings(struct strbuf *sb, const char *key, char *const *texts
     jw_array_end(sb);
 }
 
-static void write_labels(struct strbuf *sb, const struct container_labels *labels, bool terminal)
+static void write_labels(struct strbuf *sb, const struct container_labels *labels,
+                         const char *bind_ip, bool terminal)
 {
     char generation[24];
     snprintf(generation, sizeof(generation), "%llu", (unsigned long long)labels->generation);
@@ -190,6 +191,8 @@ static void write_labels(struct strbuf *sb, const struct container_labels *label
     jw_string(sb, LABEL_SPEC, labels->spec_hash);
     if (terminal)
         jw_string(sb, LABEL_TERMINAL, "1");
+    if (bind_ip[0])
+        jw_string(sb, LABEL_ADDRESS, bind_ip);
     jw_object_end(sb);
 }
 
@@ -243,7 +246,7 @@ char *container_spec_body(const Wire__InstanceSpec *spec, const struct container
     if (spec->n_cmd)
         write_strings(&sb, "Cmd", spec->cmd, spec->n_cmd);
     write_strings(&sb, "Env", spec->env, spec->n_env);
-    write_labels(&sb, labels, spec->terminal);
+    write_labels(&sb, labels, place->bind_ip, spec->terminal);
     jw_bool(&sb, "OpenStdin", true);
     jw_bool(&sb, "Tty", spec->terminal);
     jw_int(&sb, "StopTimeout", container_spec_grace(spec));

@@ -16,6 +16,7 @@
 #define LABEL_GENERATION "panel.generation"
 #define LABEL_SPEC       "panel.spec"
 #define LABEL_TERMINAL   "panel.terminal" /* "1", or absent */
+#define LABEL_ADDRESS    "panel.address"  /* that its ports are bound to; absent: all */
 
 enum container_state {
     CONTAINER_NONE, /* there is no container */
@@ -33,7 +34,8 @@ struct docker_container {
     char instance_id[INSTANCE_ID_SIZE]; /* labels */
     char spec_hash[HASH_SIZE];
     uint64_t generation;
-    bool terminal; /* it has one: its output is one stream */
+    bool terminal;    /* it has one: its output is one stream */
+    char address[64]; /* "": none is said */
     enum container_state state;
     int32_t exit_code; /* the list doesn't tell these three */
     bool oom_killed;

@@ -86,6 +86,7 @@ struct instance {
     struct docker_call *call; /* of the step */
     struct timer timer;       /* of STEP_PAUSE and STEP_WAIT_END */
     bool image_ready;
+    char bind_ip[64]; /* of the container that is being created */
     bool looked_up;
     uint32_t tries; /* of steps that may go round in circles */
     struct docker_progress pull;

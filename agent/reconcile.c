@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/address.h"
 #include "agent/container_spec.h"
 #include "agent/reconcile_parts.h"
 #include "common/clock.h"
@@ -40,6 +41,16 @@ static bool is_current(const struct instance *inst)
 {
     return inst->container.state != CONTAINER_NONE &&
            strcmp(inst->container.spec_hash, inst->spec_hash) == 0;
+}
+
+/* The node has moved since its ports were bound: where they are, they can't be bound again, or are
+ * not looked for. While it runs that is left alone. */
+static bool is_bound_elsewhere(const struct instance *inst)
+{
+    const char *bound = inst->container.address;
+    if (!bound[0] || strcmp(bound, inst->node_address) == 0)
+        return false;
+    return address_is_local(inst->node_address) || !address_is_local(bound);
 }
 
 static bool is_satisfied(const struct instance *inst)
@@ -188,12 +199,14 @@ void reconcile_wait(struct instance *inst, const char *code)
 static void decide_running(struct instance *inst)
 {
     enum container_state state = inst->container.state;
-    if (!is_current(inst) && !inst->image_ready) {
+    bool good =
+        is_current(inst) && (reconcile_is_alive(&inst->container) || !is_bound_elsewhere(inst));
+    if (!good && !inst->image_ready) {
         /* Fetched first, so that what runs now stops as late as possible. */
         steps_image(inst);
         return;
     }
-    if (state != CONTAINER_NONE && state != CONTAINER_REMOVING && !is_current(inst)) {
+    if (state != CONTAINER_NONE && state != CONTAINER_REMOVING && !good) {
         if (reconcile_is_alive(&inst->container))
             steps_stop(inst);
         else

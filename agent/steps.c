@@ -208,6 +208,7 @@ static void end_create(void *arg, const struct docker_reply *reply)
     snprintf(made.id, sizeof(made.id), "%s", id);
     memcpy(made.instance_id, inst->id, sizeof(made.instance_id));
     memcpy(made.spec_hash, inst->spec_hash, sizeof(made.spec_hash));
+    memcpy(made.address, inst->bind_ip, sizeof(made.address));
     step_see(inst, &made);
     reconcile_decide(inst);
 }
@@ -231,11 +232,13 @@ void steps_create(struct instance *inst)
                                       .instance_id = inst->id,
                                       .generation = inst->generation,
                                       .spec_hash = inst->spec_hash};
-    const char *bind_ip = address_is_local(inst->node_address) ? inst->node_address : "";
+    snprintf(inst->bind_ip, sizeof(inst->bind_ip), "%s",
+             address_is_local(inst->node_address) ? inst->node_address : "");
     char signal[STOP_SIGNAL_SIZE];
     stopping_signal(inst->stop.command, signal);
     auto_free char *path = volume_path(reconcile->volumes, inst->spec->volume_id);
-    struct container_place place = {path, bind_ip, signal, docker_log_driver(reconcile->docker)};
+    struct container_place place = {path, inst->bind_ip, signal,
+                                    docker_log_driver(reconcile->docker)};
     auto_free char *body = path ? container_spec_body(inst->spec, &labels, &place) : NULL;
     if (!body) {
         err_nomem(&err);
