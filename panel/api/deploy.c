@@ -27,7 +27,6 @@
 #include "panel/domain/text.h"
 
 #define TEXT_MAX          4096
-#define NAME_MAX_CHARS    128
 #define INSTANCE_ID_LEN   20
 #define DEFAULT_MOUNT     "/app/data"
 #define DEPLOYING_MESSAGE "Instance is being installed"
@@ -315,7 +314,7 @@ static int read_request(struct deploy *deploy, struct err *err)
         return -1;
     }
     if (image_ref_check("image", row->image, err) < 0 ||
-        text_check_name("name", row->name, NAME_MAX_CHARS, err) < 0 ||
+        text_check_name("name", row->name, INSTANCE_NAME_MAX, err) < 0 ||
         read_amounts(deploy, &texts, err) < 0 ||
         environment_variables(given, &deploy->variables, err) < 0 ||
         call_read_wait(call, &deploy->wait_seconds, err) < 0)

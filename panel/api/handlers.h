@@ -34,6 +34,7 @@ void images_delete_one(struct call *call);
 void instances_list(struct call *call);
 void instances_get(struct call *call);
 void instances_get_one(struct call *call);
+void instances_patch(struct call *call);
 void instances_get_of_user(struct call *call);
 void instances_deploy(struct call *call);
 void instances_deploy_resume(struct call *call, const char *instance_id);

@@ -49,6 +49,7 @@ const struct route routes[] = {
     {HTTP_POST, "/api/instances/unsuspend/:id", PERMISSION_WRITE, MIB, 90u * 1000u, true,
      instances_unsuspend, instances_suspend_resume},
     {HTTP_GET, "/api/instances/:id", PERMISSION_READ, MIB, AT_ONCE, false, instances_get_one, NULL},
+    {HTTP_PATCH, "/api/instances/:id", PERMISSION_WRITE, MIB, SOON, true, instances_patch, NULL},
     {HTTP_DELETE, "/api/instances/:id", PERMISSION_WRITE, MIB, 90u * 1000u, true,
      instances_delete_one, instances_delete_one_resume},
     {HTTP_POST, "/api/instances/:id/power", PERMISSION_WRITE, MIB, 90u * 1000u, true,

@@ -9,10 +9,10 @@
 #include "common/failpoint.h"
 #include "common/strbuf.h"
 
-static int check_user(struct store_tx *tx, const char *id, struct err *err)
+int instance_check_user(struct store_tx *tx, const char *user_id, struct err *err)
 {
     return store_must_exist(tx->db, "SELECT 1 FROM users WHERE id = ?1 AND deleted = 0", "user",
-                            "user", id, err);
+                            "user", user_id, err);
 }
 
 /* Memory is promised once. CPU is shared, but a limit above the node's cores can't be set; where
@@ -114,7 +114,7 @@ int store_instance_create(struct store_tx *tx, const struct instance_new *create
     if (!ports)
         return err_nomem(err);
     memcpy(ports, create->ports, create->port_count * sizeof(*ports));
-    if (check_user(tx, row.user_id, err) < 0 || check_node(tx, create, err) < 0 ||
+    if (instance_check_user(tx, row.user_id, err) < 0 || check_node(tx, create, err) < 0 ||
         ports_take(tx, row.node_id, &create->auto_ports, ports, create->port_count, err) < 0)
         return -1;
     row.primary_port = create->primary_asked ? create->primary_asked : ports[0].host_port;

@@ -88,12 +88,24 @@ static int give_rows(struct stmt *stmt, struct store_page *page, store_instance_
     return rc < 0 ? -1 : count;
 }
 
+#define LIVING_ONE COLUMNS "WHERE i.id = ?1 AND " LIVING
+
 int store_instance_get(struct store *store, const char *id, store_instance_fn fn, void *arg,
                        struct err *err)
 {
     auto_reader struct reader *reader = reader_begin(store, err);
     struct db *db = reader_db(reader);
-    struct stmt *stmt = db ? db_stmt(db, COLUMNS "WHERE i.id = ?1 AND " LIVING, err) : NULL;
+    struct stmt *stmt = db ? db_stmt(db, LIVING_ONE, err) : NULL;
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    return give_rows(stmt, NULL, fn, arg, err);
+}
+
+int store_instance_see(struct store_tx *tx, const char *id, store_instance_fn fn, void *arg,
+                       struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db, LIVING_ONE, err);
     if (!stmt)
         return -1;
     db_bind_text(stmt, 1, id);
@@ -206,7 +218,7 @@ int store_instance_delete(struct store_tx *tx, const char *id, struct err *err)
     return changed < 0 ? -1 : 0;
 }
 
-static int check_living(struct store_tx *tx, const char *id, struct err *err)
+int instance_check_living(struct store_tx *tx, const char *id, struct err *err)
 {
     return store_must_exist(tx->db, "SELECT 1 FROM instances i WHERE i.id = ?1 AND " LIVING,
                             "instance", "id", id, err);
@@ -214,7 +226,7 @@ static int check_living(struct store_tx *tx, const char *id, struct err *err)
 
 int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, struct err *err)
 {
-    if (check_living(tx, id, err) < 0)
+    if (instance_check_living(tx, id, err) < 0)
         return -1;
     /* Woken up again without a container, or after a failure, it is to be installed anew, so
      * that this too has an end. Until then a failure keeps its reason. */
@@ -285,7 +297,7 @@ _Static_assert(POWER_OFF == 1 && POWER_KILL == 3, "power_update() says so");
 int store_instance_power(struct store_tx *tx, const char *id, enum instance_power power,
                          struct err *err)
 {
-    if (check_living(tx, id, err) < 0)
+    if (instance_check_living(tx, id, err) < 0)
         return -1;
     bool up = power == POWER_ON || power == POWER_RESTART;
     int rc =
@@ -341,7 +353,7 @@ int store_instance_power_on(struct store_tx *tx, const char *id, uint64_t genera
 
 int store_instance_retry(struct store_tx *tx, const char *id, struct err *err)
 {
-    if (check_living(tx, id, err) < 0 || check_not_drained(tx, id, "id", err) < 0)
+    if (instance_check_living(tx, id, err) < 0 || check_not_drained(tx, id, "id", err) < 0)
         return -1;
     struct stmt *stmt = db_stmt(tx->db,
                                 "UPDATE instances SET phase = ?2, phase_since = ?3,"

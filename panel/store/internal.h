@@ -87,6 +87,12 @@ void ports_to_text(const struct port_mapping *ports, size_t count, struct strbuf
  * port. The caller ends it with recipe_fini(). */
 int recipe_of_row(const struct instance *row, struct recipe *ret, struct err *err);
 
+/* Can it be somebody's? ERR_NOT_FOUND "user_not_found", field user. */
+int instance_check_user(struct store_tx *tx, const char *user_id, struct err *err);
+
+/* instances.c: is it there, and not being deleted? ERR_NOT_FOUND "instance_not_found". */
+int instance_check_living(struct store_tx *tx, const char *id, struct err *err);
+
 /* ERR_NOT_FOUND with one sentence everywhere. */
 int store_no_such(const char *what, const char *field, const char *id, struct err *err);
 

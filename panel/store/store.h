@@ -350,6 +350,9 @@ typedef int (*store_instance_fn)(const struct instance *instance, void *arg, str
 /* Readers. Those being deleted are not seen, but by store_instance_scan(). 1 found, 0 not. */
 int store_instance_get(struct store *store, const char *id, store_instance_fn fn, void *arg,
                        struct err *err);
+/* The same inside apply(). */
+int store_instance_see(struct store_tx *tx, const char *id, store_instance_fn fn, void *arg,
+                       struct err *err);
 /* user_id NULL: of all users. */
 int store_instance_list(struct store *store, const char *user_id, struct store_page *page,
                         store_instance_fn fn, void *arg, struct err *err);
@@ -386,6 +389,17 @@ int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, 
  * "node_drained" when one on such a node is. To start one that FAILED is to retry it. */
 int store_instance_power(struct store_tx *tx, const char *id, enum instance_power power,
                          struct err *err);
+/* What of an instance is to be another; NULL stays. */
+struct instance_edit {
+    const char *id;
+    const char *name;
+    const char *user_id;
+    const uint64_t *disk_mib;
+};
+/* Inside apply(). ERR_NOT_FOUND as above, and "user_not_found" (field user). Its node need not
+ * know: the name that its environment tells is that of when the container's environment was made.
+ */
+int store_instance_edit(struct store_tx *tx, const struct instance_edit *edit, struct err *err);
 /* FAILED → INSTALLING; ERR_CONFLICT "not_failed" otherwise, or "node_drained". */
 int store_instance_retry(struct store_tx *tx, const char *id, struct err *err);
 

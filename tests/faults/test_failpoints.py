@@ -1,4 +1,4 @@
-"""kill -9 at every failpoint of deploy, suspend, restart and delete, on both sides; then: one container or
+"""kill -9 at every failpoint of deploy, suspend, restart, change and delete, on both sides; then: one container or
 none, as was wanted, and nothing for ever in between.
 
 The list of places is read from the sources, so that a new failpoint is tested without a line here."""
@@ -16,6 +16,7 @@ from lib.world import World
 WORLD = None
 CONVERGES = 25  # seconds, with sanitizers on two cores
 
+CHANGE = {"name": "changed"}
 OPERATIONS = ("deploy", "suspend", "delete")
 # Places that only one operation passes; the others pass all of them.
 ONLY = {
@@ -29,6 +30,7 @@ ONLY = {
     "agent.container.started": ("deploy", "restart"),
     "agent.container.stopping": ("suspend", "restart"),
     "agent.container.stopped": ("suspend", "restart"),
+    "panel.edit.written": ("change",),
     "panel.power.written": ("restart",), "panel.restart.written": ("restart",),
     "agent.container.deleting": ("delete",), "agent.container.deleted": ("delete",),
     "agent.volume.erasing": ("delete",), "agent.volume.erased": ("delete",),
@@ -84,6 +86,8 @@ def request(operation, instance_id, spec):
             return client.post("/api/instances/deploy", spec, timeout=40)
         if operation == "restart":
             return client.post(f"/api/instances/{instance_id}/power", {"action": "restart"}, timeout=40)
+        if operation == "change":
+            return client.request("PATCH", f"/api/instances/{instance_id}", CHANGE, timeout=40)
         if operation == "suspend":
             return client.post(f"/api/instances/suspend/{instance_id}", timeout=40)
         return client.delete("/api/instance/delete", {"id": instance_id}, timeout=40)
@@ -112,6 +116,12 @@ class Failpoints(unittest.TestCase):
         self.assertEqual(after["Id"], before["Id"])
         if answer is not None and answer.status == 200:
             self.assertGreater(after["State"]["StartedAt"], before["State"]["StartedAt"])
+
+    def check_change(self, instance_id, answer, before):
+        row = WORLD.await_instance(instance_id, CONVERGES, State="running", InternalState="READY")
+        self.assertEqual(WORLD.containers_of(instance_id), [before["Id"]])
+        if answer is not None and answer.status == 200:
+            self.assertEqual(row["Name"], "changed", "an acknowledged change is kept")
 
     def check(self, operation, instance_id, answer):
         if operation == "deploy":
@@ -152,6 +162,8 @@ class Failpoints(unittest.TestCase):
         WORLD.await_status(WORLD.node_id, "Online", timeout=30)
         if operation == "restart":
             self.check_restart(instance_id, answer, before)
+        elif operation == "change":
+            self.check_change(instance_id, answer, before)
         else:
             self.check(operation, instance_id, answer)
 
