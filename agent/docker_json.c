@@ -146,6 +146,17 @@ int docker_json_inspected(const json_t *answer, const char *panel_id,
     return 0;
 }
 
+int docker_json_process(const json_t *answer, pid_t *ret_pid, int64_t *ret_started_at_ms)
+{
+    const json_t *state = json_object_get(answer, "State");
+    json_int_t pid = json_integer_value(json_object_get(state, "Pid"));
+    if (pid <= 0 || pid > INT32_MAX)
+        return -1;
+    *ret_pid = (pid_t)pid;
+    *ret_started_at_ms = parse_time(docker_json_text(state, "StartedAt"));
+    return 0;
+}
+
 int docker_json_listed(const json_t *entry, const char *panel_id,
                        struct docker_container *ret_container)
 {

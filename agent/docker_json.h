@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define CONTAINER_ID_SIZE 65 /* 64 hex digits and a NUL */
 #define INSTANCE_ID_SIZE  65
@@ -58,7 +59,10 @@ bool docker_json_is_list(const json_t *answer);
 /* -1 when it isn't a container of that panel's with a usable instance id. */
 int docker_json_inspected(const json_t *answer, const char *panel_id,
                           struct docker_container *ret_container);
-/* The same for one entry of the list. */
+/* The first process of an inspected container that runs, and when it was started. -1: it doesn't.
+ */
+int docker_json_process(const json_t *answer, pid_t *ret_pid, int64_t *ret_started_at_ms);
+/* The same as docker_json_inspected() for one entry of the list. */
 int docker_json_listed(const json_t *entry, const char *panel_id,
                        struct docker_container *ret_container);
 /* Is that a name of the listed container's? */

@@ -8,6 +8,7 @@
 
 #include "agent/answer.h"
 #include "agent/log_tail.h"
+#include "agent/stats.h"
 #include "common/clock.h"
 #include "common/envelope.h"
 
@@ -21,6 +22,7 @@ struct watch {
     const struct identity *identity;
     struct reconcile *reconcile;
     struct log_tail *tails;
+    struct stats *stats;
     struct rpc_call *held;
     uint64_t held_id;
     struct timer timer;    /* the held one's time is up */
@@ -81,6 +83,9 @@ static void answer(struct watch *watch)
     struct log_tail *tail;
     struct log_tail *next;
     size_t most = HASH_COUNT(watch->tails);
+    size_t meters = stats_count(watch->stats);
+    Wire__Stats *stats = calloc(meters + 1, sizeof(*stats));
+    Wire__Stats **stats_pointers = calloc(meters + 1, sizeof(void *));
     struct news news = {.rows = calloc(most + 1, sizeof(*news.rows)),
                         .pointers = calloc(most + 1, sizeof(void *)),
                         .room = LOGS_TOLD_MAX};
@@ -90,6 +95,9 @@ static void answer(struct watch *watch)
         HASH_ITER(hh, watch->tails, tail, next)
         tell_log(tail, &news);
     }
+    if (stats && stats_pointers)
+        reply.n_stats = stats_tell(watch->stats, stats, stats_pointers);
+    reply.stats = stats_pointers;
     reply.n_logs = news.count;
     reply.logs = news.pointers;
     envelope.body_case = WIRE__ENVELOPE__BODY_WATCH_REPLY;
@@ -101,6 +109,8 @@ static void answer(struct watch *watch)
         free(news.rows[i].lines);
     free(news.rows);
     free(news.pointers);
+    free(stats);
+    free(stats_pointers);
 }
 
 static bool has_news(const struct watch *watch)
@@ -112,7 +122,7 @@ static bool has_news(const struct watch *watch)
         if (tail->lines.first)
             return true;
     }
-    return watch->stopping;
+    return watch->stopping || stats_has_news(watch->stats);
 }
 
 /* --- being asked ----------------------------------------------------------------------------- */
@@ -177,6 +187,7 @@ static void nobody_looks(struct timer *timer)
     HASH_ITER(hh, watch->tails, tail, next)
     tail->wanted = false;
     forget_unwanted(watch);
+    stats_want(watch->stats, NULL, 0, false);
 }
 
 void watch_take(struct watch *watch, struct rpc_call *call, const Wire__Envelope *request)
@@ -195,6 +206,7 @@ void watch_take(struct watch *watch, struct rpc_call *call, const Wire__Envelope
     for (size_t i = 0; i < body->n_logs; i++)
         want_log(watch, body->logs[i]);
     forget_unwanted(watch);
+    stats_want(watch->stats, body->stats, body->n_stats, body->all_stats);
     timers_set(&watch->loop->timers, &watch->timer, now + wait);
     timers_set(&watch->loop->timers, &watch->patience, now + wait + PATIENCE_MS);
 }
@@ -233,6 +245,12 @@ struct watch *watch_create(struct loop *loop, const struct identity *identity,
         err_nomem(err);
         return NULL;
     }
+    watch->stats = stats_create(loop, reconcile);
+    if (!watch->stats) {
+        free(watch);
+        err_nomem(err);
+        return NULL;
+    }
     watch->loop = loop;
     watch->identity = identity;
     watch->reconcile = reconcile;
@@ -248,5 +266,6 @@ void watch_destroy(struct watch *watch)
     timers_cancel(&watch->loop->timers, &watch->timer);
     timers_cancel(&watch->loop->timers, &watch->patience);
     nobody_looks(&watch->patience);
+    stats_destroy(watch->stats);
     free(watch);
 }

@@ -29,6 +29,7 @@ static const struct setting {
     {"stopTimeoutMs", NUMBER, offsetof(struct config, stop_timeout_ms), 1000, 3600000},
     {"autoPortFirst", NUMBER, offsetof(struct config, auto_port_first), 1, 65535},
     {"autoPortLast", NUMBER, offsetof(struct config, auto_port_last), 1, 65535},
+    {"auditDays", NUMBER, offsetof(struct config, audit_days), 1, 36500},
     {"memoryOvercommit", RATIO, offsetof(struct config, memory_overcommit), 0.1, 100},
 };
 
@@ -49,7 +50,8 @@ int config_init(struct config *config, struct err *err)
                               .stop_timeout_ms = 60 * 1000,
                               .auto_port_first = 20000,
                               .auto_port_last = 29999,
-                              .memory_overcommit = 1.0};
+                              .memory_overcommit = 1.0,
+                              .audit_days = 90};
     if (config_set_text(&config->data_dir, "/var/lib/panel", err) < 0 ||
         config_set_text(&config->listen, "127.0.0.1:3001", err) < 0 ||
         config_set_text(&config->log_level, "info", err) < 0) {

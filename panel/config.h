@@ -24,6 +24,7 @@ struct config {
     int64_t auto_port_first;
     int64_t auto_port_last;
     double memory_overcommit;
+    int64_t audit_days;
     /* derived by config_check() */
     char address[64];
     uint16_t port;

@@ -128,6 +128,7 @@ static int rooms_open(struct rooms *rooms, const struct config *config, struct e
         fleet_create(rooms->store, rooms->ca, &fleet, &rooms->fleet, err) < 0 ||
         password_pool_create(1, 64, &rooms->passwords, err) < 0)
         return -1;
+    store_keep_audit(rooms->store, (uint32_t)config->audit_days);
     struct api_rooms api_rooms = {rooms->store, rooms->fleet, rooms->ca, rooms->passwords};
     if (api_create(&api_rooms, &api, &rooms->api, err) < 0 ||
         control_start(config->data_dir, key_answer, rooms->store, &rooms->control, err) < 0)

@@ -13,6 +13,7 @@
 #include "common/auto.h"
 #include "common/json_writer.h"
 #include "common/log.h"
+#include "panel/api/audit.h"
 #include "panel/api/body.h"
 #include "panel/auth/api_key.h"
 
@@ -27,14 +28,18 @@ static const char *method_name(enum http_method method)
     return names[method];
 }
 
+const char *call_method_name(const struct http_req *req)
+{
+    return method_name(http_req_method(req));
+}
+
 /* call is NULL where the request was not admitted. The path last: it may be cut. */
 static void log_answer(const struct http_req *req, const struct call *call, int status)
 {
     log_write(call && call->route->mutates ? LOG_INFO : LOG_DEBUG, "request",
               "request=%s key=%s status=%d ms=%lld method=%s path=\"%s\"", http_req_id(req),
               call && call->key.id[0] ? call->key.name : "-", status,
-              (long long)http_req_age_ms(req), method_name(http_req_method(req)),
-              http_req_path(req));
+              (long long)http_req_age_ms(req), call_method_name(req), http_req_path(req));
 }
 
 void call_defer(struct call *call)
@@ -45,12 +50,18 @@ void call_defer(struct call *call)
     http_req_defer(call->req);
 }
 
-void call_answer(struct call *call, int status, struct strbuf *take_body)
+static void answer(struct call *call, int status, struct strbuf *take_body, const char *code)
 {
     log_answer(call->req, call, status);
+    audit_answered(call, status, code);
     size_t len = take_body->len;
     char *text = strbuf_steal(take_body);
     http_req_answer(call->req, status, text, len);
+}
+
+void call_answer(struct call *call, int status, struct strbuf *take_body)
+{
+    answer(call, status, take_body, "");
 }
 
 struct http_stream *call_stream(struct call *call, const char *type,
@@ -70,12 +81,13 @@ void call_answer_err(struct call *call, const struct err *err)
 {
     struct strbuf body = {0};
     call_render_err(call, err, &body);
-    call_answer(call, error_status(err), &body);
+    answer(call, error_status(err), &body, err->reason);
 }
 
 void call_replay(struct call *call, struct answer *take_answer)
 {
     http_req_add_header(call->req, "Idempotent-Replayed", "true");
+    call->audit.done = true;
     if (take_answer->waits_for[0] && call->route->resume) {
         free(steal_ptr(take_answer->body));
         call->route->resume(call, take_answer->waits_for);

@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "common/auto.h"
-#include "common/clock.h"
 #include "common/iso_time.h"
 #include "common/json_writer.h"
 #include "panel/api/body.h"
+#include "panel/api/event_stream.h"
 #include "panel/api/handlers.h"
 #include "panel/domain/text.h"
 #include "panel/fleet/logs.h"
@@ -21,27 +21,9 @@
 #define LINES_MAX     10000u
 #define LINES_DEFAULT 100u
 #define COMMAND_MAX   4096
-#define SIGN_MS       14000 /* of silence; the fleet wakes us a little less often */
 #define NS_PER_S      1000000000u
 
 /* --- what is asked for ----------------------------------------------------------------------- */
-
-static int see_instance(const struct instance *instance, void *arg, struct err *err)
-{
-    (void)instance;
-    (void)arg;
-    (void)err;
-    return 0;
-}
-
-static int check_instance(const struct call *call, struct err *err)
-{
-    int rc = store_instance_get(call->api->rooms.store, call->param, see_instance, NULL, err);
-    if (rc == 0)
-        return err_set(err, ERR_NOT_FOUND, "instance_not_found",
-                       "There is no instance with this id.");
-    return rc < 0 ? -1 : 0;
-}
 
 static int read_tail(const struct call *call, struct log_query *query, struct err *err)
 {
@@ -101,7 +83,7 @@ static int read_query(const struct call *call, bool follow, struct log_query *qu
     if (read_tail(call, query, err) < 0 || read_since(call, query, err) < 0 ||
         (follow && read_last_event(call, query, err) < 0))
         return -1;
-    return check_instance(call, err);
+    return call_check_instance(call, err);
 }
 
 /* --- plain ----------------------------------------------------------------------------------- */
@@ -163,118 +145,28 @@ static void read_plain(struct call *call, const struct log_query *query)
 
 /* --- events ---------------------------------------------------------------------------------- */
 
-/* One client that follows. It belongs to its stream until close_events(), then to the fleet until
- * release_events(), which frees it. */
-struct events {
-    struct log_follower *follower;
-    struct http_stream *stream;
-    struct strbuf own; /* what we say ourselves */
-    struct shared *piece;
-    const char *at; /* what is to be sent next: of own or piece */
-    size_t left;
-    int64_t said_ms;
-};
-
-/* False without memory: then the stream had better end, and its client comes back. */
-static bool say(struct events *events)
+static enum feed_taken take(void *follower, struct shared **ret_piece, uint64_t *ret_lost)
 {
-    events->at = events->own.data;
-    events->left = events->own.failed ? 0 : events->own.len;
-    return !events->own.failed;
+    return log_follower_take(follower, ret_piece, ret_lost);
 }
 
-/* False: there is nothing to be sent now. */
-static bool next_piece(struct events *events, bool *ret_end)
+static void leave(void *follower)
 {
-    uint64_t lost = 0;
-    shared_unref(steal_ptr(events->piece));
-    strbuf_reset(&events->own);
-    switch (log_follower_take(events->follower, &events->piece, &lost)) {
-    case FEED_PIECE:
-        events->at = shared_data(events->piece);
-        events->left = shared_len(events->piece);
-        return true;
-    case FEED_LOST:
-        log_event_add_lost(&events->own, lost);
-        *ret_end = !say(events);
-        return !*ret_end;
-    case FEED_END:
-        *ret_end = true;
-        return false;
-    case FEED_NOTHING:
-        break;
-    }
-    if (clock_mono_ms() - events->said_ms < SIGN_MS)
-        return false;
-    strbuf_str(&events->own, ":\n\n"); /* a comment: shows us whether anybody is there */
-    *ret_end = !say(events);
-    return !*ret_end;
+    log_follower_leave(follower);
 }
 
-static int read_events(void *arg, char *to, size_t max)
-{
-    struct events *events = arg;
-    bool end = false;
-    while (!events->left) {
-        if (!next_piece(events, &end))
-            return end ? HTTP_STREAM_END : 0;
-    }
-    size_t len = events->left < max ? events->left : max;
-    memcpy(to, events->at, len);
-    events->at += len;
-    events->left -= len;
-    events->said_ms = clock_mono_ms();
-    return (int)len;
-}
-
-static void close_events(void *arg)
-{
-    struct events *events = arg;
-    log_follower_leave(events->follower);
-}
-
-static void release_events(void *arg)
-{
-    struct events *events = arg;
-    shared_unref(events->piece);
-    strbuf_fini(&events->own);
-    http_stream_unref(events->stream);
-    free(events);
-}
-
-static void wake_events(void *arg)
-{
-    struct events *events = arg;
-    http_stream_wake(events->stream);
-}
+static const struct event_source log_source = {take, leave, log_event_add_lost};
 
 static void follow(struct call *call, const struct log_query *query)
 {
-    struct err err = {0};
-    struct events *events = calloc(1, sizeof(*events));
-    struct log_listener listener = {wake_events, release_events, events};
-    if (events) {
-        strbuf_str(&events->own, "retry: 1000\n\n"); /* sends the head on its way, too */
-        (void)say(events);
-        events->follower =
-            log_follower_create(call->api->rooms.fleet, call->param, query, &listener);
-    }
-    if (!events || !events->follower) {
-        if (events)
-            strbuf_fini(&events->own);
-        free(events);
-        err_nomem(&err);
-        call_answer_err(call, &err);
+    struct event_stream *events = event_stream_create(call, &log_source);
+    if (!events)
         return;
-    }
-    struct http_source source = {read_events, close_events, events};
-    http_req_add_header(call->req, "X-Accel-Buffering", "no"); /* for nginx before us */
-    struct log_follower *follower = events->follower;
-    struct http_stream *stream = call_stream(call, "text/event-stream", &source);
-    if (!stream)
-        return; /* closed already */
-    events->stream = stream;
-    log_follower_begin(follower);
+    struct live_listener listener = event_stream_listener(events);
+    struct log_follower *follower =
+        log_follower_create(call->api->rooms.fleet, call->param, query, &listener);
+    if (event_stream_start(events, call, follower))
+        log_follower_begin(follower);
 }
 
 /* --- handlers -------------------------------------------------------------------------------- */
@@ -293,16 +185,12 @@ static void give_logs(struct call *call, bool following)
 
 void console_logs(struct call *call)
 {
-    const char *text = http_req_query(call->req, "follow");
-    bool off = !text || strcmp(text, "0") == 0 || strcmp(text, "false") == 0;
-    if (!off && strcmp(text, "1") != 0 && strcmp(text, "true") != 0 && *text) {
-        struct err err = {0};
-        err_field(&err, ERR_INVALID, "invalid_field", "follow",
-                  "The parameter \"follow\" has to be 1 or 0.");
+    struct err err = {0};
+    int following = event_stream_is_wanted(call, &err);
+    if (following < 0)
         call_answer_err(call, &err);
-        return;
-    }
-    give_logs(call, !off);
+    else
+        give_logs(call, following);
 }
 
 void console_open(struct call *call)
@@ -418,7 +306,7 @@ void console_command(struct call *call)
 {
     struct err err = {0};
     char *line = NULL;
-    if (read_line(call, &line, &err) < 0 || check_instance(call, &err) < 0) {
+    if (read_line(call, &line, &err) < 0 || call_check_instance(call, &err) < 0) {
         free(line);
         call_answer_err(call, &err);
         return;

@@ -52,6 +52,10 @@ void instances_retry_resume(struct call *call, const char *instance_id);
 
 void console_logs(struct call *call);
 void console_open(struct call *call);
+void stats_get(struct call *call);
+void stats_list(struct call *call);
+void audit_list(struct call *call);
+void events_follow(struct call *call);
 void console_command(struct call *call);
 
 void join_answer(struct call *call);

@@ -119,6 +119,7 @@ void images_create(struct call *call)
     change->mutation =
         (struct mutation){.call = call, .apply = apply_create, .destroy = destroy_change};
     int rc = template_normalize(call->body, id, &change->tmpl, &err);
+    change->mutation.made = template_text(change->tmpl, "Id", "");
     if (rc == 0 && !(change->text = json_dumps(change->tmpl, JSON_COMPACT)))
         rc = err_nomem(&err);
     if (rc < 0) {

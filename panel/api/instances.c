@@ -214,6 +214,15 @@ static int see_instance(const struct instance *instance, void *arg, struct err *
     return 0;
 }
 
+int call_check_instance(const struct call *call, struct err *err)
+{
+    int rc = store_instance_get(call->api->rooms.store, call->param, see_instance, NULL, err);
+    if (rc == 0)
+        return err_set(err, ERR_NOT_FOUND, "instance_not_found",
+                       "There is no instance with this id.");
+    return rc < 0 ? -1 : 0;
+}
+
 /* Only what the store has forgotten is said to be gone. */
 static void put_deleted(struct call *call, const char *id, enum fleet_outcome outcome,
                         struct strbuf *out)

@@ -69,6 +69,11 @@ struct call {
     char param[ROUTE_PARAM_SIZE];
     char idempotency_key[IDEMPOTENCY_KEY_MAX + 1];
     char digest[CRYPTO_HEX_LEN + 1]; /* of what is asked for, with an Idempotency-Key */
+    struct {
+        int64_t seq; /* of its row; 0: it has none */
+        int status;  /* that the row has */
+        bool done;   /* there is nothing to be added */
+    } audit;
 };
 
 /* Before the request is handed to another thread; again is fine. */
@@ -77,9 +82,13 @@ void call_defer(struct call *call);
 /* Answer, taking the text; a failed strbuf becomes a plain 500. Any thread. */
 void call_answer(struct call *call, int status, struct strbuf *take_body);
 void call_answer_err(struct call *call, const struct err *err);
+/* "GET" */
+const char *call_method_name(const struct http_req *req);
 /* 200 and a stream; NULL: it has been answered. See http_req_stream(). Not when deferred. */
 struct http_stream *call_stream(struct call *call, const char *type,
                                 const struct http_source *source);
+/* Is there an instance of the id in the path? -1: ERR_NOT_FOUND "instance_not_found". */
+int call_check_instance(const struct call *call, struct err *err);
 /* 200 with a text that is shared; takes a reference. */
 void call_answer_shared(struct call *call, struct shared *take_body);
 /* An idempotent first answer again; takes answer->body. */
@@ -132,7 +141,10 @@ struct mutation {
     int status;
     struct strbuf body;
     char waits_for[40];
+    const char *made; /* the id of what it makes, if it does */
     /* private */
+    int64_t audit_seq;
+    int audit_status;
     bool replayed;
     bool refused;
     struct answer replay;

@@ -14,6 +14,7 @@
 
 #include "common/auto.h"
 #include "common/failpoint.h"
+#include "panel/api/audit.h"
 
 static void mutation_reset(struct mutation *mutation)
 {
@@ -22,6 +23,7 @@ static void mutation_reset(struct mutation *mutation)
     mutation->replay = (struct answer){0};
     mutation->waits_for[0] = '\0';
     mutation->replayed = mutation->refused = false;
+    mutation->audit_seq = 0;
 }
 
 static void mutation_end(struct mutation *mutation)
@@ -42,6 +44,19 @@ static int save_answer(struct mutation *mutation, struct store_tx *tx, struct er
     return store_answer_save(tx, call->key.id, call->idempotency_key, call->digest, &answer, err);
 }
 
+static int save_audit(struct mutation *mutation, struct store_tx *tx, const char *code,
+                      struct err *err)
+{
+    const struct call *call = mutation->call;
+    bool later = !mutation->refused &&
+                 (mutation->proceed || (mutation->waits_for[0] && call->route->resume));
+    const char *made = mutation->made ? mutation->made : mutation->waits_for;
+    mutation->audit_status = later ? 0 : mutation->status;
+    if (!call->route->mutates || !call->key.id[0])
+        return 0;
+    return audit_change(call, tx, made, mutation->audit_status, code, &mutation->audit_seq, err);
+}
+
 /* A refusal is an answer like any other, if it is one that time alone doesn't change. */
 static int save_refusal(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {
@@ -56,8 +71,9 @@ static int save_refusal(struct mutation *mutation, struct store_tx *tx, struct e
     mutation->status = status;
     mutation->refused = true;
     call_render_err(mutation->call, err, &mutation->body);
+    const struct err refusal = *err;
     *err = (struct err){0}; /* to the store it is a change like any other */
-    return save_answer(mutation, tx, err);
+    return save_audit(mutation, tx, refusal.reason, err) < 0 ? -1 : save_answer(mutation, tx, err);
 }
 
 static int apply_change(struct store_change *change, struct store_tx *tx, struct err *err)
@@ -77,7 +93,7 @@ static int apply_change(struct store_change *change, struct store_tx *tx, struct
     }
     if (mutation->apply(mutation, tx, err) < 0)
         return save_refusal(mutation, tx, err);
-    return save_answer(mutation, tx, err);
+    return save_audit(mutation, tx, "", err) < 0 ? -1 : save_answer(mutation, tx, err);
 }
 
 static void change_done(struct store_change *change, const struct err *err)
@@ -90,6 +106,8 @@ static void change_done(struct store_change *change, const struct err *err)
         call_replay(call, &mutation->replay);
     } else {
         (void)FAILPOINT("panel.change.committed");
+        call->audit.seq = mutation->audit_seq;
+        call->audit.status = mutation->audit_status;
         if (mutation->committed && !mutation->refused)
             mutation->committed(mutation);
         if (mutation->proceed && !mutation->refused)

@@ -188,6 +188,7 @@ void nodes_create(struct call *call)
     create->node.id = create->id;
     create->mutation =
         (struct mutation){.call = call, .apply = apply_create, .destroy = destroy_create};
+    create->mutation.made = create->id;
     put_command(create);
     if (create->command.failed) {
         err_nomem(&body.err);

@@ -68,6 +68,11 @@ const struct route routes[] = {
     {HTTP_POST, "/api/instances/:id/retry", PERMISSION_WRITE, MIB, LONGEST, true, instances_retry,
      instances_retry_resume},
 
+    {HTTP_GET, "/api/instances/:id/stats", PERMISSION_READ, MIB, SOON, false, stats_get, NULL},
+    {HTTP_GET, "/api/events", PERMISSION_READ, MIB, AT_ONCE, false, events_follow, NULL},
+    {HTTP_GET, "/api/audit", PERMISSION_READ, MIB, AT_ONCE, false, audit_list, NULL},
+    {HTTP_GET, "/api/stats", PERMISSION_READ, MIB, SOON, false, stats_list, NULL},
+
     {HTTP_POST, "/join", PERMISSION_PUBLIC, 64 * KIB, SOON, false, join_answer, NULL},
 };
 const size_t routes_count = sizeof(routes) / sizeof(routes[0]);

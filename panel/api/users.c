@@ -182,6 +182,7 @@ void users_create(struct call *call)
                                  .created_at = clock_wall_ms()};
     create->mutation =
         (struct mutation){.call = call, .apply = apply_create, .destroy = destroy_create};
+    create->mutation.made = create->user.id;
     const struct user_change fields = {.id = id, .username = username, .email = email};
     if (user_check(&fields, password, &body.err) < 0 ||
         check_free(store, USER_BY_USERNAME, username, "username", &body.err) < 0 ||

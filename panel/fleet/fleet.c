@@ -232,6 +232,7 @@ static void end_waits(struct fleet *fleet)
     fleet->closed = true;
     HASH_ITER(hh, fleet->instances, inst, next)
     waits_end(inst, FLEET_CLOSED);
+    stats_end_waits(fleet);
 }
 
 static void run_end_waits(struct task *task)
@@ -286,6 +287,7 @@ int fleet_create(struct store *store, struct ca *ca, const struct fleet_settings
         return -1;
     }
     mailbox_init(&fleet->inbox, NULL, NULL);
+    stats_init(fleet);
     int rc = pthread_create(&fleet->thread, NULL, fleet_main, fleet);
     if (rc != 0) {
         mailbox_fini(&fleet->inbox);
@@ -312,6 +314,7 @@ void fleet_destroy(struct fleet *fleet)
     }
     mailbox_fini(&fleet->inbox);
     dial_fini(fleet);
+    stats_fini(fleet);
     board_destroy(fleet->board);
     free(fleet);
 }

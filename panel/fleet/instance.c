@@ -155,6 +155,7 @@ void instance_free(struct fleet_instance *inst)
     struct fleet_node *node = inst->node;
     waits_end(inst, FLEET_REACHED);
     logs_instance_gone(inst);
+    stats_instance_gone(inst);
     if (inst->queued)
         leave_queue(inst);
     timers_cancel(&inst->fleet->timers, &inst->timer);

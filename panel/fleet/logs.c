@@ -36,7 +36,7 @@ struct log_follower {
     struct fleet *fleet;
     char id[ID_SIZE];
     struct log_query query;
-    struct log_listener listener;
+    struct live_listener listener;
     struct log_hub *hub;
     struct log_follower *prev, *next; /* among the hub's */
     enum follower_state state;
@@ -532,7 +532,7 @@ void logs_take(struct fleet_node *node, const Wire__LogNews *news)
 
 struct log_follower *log_follower_create(struct fleet *fleet, const char *instance_id,
                                          const struct log_query *query,
-                                         const struct log_listener *listener)
+                                         const struct live_listener *listener)
 {
     struct log_follower *follower = calloc(1, sizeof(*follower));
     if (!follower)

@@ -15,6 +15,7 @@
 #include "panel/domain/log_event.h"
 #include "panel/fleet/fleet.h"
 #include "panel/live/feed.h"
+#include "panel/live/listener.h"
 
 struct log_query {
     struct log_point after; /* lines behind it; time 0: from the first on */
@@ -31,18 +32,10 @@ int fleet_read_log(struct fleet *fleet, const char *instance_id, const struct lo
 
 struct log_follower;
 
-struct log_listener {
-    /* There may be something to take, or it is time for a sign of life. Any thread. */
-    void (*wake)(void *arg);
-    /* No wake() will come any more: after log_follower_leave(), on the fleet's thread. */
-    void (*release)(void *arg);
-    void *arg;
-};
-
 /* NULL without memory; then release() isn't called. Any thread, as with the next three. */
 struct log_follower *log_follower_create(struct fleet *fleet, const char *instance_id,
                                          const struct log_query *query,
-                                         const struct log_listener *listener);
+                                         const struct live_listener *listener);
 /* From here on wake() is called. */
 void log_follower_begin(struct log_follower *follower);
 /* One thread at a time. Pieces are events as clients see them; see feed_take(). */

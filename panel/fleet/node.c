@@ -118,10 +118,9 @@ static void set_status(struct fleet_node *node, enum node_status status)
              node_status_name(status));
     node->live.status = status;
     publish(node);
-    if (status == NODE_ONLINE)
-        return;
     node_persist(node);
-    waits_node_silent(node);
+    if (status != NODE_ONLINE)
+        waits_node_silent(node);
 }
 
 static void status_due(struct timer *timer);
@@ -308,6 +307,7 @@ static void inventory_end(struct fleet_node *node)
             instance_missing(inst);
     }
     logs_node_ready(node);
+    stats_node_ready(node);
 }
 
 static void take_reply(struct fleet_node *node, const Wire__SyncReply *reply)

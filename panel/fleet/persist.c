@@ -377,6 +377,7 @@ static int node_submit(struct fleet_node *node, bool forget)
         .capacity_memory_mib = node->memory_mib,
         .capacity_cpus = node->cpus,
         .capacity_disk_mib = node->disk_mib,
+        .status = node_status_name(node->live.status),
     };
     if (store_submit(node->fleet->store, &write->change, &err) < 0) {
         log_warn("node not written", "node=%s reason=\"%s\"", node->id, err.msg);

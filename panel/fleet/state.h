@@ -142,6 +142,7 @@ struct fleet_node {
     struct {
         unsigned calls;  /* likewise */
         bool changed;    /* what is looked at, since the last one */
+        bool named;      /* the last one named something */
         int64_t sent_at; /* mono ms */
         struct timer timer;
     } watch;
@@ -165,7 +166,15 @@ struct fleet {
     struct fleet_node *nodes;
     struct fleet_instance *instances;
     struct log_hub *hubs; /* of the logs that are followed */
-    unsigned writes;      /* store changes under way */
+    struct {
+        pthread_mutex_t lock; /* of rows: others read them */
+        struct kept_row *rows;
+        struct stats_hub *hubs;
+        struct stats_wait *waits;
+        _Atomic int64_t all_until; /* mono ms: all instances are looked at */
+        struct timer timer;
+    } stats;
+    unsigned writes; /* store changes under way */
     uint64_t attempts;
     /* dialling */
     struct fleet_node *dial_queue, **dial_tail;
@@ -205,6 +214,16 @@ size_t logs_watched(struct fleet_node *node, struct watched_log *rows, size_t ro
 void logs_take(struct fleet_node *node, const Wire__LogNews *news);
 void logs_node_ready(struct fleet_node *node);
 void logs_instance_gone(struct fleet_instance *inst);
+
+/* stats.c */
+void stats_init(struct fleet *fleet);
+void stats_end_waits(struct fleet *fleet);
+void stats_fini(struct fleet *fleet);
+/* Fill ids with what is looked at of the node's, borrowed; how many. *ret_all: all it has. */
+size_t stats_watched(struct fleet_node *node, char **ids, size_t ids_max, bool *ret_all);
+void stats_take(struct fleet_node *node, const Wire__Stats *told);
+void stats_node_ready(struct fleet_node *node);
+void stats_instance_gone(struct fleet_instance *inst);
 
 /* watch.c */
 /* What is looked at has changed, or the node can be asked again. */

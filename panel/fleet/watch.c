@@ -16,6 +16,7 @@
 #define OLD_MS    30000 /* an agent that doesn't know of Watch: perhaps it is updated */
 #define CALLS_MAX 2u
 #define LOGS_MAX  256u /* an agent follows no more at once */
+#define STATS_MAX 512u /* nor measures more by name */
 
 static void watch_send(struct fleet_node *node);
 
@@ -34,6 +35,8 @@ static void take_reply(struct fleet_node *node, const Wire__WatchReply *reply)
 {
     for (size_t i = 0; i < reply->n_logs; i++)
         logs_take(node, reply->logs[i]);
+    for (size_t i = 0; i < reply->n_stats; i++)
+        stats_take(node, reply->stats[i]);
 }
 
 static void watch_done(void *arg, Wire__Envelope **reply, const struct err *err)
@@ -59,6 +62,7 @@ static void watch_send(struct fleet_node *node)
 {
     struct watched_log *rows = calloc(LOGS_MAX, sizeof(*rows));
     Wire__WatchedLog **pointers = calloc(LOGS_MAX, sizeof(*pointers));
+    char **ids = calloc(STATS_MAX, sizeof(*ids));
     Wire__Envelope envelope;
     Wire__Watch watch = WIRE__WATCH__INIT;
     struct err err = {0};
@@ -67,15 +71,22 @@ static void watch_send(struct fleet_node *node)
     if (!node_is_ready(node) || node->watch.calls >= CALLS_MAX)
         goto out;
     size_t count = rows && pointers ? logs_watched(node, rows, LOGS_MAX) : 0;
+    bool all_stats = false;
+    size_t stats = ids ? stats_watched(node, ids, STATS_MAX, &all_stats) : 0;
     node->watch.changed = false;
-    if (!count) /* nobody looks; the agent finds out by itself */
+    bool named = count || stats || all_stats;
+    if (!named && !node->watch.named)
         goto out;
+    node->watch.named = named; /* one that names nothing ends what was named before */
     for (size_t i = 0; i < count; i++)
         pointers[i] = &rows[i].log;
     node_envelope(node, &envelope);
-    watch.wait_ms = HELD_MS;
+    watch.wait_ms = named ? HELD_MS : 0;
     watch.n_logs = count;
     watch.logs = pointers;
+    watch.n_stats = stats;
+    watch.stats = ids;
+    watch.all_stats = all_stats;
     envelope.body_case = WIRE__ENVELOPE__BODY_WATCH;
     envelope.watch = &watch;
     node->watch.sent_at = clock_mono_ms();
@@ -85,6 +96,7 @@ static void watch_send(struct fleet_node *node)
     else
         node->watch.calls++;
 out:
+    free(ids);
     free(rows);
     free(pointers);
 }

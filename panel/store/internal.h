@@ -33,6 +33,11 @@ struct store {
     pthread_mutex_t readers_lock;
     struct reader *readers;
 
+    pthread_mutex_t listeners_lock;
+    struct store_listener *listeners;
+
+    _Atomic uint32_t audit_days;
+
     /* writer */
     struct db *writer_db;
     pthread_t writer;
@@ -66,6 +71,14 @@ static inline void tx_touch(struct store_tx *tx, enum store_table table)
 {
     tx->touched |= 1u << table;
 }
+
+/* listeners.c */
+void listeners_wake(struct store *store);
+
+/* events.c: drop those that are too many. */
+void events_sweep(struct db *db);
+/* audit.c: those that are too old. */
+void audit_sweep(struct store *store);
 
 int writer_start(struct store *store, struct err *err);
 void writer_stop(struct store *store);

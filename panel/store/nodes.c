@@ -391,12 +391,13 @@ int store_node_join_use(struct store_tx *tx, const char *node_id, const char *re
 
 int store_node_observe(struct store_tx *tx, const struct node_facts *facts, struct err *err)
 {
-    struct stmt *stmt = db_stmt(tx->db,
-                                "UPDATE nodes SET last_seen = max(last_seen, ?2),"
-                                " agent_version = ?3, docker_version = ?4,"
-                                " capacity_memory_mib = ?5, capacity_cpus = ?6,"
-                                " capacity_disk_mib = ?7 WHERE id = ?1",
-                                err);
+    struct stmt *stmt =
+        db_stmt(tx->db,
+                "UPDATE nodes SET last_seen = max(last_seen, ?2),"
+                " agent_version = ?3, docker_version = ?4,"
+                " capacity_memory_mib = ?5, capacity_cpus = ?6,"
+                " capacity_disk_mib = ?7, status = ifnull(?8, status) WHERE id = ?1",
+                err);
     if (!stmt)
         return -1;
     db_bind_text(stmt, 1, facts->id);
@@ -406,6 +407,7 @@ int store_node_observe(struct store_tx *tx, const struct node_facts *facts, stru
     db_bind_int(stmt, 5, (int64_t)facts->capacity_memory_mib);
     db_bind_int(stmt, 6, facts->capacity_cpus);
     db_bind_int(stmt, 7, (int64_t)facts->capacity_disk_mib);
+    db_bind_text(stmt, 8, facts->status);
     tx_touch(tx, STORE_NODES);
     return db_run(stmt, err) < 0 ? -1 : 0;
 }

@@ -13,6 +13,106 @@
 
 #define APPLICATION_ID 0x50414e4c /* "PANL" */
 
+/* --- events and audit ------------------------------------------------------------------------ */
+
+/* clang-format off */
+#define NOW " CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+/* The end of a trigger; row is NEW or OLD. */
+#define INSTANCE_EVENT(kind, row)                                                                  \
+    " BEGIN INSERT INTO events(at, kind, instance_id, node_id, user_id, phase, suspended, power,"  \
+    " observed, error_code, error_message) VALUES(" NOW ", '" kind "', "                           \
+    row ".id, " row ".node_id, " row ".user_id, " row ".phase, " row ".suspended, "                \
+    row ".power, " row ".observed, " row ".error_code, " row ".error_message); END;"
+#define OTHER_EVENT(kind, column, row, name)                                                       \
+    " BEGIN INSERT INTO events(at, kind, " column ", name)"                                        \
+    " VALUES(" NOW ", '" kind "', " row ".id, " name "); END;"
+#define ACCESS_EVENT(kind, row)                                                                    \
+    " BEGIN INSERT INTO events(at, kind, instance_id, user_id)"                                    \
+    " VALUES(" NOW ", '" kind "', " row ".instance_id, " row ".user_id); END;"
+#define IMAGE_EVENT(kind, row)                                                                     \
+    " BEGIN INSERT INTO events(at, kind, name) VALUES(" NOW ", '" kind "', " row ".name); END;"
+
+static const char events_and_audit[] =
+    "CREATE TABLE events("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, kind TEXT NOT NULL,"
+    " instance_id TEXT NOT NULL DEFAULT '', node_id TEXT NOT NULL DEFAULT '',"
+    " user_id TEXT NOT NULL DEFAULT '', name TEXT NOT NULL DEFAULT '', phase INTEGER,"
+    " suspended INTEGER, power INTEGER, observed INTEGER, error_code TEXT,"
+    " error_message TEXT) STRICT;"
+    "ALTER TABLE nodes ADD COLUMN status TEXT NOT NULL DEFAULT '';"
+
+    "CREATE TABLE audit("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, request TEXT NOT NULL,"
+    " key_id TEXT NOT NULL, key_name TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL,"
+    " target TEXT NOT NULL, status INTEGER NOT NULL, code TEXT NOT NULL) STRICT;"
+    "CREATE INDEX audit_by_target ON audit(target, seq);"
+
+    "CREATE TRIGGER event_instance_created AFTER INSERT ON instances"
+    INSTANCE_EVENT("instance.created", "NEW")
+    "CREATE TRIGGER event_instance_state AFTER UPDATE OF phase, suspended, power, observed,"
+    " error_code ON instances WHEN NEW.phase <> OLD.phase OR NEW.suspended <> OLD.suspended"
+    " OR NEW.power <> OLD.power OR NEW.observed <> OLD.observed"
+    " OR NEW.error_code <> OLD.error_code"
+    INSTANCE_EVENT("instance.state", "NEW")
+    "CREATE TRIGGER event_instance_changed AFTER UPDATE OF name, user_id, image, memory_mib,"
+    " cpu_milli, disk_mib, ports, primary_port, env, variables ON instances"
+    " WHEN NEW.name <> OLD.name OR NEW.user_id <> OLD.user_id OR NEW.image <> OLD.image"
+    " OR NEW.memory_mib <> OLD.memory_mib OR NEW.cpu_milli <> OLD.cpu_milli"
+    " OR NEW.disk_mib <> OLD.disk_mib OR NEW.ports <> OLD.ports"
+    " OR NEW.primary_port <> OLD.primary_port OR NEW.env <> OLD.env"
+    " OR NEW.variables <> OLD.variables"
+    INSTANCE_EVENT("instance.changed", "NEW")
+    "CREATE TRIGGER event_instance_deleted AFTER DELETE ON instances"
+    INSTANCE_EVENT("instance.deleted", "OLD")
+
+    "CREATE TRIGGER event_node_created AFTER INSERT ON nodes"
+    OTHER_EVENT("node.created", "node_id", "NEW", "''")
+    "CREATE TRIGGER event_node_joined AFTER UPDATE OF joined ON nodes"
+    " WHEN NEW.joined = 1 AND OLD.joined = 0"
+    OTHER_EVENT("node.joined", "node_id", "NEW", "''")
+    "CREATE TRIGGER event_node_status AFTER UPDATE OF status ON nodes"
+    " WHEN NEW.status <> OLD.status"
+    OTHER_EVENT("node.status", "node_id", "NEW", "NEW.status")
+    "CREATE TRIGGER event_node_changed AFTER UPDATE OF name, tags, ram, disk, processor, address,"
+    " port, maintenance, drained, auto_first, auto_last, memory_overcommit, cpu_overcommit"
+    " ON nodes WHEN NEW.name <> OLD.name OR NEW.tags <> OLD.tags"
+    " OR NEW.ram <> OLD.ram OR NEW.disk <> OLD.disk OR NEW.processor <> OLD.processor"
+    " OR NEW.address <> OLD.address OR NEW.port <> OLD.port"
+    " OR NEW.maintenance <> OLD.maintenance OR NEW.drained <> OLD.drained"
+    " OR NEW.auto_first <> OLD.auto_first OR NEW.auto_last <> OLD.auto_last"
+    " OR NEW.memory_overcommit <> OLD.memory_overcommit"
+    " OR NEW.cpu_overcommit <> OLD.cpu_overcommit"
+    OTHER_EVENT("node.changed", "node_id", "NEW", "''")
+    "CREATE TRIGGER event_node_buried AFTER UPDATE OF deleted ON nodes"
+    " WHEN NEW.deleted = 1 AND OLD.deleted = 0"
+    OTHER_EVENT("node.deleted", "node_id", "NEW", "''")
+    "CREATE TRIGGER event_node_deleted AFTER DELETE ON nodes WHEN OLD.deleted = 0"
+    OTHER_EVENT("node.deleted", "node_id", "OLD", "''")
+
+    "CREATE TRIGGER event_user_created AFTER INSERT ON users"
+    OTHER_EVENT("user.created", "user_id", "NEW", "''")
+    "CREATE TRIGGER event_user_changed AFTER UPDATE OF username, email, password_hash, admin"
+    " ON users WHEN NEW.deleted = 0 AND (NEW.username <> OLD.username OR NEW.email <> OLD.email"
+    " OR NEW.password_hash <> OLD.password_hash OR NEW.admin <> OLD.admin)"
+    OTHER_EVENT("user.changed", "user_id", "NEW", "''")
+    "CREATE TRIGGER event_user_buried AFTER UPDATE OF deleted ON users"
+    " WHEN NEW.deleted = 1 AND OLD.deleted = 0"
+    OTHER_EVENT("user.deleted", "user_id", "NEW", "''")
+    "CREATE TRIGGER event_user_deleted AFTER DELETE ON users WHEN OLD.deleted = 0"
+    OTHER_EVENT("user.deleted", "user_id", "OLD", "''")
+
+    "CREATE TRIGGER event_access_given AFTER INSERT ON access"
+    ACCESS_EVENT("access.given", "NEW")
+    "CREATE TRIGGER event_access_taken AFTER DELETE ON access"
+    ACCESS_EVENT("access.taken", "OLD")
+
+    "CREATE TRIGGER event_image_created AFTER INSERT ON images" IMAGE_EVENT("image.created", "NEW")
+    "CREATE TRIGGER event_image_changed AFTER UPDATE ON images" IMAGE_EVENT("image.changed", "NEW")
+    "CREATE TRIGGER event_image_deleted AFTER DELETE ON images" IMAGE_EVENT("image.deleted", "OLD");
+/* clang-format on */
+
+/* --- all ------------------------------------------------------------------------------------- */
+
 static const char *const migrations[] = {
     /* 1 */
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
@@ -137,6 +237,9 @@ static const char *const migrations[] = {
     "CREATE INDEX access_by_instance ON access(instance_id);"
     "CREATE TRIGGER instances_given AFTER UPDATE OF user_id ON instances BEGIN"
     " DELETE FROM access WHERE instance_id = NEW.id AND user_id = NEW.user_id; END;",
+
+    /* 11 */
+    events_and_audit,
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

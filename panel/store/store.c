@@ -63,6 +63,7 @@ static int take_identity(struct store *store, struct err *err)
 static void store_free(struct store *store)
 {
     readers_fini(store);
+    pthread_mutex_destroy(&store->listeners_lock);
     db_close(store->writer_db);
     free(store->path);
     free(store);
@@ -81,6 +82,7 @@ int store_open(const char *dir, void (*on_fatal)(const struct err *err), struct 
         free(store);
         return -1;
     }
+    pthread_mutex_init(&store->listeners_lock, NULL);
     for (size_t i = 0; i < STORE_TABLES; i++)
         atomic_init(&store->versions[i], 1);
     store->path = fs_join(dir, "panel.db");

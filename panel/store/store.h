@@ -266,6 +266,7 @@ struct node_facts {
     uint64_t capacity_memory_mib;
     uint32_t capacity_cpus;
     uint64_t capacity_disk_mib;
+    const char *status; /* the wire's word, for events alone; NULL: what it was */
 };
 int store_node_observe(struct store_tx *tx, const struct node_facts *facts, struct err *err);
 
@@ -453,6 +454,87 @@ int store_removal_end(struct store_tx *tx, const char *instance_id, struct err *
 /* All, or instance_id not NULL: that one alone. Rows given, or -1. */
 int store_removal_scan(struct store *store, const char *instance_id, store_removal_fn fn, void *arg,
                        struct err *err);
+
+/* --- events ---------------------------------------------------------------------------------- */
+
+#define EVENTS_KEPT 100000
+
+/* What happened, in order: "instance.created", "instance.state", "instance.changed",
+ * "instance.deleted"; "node.created", "node.joined", "node.status", "node.changed",
+ * "node.deleted"; "user.…" and "image.…" likewise; "access.given" and "access.taken". Written with
+ * the change itself. */
+struct event {
+    int64_t seq;
+    int64_t at; /* wall ms */
+    const char *kind;
+    const char *instance_id, *node_id, *user_id; /* "" where it concerns none */
+    const char *name;                            /* of an image; a node's status; else "" */
+    bool has_state;                              /* the rest is told: it is an instance's */
+    enum instance_phase phase;
+    bool suspended;
+    enum instance_power power;
+    enum instance_observed observed;
+    const char *error_code, *error_message;
+};
+typedef int (*store_event_fn)(const struct event *event, void *arg, struct err *err);
+
+struct event_filter {
+    int64_t after;                               /* that event and all before it aren't wanted */
+    const char *instance_id, *node_id, *user_id; /* "": any */
+};
+
+/* The oldest and the newest that there are; 0: none. Reader. */
+int store_event_bounds(struct store *store, int64_t *ret_first, int64_t *ret_last, struct err *err);
+/* In order; limit at most. Reader. */
+int store_event_list(struct store *store, const struct event_filter *filter, uint32_t limit,
+                     store_event_fn fn, void *arg, struct err *err);
+
+/* Somebody who wants to know that something was committed. */
+struct store_listener {
+    /* After each commit, and every few seconds besides. On the writer's thread: must not block, nor
+     * listen or unlisten. */
+    void (*wake)(void *arg);
+    void *arg;
+    struct store_listener *prev, *next; /* private */
+};
+/* Any thread. wake() isn't called any more once store_unlisten() returns. */
+void store_listen(struct store *store, struct store_listener *listener);
+void store_unlisten(struct store *store, struct store_listener *listener);
+
+/* --- audit ----------------------------------------------------------------------------------- */
+
+/* One request that was to change something. */
+struct audit {
+    int64_t seq;
+    int64_t at; /* wall ms */
+    const char *request_id;
+    const char *key_id, *key_name; /* the name as of then */
+    const char *method, *path;
+    const char *target; /* the id of what it was about; "" unknown */
+    int status;         /* of its answer; 0: not known (yet) */
+    const char *code;   /* of its error; "" */
+};
+typedef int (*store_audit_fn)(const struct audit *audit, void *arg, struct err *err);
+
+/* Inside apply(). seq and at aren't read. */
+int store_audit_add(struct store_tx *tx, const struct audit *audit, int64_t *ret_seq,
+                    struct err *err);
+/* Inside apply(): how it ended. */
+int store_audit_end(struct store_tx *tx, int64_t seq, int status, const char *code,
+                    struct err *err);
+
+struct audit_filter {
+    int64_t before;     /* only older ones than that row; 0: from the newest on */
+    int64_t since;      /* wall ms */
+    const char *key;    /* id or name; "": any */
+    const char *target; /* "": any */
+};
+/* The newest first. *ret_next: the row behind which there are more, for `before`; 0: none. Reader.
+ */
+int store_audit_list(struct store *store, const struct audit_filter *filter, uint32_t limit,
+                     int64_t *ret_next, store_audit_fn fn, void *arg, struct err *err);
+/* Older ones are dropped, by and by; until it is called, or with 0, none is. Any thread. */
+void store_keep_audit(struct store *store, uint32_t days);
 
 /* --- idempotency ----------------------------------------------------------------------------- */
 

@@ -7,7 +7,8 @@
     "SELECT id, username, email, admin, created_at, seq,"                                          \
     " (SELECT json_group_array(instance_id) FROM access WHERE user_id = users.id) FROM users "
 
-static void read_row(struct stmt *stmt, struct user *user)
+/* The array is made, so it may be that there was no memory for it. */
+static int read_row(struct stmt *stmt, struct user *user, struct err *err)
 {
     *user = (struct user){.id = db_text(stmt, 0),
                           .username = db_text(stmt, 1),
@@ -15,6 +16,7 @@ static void read_row(struct stmt *stmt, struct user *user)
                           .admin = db_int(stmt, 3) != 0,
                           .created_at = db_int(stmt, 4),
                           .access_to = db_text(stmt, 6)};
+    return user->access_to ? 0 : err_nomem(err);
 }
 
 static int get_row(struct stmt *stmt, const char *value, store_user_fn fn, void *arg,
@@ -26,8 +28,7 @@ static int get_row(struct stmt *stmt, const char *value, store_user_fn fn, void 
     int rc = db_step(stmt, err);
     if (rc > 0) {
         struct user user;
-        read_row(stmt, &user);
-        if (fn(&user, arg, err) < 0)
+        if (read_row(stmt, &user, err) < 0 || fn(&user, arg, err) < 0)
             rc = -1;
     }
     db_end(stmt);
@@ -74,8 +75,7 @@ int store_user_list(struct store *store, struct store_page *page, store_user_fn 
             break;
         }
         struct user user;
-        read_row(stmt, &user);
-        if (fn(&user, arg, err) < 0) {
+        if (read_row(stmt, &user, err) < 0 || fn(&user, arg, err) < 0) {
             rc = -1;
             break;
         }

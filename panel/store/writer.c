@@ -13,10 +13,11 @@
 #include "common/log.h"
 #include "panel/store/internal.h"
 
-#define QUEUE_MAX     8192
-#define BATCH_MAX     256
-#define ANSWERS_TTL   (24LL * 3600 * 1000)
-#define SWEEP_ANSWERS (10LL * 60 * 1000)
+#define QUEUE_MAX   8192
+#define BATCH_MAX   256
+#define ANSWERS_TTL (24LL * 3600 * 1000)
+#define SWEEP_MS    (60LL * 1000)
+#define SIGN_MS     (10LL * 1000) /* between two wakes of those who listen, with nothing new */
 
 static struct store_change *change_of(struct mail *mail)
 {
@@ -144,6 +145,18 @@ static void sweep_answers(struct store *store)
         log_warn("old answers stay", "reason=\"%s\"", err.msg);
 }
 
+static void sweep(struct store *store)
+{
+    sweep_answers(store);
+    events_sweep(store->writer_db);
+    audit_sweep(store);
+}
+
+static int64_t earlier(int64_t one, int64_t other)
+{
+    return one < other ? one : other;
+}
+
 /* Cuts at most BATCH_MAX off the front of *rest. */
 static struct mail *cut_batch(struct mail **rest)
 {
@@ -160,21 +173,27 @@ static void *writer_main(void *arg)
 {
     struct store *store = arg;
     int64_t next_sweep = clock_mono_ms();
+    int64_t next_sign = next_sweep + SIGN_MS;
     for (;;) {
         bool closing = atomic_load(&store->closing);
         if (closing && atomic_load(&store->queued) == 0)
             return NULL;
-        struct mail *rest =
-            mailbox_take(&store->queue, closing ? clock_mono_ms() + 10 : next_sweep);
+        struct mail *rest = mailbox_take(&store->queue, closing ? clock_mono_ms() + 10
+                                                                : earlier(next_sweep, next_sign));
         while (rest) {
             struct mail *batch = cut_batch(&rest);
             commit_batch(store, batch);
             finish_batch(store, batch);
+            listeners_wake(store);
         }
         if (clock_mono_ms() >= next_sweep) {
-            next_sweep = clock_mono_ms() + SWEEP_ANSWERS;
+            next_sweep = clock_mono_ms() + SWEEP_MS;
             if (!store->lost.code && !closing)
-                sweep_answers(store);
+                sweep(store);
+        }
+        if (clock_mono_ms() >= next_sign) {
+            next_sign = clock_mono_ms() + SIGN_MS;
+            listeners_wake(store);
         }
     }
 }

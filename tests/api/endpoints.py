@@ -94,6 +94,12 @@ def _kept_instance(world):
     return world.kept
 
 
+def _stopped_instance(world):
+    instance = _new_instance(world)
+    world.api.post(f"/api/instances/suspend/{instance}", {}).expect(200)
+    return instance
+
+
 def _new_instance(world):
     return world.deploy()["Id"]
 
@@ -175,6 +181,11 @@ ENDPOINTS = [
              {"userId": ID}),
     Endpoint("logs", "GET", "/api/instances/{id}/logs", 200,
              lambda world: (f"/api/instances/{_kept_instance(world)}/logs", None)),
+    Endpoint("stats", "GET", "/api/instances/{id}/stats", 200,
+             lambda world: (f"/api/instances/{_stopped_instance(world)}/stats", None)),
+    Endpoint("all stats", "GET", "/api/stats", 200),
+    Endpoint("events", "GET", "/api/events", 200),
+    Endpoint("audit", "GET", "/api/audit", 200),
     Endpoint("command", "POST", "/api/instances/{id}/command", 200,
              lambda world: (f"/api/instances/{_kept_instance(world)}/command", {"line": "hello"}),
              {"line": LINE}),
@@ -217,7 +228,7 @@ ENDPOINTS = [
              {"instanceId": ID}),
 ]
 
-LISTS = [e for e in ENDPOINTS if e.method == "GET" and "{id}" not in e.path]
+LISTS = [e for e in ENDPOINTS if e.name.startswith("list ") and "{id}" not in e.path]
 
 
 def fixed_path(endpoint):

@@ -1,13 +1,18 @@
 """2,000 clients that are slow on purpose, all at once: each is ended at its deadline, the others are
-served, and afterwards the panel has no more of anything than before. Times: tests/bench/hostile."""
+served, and afterwards the panel has no more of anything than before. Times: tests/bench/hostile.
+Also those that leave without a word."""
+import os
 import time
 import unittest
 
+from lib.events import EventStream
 from lib.hostile import Attack
 from lib.promises import proves, ran
 from lib.resources import Resources
 from lib.wait import until
 from lib.world import World
+
+BESIDE = True  # it mostly waits; see lib/runner
 
 EACH = 400
 # Seconds after which each kind is ended: 15 for the whole head, 30 for the whole body, however busily
@@ -53,3 +58,23 @@ class Slow(unittest.TestCase):
                   lambda: f"readers are cut: {Resources(self.world.panel.daemon.pid)}")
         Resources(self.world.panel.daemon.pid).at_most(before, rss_mib=40, fds=10, threads=0)
         ran(sum(kinds.values()))
+
+
+class Gone(unittest.TestCase):
+    def setUp(self):
+        self.world = World("scripted").start()
+
+    def tearDown(self):
+        self.world.stop()
+
+    def test_a_follower_that_goes_leaves_nothing(self):
+        instance = self.world.deploy()["Id"]
+        self.world.engine.say(self.world.containers_of(instance)[0], "begun")
+        fds = f"/proc/{self.world.panel.daemon.pid}/fd"
+        before = len(os.listdir(fds))
+        for _ in range(20):
+            with EventStream(self.world.api, f"/api/instances/{instance}/logs?follow=1") as stream:
+                stream.await_line("begun")
+        self.assertGreater(len(os.listdir(fds)), before + 15)
+        until(lambda: len(os.listdir(fds)) <= before + 2, 40,
+              lambda: f"{before} descriptors; it has {len(os.listdir(fds))}")

@@ -6,6 +6,8 @@ from lib.promises import proves, ran
 from lib.resources import Resources
 from lib.world import World
 
+BESIDE = True  # it mostly waits; see lib/runner
+
 
 class Soak(unittest.TestCase):
     @proves("I6", fault="a thousand requests of every kind")

@@ -27,7 +27,7 @@ class Figure:
 
     @property
     def met(self):
-        if self.goal is None:
+        if self.goal is None or self.floor == 0:  # a floor too low to be measured judges nothing
             return None
         sign, limit = self.goal
         judged = self.value if self.floor is None else self.ratio

@@ -308,16 +308,6 @@ class Followed(Case):
         for stream in stuck:
             stream.close()
 
-    def test_a_client_that_goes_leaves_nothing(self):
-        self.deploy("echo begun; sleep 1000")
-        fds = f"/proc/{WORLD.panel.daemon.pid}/fd"
-        before = len(os.listdir(fds))
-        for _ in range(20):
-            with self.follow() as stream:
-                stream.await_line("begun")
-        until(lambda: len(os.listdir(fds)) <= before + 2, 40,
-              lambda: f"{before} descriptors; it has {len(os.listdir(fds))}")
-
 
 class Command(Case):
     def command(self, line, **more):

@@ -2,12 +2,15 @@
 
     python3 -m lib.runner SUITE [--only TEXT] [--counts FILE]      (in the folder tests)
 
-A test that hangs is failed by an alarm. FILE gets "PASSED FAILED" for the sum."""
+A test that hangs is failed by an alarm. FILE gets "PASSED FAILED" for the sum. Modules that mostly
+wait, and so say BESIDE = True, are run by a process of their own meanwhile; what it says comes last."""
 import argparse
+import json
 import os
 import re
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import unittest
@@ -121,6 +124,43 @@ def pick(suite, only):
     return tests
 
 
+def run(tests):
+    """(passed, failed)"""
+    result = LineResult()
+    unittest.TestSuite(tests).run(result)
+    daemon.kill_leftovers()
+    return result.passed, result.failed
+
+
+class Beside:
+    """Runs tests in a process of its own."""
+
+    def __init__(self, tests):
+        self.said = tempfile.TemporaryFile("w+")
+        self.sum = tempfile.TemporaryFile("w+")
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.dup2(self.said.fileno(), 1)
+            os.dup2(self.said.fileno(), 2)
+            json.dump(run(tests), self.sum)
+            self.sum.flush()
+            sys.stdout.flush()
+            os._exit(0)
+
+    def end(self):
+        """Wait for it, say what it said; (passed, failed)."""
+        os.waitpid(self.pid, 0)
+        self.said.seek(0)
+        sys.stdout.write(self.said.read())
+        self.sum.seek(0)
+        try:
+            return json.load(self.sum)
+        except ValueError:
+            print("FAILED the process that ran tests beside the others died")
+            return 0, 1
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("suite")
@@ -132,19 +172,23 @@ def main():
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     loader = unittest.TestLoader()
     found = loader.discover(os.path.join(here, args.suite), top_level_dir=here)
-    result = LineResult()
     tests = pick(found, args.only)
-    if not tests:
+    waiting = [test for test in tests if getattr(sys.modules[type(test).__module__], "BESIDE", False)]
+    tests = [test for test in tests if test not in waiting]
+    other = Beside(waiting) if waiting else None
+    passed, failed = run(tests)
+    if other:
+        more_passed, more_failed = other.end()
+        passed, failed = passed + more_passed, failed + more_failed
+    if passed + failed == 0:
         print(f"FAILED no test of {args.suite} is named so: {args.only}")
-        result.failed += 1
-    unittest.TestSuite(tests).run(result)
-    daemon.kill_leftovers()
+        failed += 1
     for error in loader.errors:
         print(error)
     if args.counts:
         with open(args.counts, "w") as counts:
-            counts.write(f"{result.passed} {result.failed}\n")
-    sys.exit(0 if result.failed == 0 and result.passed > 0 else 1)
+            counts.write(f"{passed} {failed}\n")
+    sys.exit(0 if failed == 0 and passed > 0 else 1)
 
 
 if __name__ == "__main__":

@@ -202,7 +202,7 @@ static void release(void *arg)
 
 static struct log_follower *follow(struct log_query query)
 {
-    struct log_listener listener = {wake, release, NULL};
+    struct live_listener listener = {wake, release, NULL};
     struct log_follower *follower = log_follower_create(&fleet, "i1", &query, &listener);
     assert_non_null(follower);
     log_follower_begin(follower);
@@ -452,7 +452,7 @@ static void test_only_what_is_new(void **state)
 static void test_of_nothing(void **state)
 {
     (void)state;
-    struct log_listener listener = {wake, release, NULL};
+    struct live_listener listener = {wake, release, NULL};
     struct log_query query = {0};
     struct log_follower *follower = log_follower_create(&fleet, "none", &query, &listener);
     log_follower_begin(follower);

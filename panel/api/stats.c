@@ -1,0 +1,163 @@
+/* /api/instances/:id/stats and /api/stats: what instances use of their nodes.
+ *
+ * Whoever asks is answered with what was measured in the last second; nothing is measured while
+ * nobody asks. See fleet/stats.h. */
+#include "panel/fleet/stats.h"
+
+#include <stdlib.h>
+
+#include "common/json_writer.h"
+#include "panel/api/event_stream.h"
+#include "panel/api/handlers.h"
+
+#define NS_PER_MS 1000000
+
+static void put_usage(struct strbuf *out, const struct stats_row *row)
+{
+    jw_milli(out, "uptimeSeconds", (int64_t)row->uptime_ms);
+    jw_object_begin(out, "cpu");
+    jw_milli(out, "percent", (int64_t)row->cpu_milli * 100);
+    jw_milli(out, "seconds", (int64_t)(row->cpu_ns / NS_PER_MS));
+    jw_object_end(out);
+    jw_object_begin(out, "memory");
+    jw_int(out, "bytes", (int64_t)row->memory_bytes);
+    if (row->memory_limit_bytes)
+        jw_int(out, "limitBytes", (int64_t)row->memory_limit_bytes);
+    else
+        jw_null(out, "limitBytes");
+    jw_object_end(out);
+    jw_object_begin(out, "network");
+    jw_int(out, "receivedBytes", (int64_t)row->received_bytes);
+    jw_int(out, "sentBytes", (int64_t)row->sent_bytes);
+    jw_object_end(out);
+    jw_object_begin(out, "blockIo");
+    jw_int(out, "readBytes", (int64_t)row->read_bytes);
+    jw_int(out, "writtenBytes", (int64_t)row->written_bytes);
+    jw_object_end(out);
+    jw_int(out, "pids", row->pids);
+}
+
+static void put_row(struct strbuf *out, const struct stats_row *row)
+{
+    jw_object_begin(out, NULL);
+    jw_string(out, "Id", row->instance_id);
+    jw_time(out, "at", row->at);
+    jw_bool(out, "running", row->running);
+    if (row->running) {
+        put_usage(out, row);
+    } else {
+        jw_null(out, "uptimeSeconds");
+        jw_null(out, "cpu");
+        jw_null(out, "memory");
+        jw_null(out, "network");
+        jw_null(out, "blockIo");
+        jw_null(out, "pids");
+    }
+    if (row->volume_known)
+        jw_int(out, "volumeBytes", (int64_t)row->volume_bytes);
+    else
+        jw_null(out, "volumeBytes");
+    jw_object_end(out);
+}
+
+/* --- one ------------------------------------------------------------------------------------- */
+
+static void answer_one(void *arg, const struct stats_row *row, const struct err *err)
+{
+    struct call *call = arg;
+    struct strbuf body = {0};
+    if (err) {
+        call_answer_err(call, err);
+        return;
+    }
+    put_row(&body, row);
+    call_answer(call, 200, &body);
+}
+
+static void read_one(struct call *call)
+{
+    struct err err = {0};
+    call_defer(call);
+    if (fleet_read_stats(call->api->rooms.fleet, call->param, answer_one, call, &err) < 0)
+        call_answer_err(call, &err);
+}
+
+static struct shared *render_event(const struct stats_row *row)
+{
+    struct strbuf out = {0};
+    struct strbuf json = {0};
+    put_row(&json, row);
+    event_stream_put(&out, 0, "stats", &json);
+    size_t len = out.len;
+    char *text = strbuf_steal(&out);
+    return text ? shared_create(text, len) : NULL;
+}
+
+static enum feed_taken take(void *follower, struct shared **ret_piece, uint64_t *ret_lost)
+{
+    return stats_follower_take(follower, ret_piece, ret_lost);
+}
+
+static void leave(void *follower)
+{
+    stats_follower_leave(follower);
+}
+
+/* Of rows that were missed the newest says all. */
+static const struct event_source stats_source = {take, leave, NULL};
+
+static void follow(struct call *call)
+{
+    struct event_stream *events = event_stream_create(call, &stats_source);
+    if (!events)
+        return;
+    struct live_listener listener = event_stream_listener(events);
+    struct stats_follower *follower =
+        stats_follower_create(call->api->rooms.fleet, call->param, render_event, &listener);
+    if (event_stream_start(events, call, follower))
+        stats_follower_begin(follower);
+}
+
+void stats_get(struct call *call)
+{
+    struct err err = {0};
+    int following = event_stream_is_wanted(call, &err);
+    if (following < 0 || call_check_instance(call, &err) < 0)
+        call_answer_err(call, &err);
+    else if (following)
+        follow(call);
+    else
+        read_one(call);
+}
+
+/* --- all ------------------------------------------------------------------------------------- */
+
+static void answer_all(void *arg)
+{
+    struct call *call = arg;
+    struct err err = {0};
+    struct strbuf body = {0};
+    struct stats_row *rows;
+    size_t count;
+    if (fleet_copy_stats(call->api->rooms.fleet, &rows, &count, &err) < 0) {
+        call_answer_err(call, &err);
+        return;
+    }
+    jw_array_begin(&body, NULL);
+    for (size_t i = 0; i < count; i++)
+        put_row(&body, &rows[i]);
+    jw_array_end(&body);
+    free(rows);
+    call_answer(call, 200, &body);
+}
+
+void stats_list(struct call *call)
+{
+    struct err err = {0};
+    call_defer(call);
+    int looked_at = fleet_look_at_all_stats(call->api->rooms.fleet, answer_all, call, &err);
+    if (looked_at > 0)
+        answer_all(call);
+    else if (looked_at < 0)
+        call_answer_err(call, &err);
+}

@@ -1,0 +1,132 @@
+"""Who did what to what, when, and how it ended."""
+import re
+import time
+import unittest
+import uuid
+
+from lib.paneld import create_key
+from lib.wait import until
+from lib.world import World
+
+WORLD = None
+
+
+def setUpModule():
+    global WORLD
+    WORLD = World("scripted").start()
+
+
+def tearDownModule():
+    WORLD.stop()
+
+
+def audit(query=""):
+    return WORLD.api.get("/api/audit" + query).expect(200).json
+
+
+def newest(**fields):
+    """The newest row, once it has these fields: refusals are written after their answer."""
+    def look():
+        row = audit("?limit=1")[0]
+        return row if all(row[key] == value for key, value in fields.items()) else None
+    return until(look, 5, lambda: f"{fields}; it is {audit('?limit=1')}")
+
+
+class Rows(unittest.TestCase):
+    def test_a_change(self):
+        answer = WORLD.api.post("/api/images/create", {"Name": "audited", "Image": "x:y"}).expect(201)
+        row = audit("?limit=1")[0]
+        self.assertEqual((row["method"], row["path"], row["target"], row["status"], row["code"]),
+                         ("POST", "/api/images/create", answer.json["Id"], 201, None))
+        self.assertEqual(row["requestId"], answer.headers["X-Request-Id"])
+        self.assertEqual(row["key"]["name"], WORLD.panel.client().get("/api/audit?limit=1").json[0]["key"]["name"])
+        WORLD.api.delete("/api/images/delete", {"id": answer.json["Id"]}).expect(201)
+        self.assertEqual(audit("?limit=1")[0]["target"], answer.json["Id"])
+
+    def test_one_that_waits_for_its_node(self):
+        instance = WORLD.deploy()["Id"]
+        newest(path="/api/instances/deploy", target=instance, status=201)
+        WORLD.api.post(f"/api/instances/suspend/{instance}", {}).expect(200)
+        newest(path=f"/api/instances/suspend/{instance}", target=instance, status=200)
+        WORLD.delete(instance)
+        newest(path="/api/instance/delete", target=instance, status=201)
+
+    def test_one_whose_end_nobody_saw(self):
+        instance = WORLD.deploy()["Id"]
+        WORLD.engine.stuck = "stop"
+        try:
+            sender = WORLD.panel.client()
+            connection = sender.connect()
+            connection.request("POST", f"/api/instances/{instance}/power", body='{"action":"stop"}',
+                               headers={"x-api-key": sender.key, "Content-Type": "application/json"})
+            row = newest(path=f"/api/instances/{instance}/power", target=instance)
+            self.assertIsNone(row["status"])
+            WORLD.panel.kill()
+            connection.close()
+        finally:
+            WORLD.engine.stuck = None
+        WORLD.panel.start()
+        self.assertIsNone(audit(f"?target={instance}&limit=1")[0]["status"])
+        WORLD.await_status(WORLD.node_id, "Online")
+        WORLD.delete(instance)
+
+    def test_refusals(self):
+        WORLD.api.post("/api/instances/deploy", {"name": "x"}).refused(400)
+        newest(path="/api/instances/deploy", status=400, code="missing_field", target=None)
+        WORLD.api.delete("/api/nodes/delete", {"nodeId": "nobody"}).refused(400)
+        newest(path="/api/nodes/delete", status=400, code="node_not_found", target="nobody")
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        WORLD.api.delete("/api/images/delete", {"id": "nobody"}, headers=key).refused(400)
+        newest(path="/api/images/delete", status=400, code="image_not_found", target="nobody")
+
+    def test_replays_and_strangers_are_none(self):
+        body = {"Name": "replayed", "Image": "x:y"}
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        for _ in range(3):
+            WORLD.api.post("/api/images/create", body, headers=key).expect(201)
+        WORLD.api.post("/api/images/create", body, key=None).refused(401)
+        WORLD.api.get("/api/users").expect(200)
+        marker = WORLD.api.post("/api/images/create", {"Name": "marker", "Image": "x:y"}).expect(201)
+        rows = audit("?limit=2")
+        self.assertEqual(rows[0]["target"], marker.json["Id"])
+        self.assertEqual((rows[1]["path"], rows[1]["status"]), ("/api/images/create", 201))
+        self.assertNotEqual(audit("?limit=3")[2]["path"], "/api/images/create")
+
+    def test_no_secret_is_in_it(self):
+        WORLD.api.post("/api/auth/create-user", {"username": "s", "email": "s@example.test",
+                                                 "password": "hunter2hunter2"}).expect(201)
+        self.assertNotIn("hunter2", str(audit("?limit=5")))
+
+
+class Pages(unittest.TestCase):
+    def test_newest_first_page_by_page(self):
+        for _ in range(5):
+            WORLD.api.delete(f"/api/users/{WORLD.add_user('paged')}", {}).expect(200)
+        whole = [row["id"] for row in audit("?limit=10")]
+        self.assertEqual(whole, sorted(whole, reverse=True))
+        seen = []
+        path = "/api/audit?limit=3"
+        while path and len(seen) < 10:
+            answer = WORLD.api.get(path).expect(200)
+            seen += [row["id"] for row in answer.json]
+            link = answer.headers["Link"]
+            path = re.match("<(.*)>; rel=\"next\"", link)[1] if link else None
+        self.assertEqual(seen[:10], whole)
+
+    def test_by_key_target_and_time(self):
+        user = WORLD.add_user("found")
+        WORLD.api.request("PATCH", f"/api/users/{user}", {"admin": True}).expect(200)
+        self.assertEqual([row["method"] for row in audit(f"?target={user}")], ["PATCH", "POST"])
+        other = WORLD.panel.client()
+        other.key = create_key(WORLD.panel.data, "other")
+        other.delete(f"/api/users/{user}", {}).expect(200)
+        rows = audit("?key=other")
+        self.assertEqual([(row["method"], row["target"]) for row in rows], [("DELETE", user)])
+        self.assertEqual(audit(f"?key={rows[0]['key']['id']}"), rows)
+        self.assertEqual(audit(f"?since={int(time.time()) + 60}"), [])
+        self.assertGreater(len(audit(f"?since={int(time.time()) - 3600}")), 2)
+
+    def test_odd_questions(self):
+        for query, field in (("limit=0", "limit"), ("limit=1001", "limit"), ("cursor=c5", "cursor"),
+                             ("since=yesterday", "since"), ("key=a%20b", "key"), ("target=%0a", "target")):
+            WORLD.api.get(f"/api/audit?{query}").refused(400, field=field)

@@ -1,0 +1,195 @@
+"""What happened, told in order to whoever follows, and to whoever comes back."""
+import os
+import sqlite3
+import unittest
+
+from lib.events import EventStream
+from lib.wait import hold, until
+from lib.world import World
+
+WORLD = None
+
+
+def setUpModule():
+    global WORLD
+    WORLD = World("scripted").start()
+
+
+def tearDownModule():
+    WORLD.stop()
+
+
+def follow(query="", **more):
+    return EventStream(WORLD.api, "/api/events" + query, **more)
+
+
+def types(stream):
+    return [event.json["type"] for event in stream.events]
+
+
+def last_of(instance):
+    """The instance's last state, as the events tell it; None: there is none yet."""
+    def found(stream):
+        states = [e.json.get("State") for e in stream.events if e.json.get("instanceId") == instance]
+        return states[-1] if states else None
+    return found
+
+
+class Told(unittest.TestCase):
+    def test_the_life_of_an_instance(self):
+        with follow() as stream:
+            instance = WORLD.deploy()["Id"]
+            until(lambda: last_of(instance)(stream) == "running", 5, lambda: str(stream.events))
+            WORLD.api.post(f"/api/instances/suspend/{instance}", {}).expect(200)
+            until(lambda: last_of(instance)(stream) == "suspended", 5, lambda: str(stream.events))
+            WORLD.delete(instance)
+            until(lambda: "instance.deleted" in types(stream), 5, lambda: str(stream.events))
+            mine = [e.json for e in stream.events if e.json.get("instanceId") == instance]
+        self.assertEqual(mine[0]["type"], "instance.created")
+        self.assertEqual(mine[0]["InternalState"], "INSTALLING")
+        self.assertEqual(mine[-1]["type"], "instance.deleted")
+        self.assertTrue(all(event["nodeId"] == WORLD.node_id for event in mine))
+        self.assertTrue(all(event["userId"] == WORLD.user_id for event in mine))
+        seen = [event["State"] for event in mine]
+        self.assertLess(seen.index("running"), seen.index("suspended"))
+        self.assertIn("deleting", seen)
+
+    def test_why_an_install_failed(self):
+        with follow() as stream:
+            WORLD.engine.start_error = "scripted failure"
+            try:
+                WORLD.api.post("/api/instances/deploy", WORLD.spec(), query={"wait": 30}).expect(500)
+            finally:
+                WORLD.engine.start_error = None
+            failed = until(lambda: [e.json for e in stream.events if e.json.get("State") == "failed"], 5,
+                           lambda: str(stream.events))[0]
+            self.assertIn("scripted failure", failed["Error"]["message"])
+        WORLD.clear()
+
+    def test_users_images_and_nodes(self):
+        with follow() as stream:
+            user = WORLD.add_user("eventful")
+            WORLD.api.request("PATCH", f"/api/users/{user}", {"admin": True}).expect(200)
+            WORLD.api.request("PATCH", f"/api/users/{user}", {"admin": True}).expect(200)  # no change
+            WORLD.api.delete(f"/api/users/{user}", {}).expect(200)
+            image = WORLD.api.post("/api/images/create", {"Name": "eventful", "Image": "x:y"}).expect(201)
+            WORLD.api.delete("/api/images/delete", {"id": image.json["Id"]}).expect(201)
+            node = WORLD.create_node("eventful")["id"]
+            WORLD.api.request("PATCH", f"/api/nodes/{node}", {"maintenance": True}).expect(200)
+            WORLD.api.delete("/api/nodes/delete", {"nodeId": node}).expect(201)
+            until(lambda: "node.deleted" in types(stream), 5, lambda: str(stream.events))
+            self.assertEqual(types(stream), [
+                "user.created", "user.changed", "user.deleted", "image.created", "image.deleted",
+                "node.created", "node.changed", "node.deleted"])
+            self.assertEqual(stream.events[0].json["userId"], user)
+            self.assertEqual(stream.events[3].json["name"], "eventful")
+            self.assertEqual(stream.events[5].json["nodeId"], node)
+
+    def test_a_nodes_status(self):
+        def status(stream):
+            return [e.json["status"] for e in stream.events if e.json["type"] == "node.status"]
+        with follow(f"?node={WORLD.node_id}") as stream:
+            WORLD.agent.kill()
+            until(lambda: "Suspect" in status(stream), 10, lambda: str(stream.events))
+            WORLD.agent.start()
+            until(lambda: status(stream)[-1:] == ["Online"], 20, lambda: str(stream.events))
+
+    def test_no_secret_is_in_it(self):
+        with follow() as stream:
+            WORLD.api.post("/api/auth/create-user", {
+                "username": "secretive", "email": "s@example.test", "password": "hunter2hunter2",
+                "userId": "secretive", "admin": False}).expect(201)
+            until(lambda: stream.events, 5, "its event")
+            self.assertNotIn("hunter2", str([event.data for event in stream.events]))
+        WORLD.api.delete("/api/users/secretive", {}).expect(200)
+
+
+class Filtered(unittest.TestCase):
+    def test_by_instance_user_and_node(self):
+        other_user = WORLD.add_user("other")
+        with follow(f"?user={other_user}") as by_user, follow("?node=nowhere") as by_node:
+            mine = WORLD.deploy()["Id"]
+            with follow(f"?instance={mine}") as by_instance:
+                others = WORLD.deploy(user=other_user)["Id"]
+                for instance in (mine, others):
+                    WORLD.delete(instance)
+                until(lambda: "instance.deleted" in types(by_user), 5, lambda: str(by_user.events))
+                until(lambda: "instance.deleted" in types(by_instance), 5, lambda: str(by_instance.events))
+                self.assertEqual({e.json["instanceId"] for e in by_user.events}, {others})
+                self.assertEqual({e.json["instanceId"] for e in by_instance.events}, {mine})
+                self.assertEqual(by_node.events, [])
+
+    def test_odd_questions(self):
+        WORLD.api.get("/api/events?after=x").refused(400, field="after")
+        WORLD.api.get("/api/events?instance=" + "x" * 100).refused(400, field="instance")
+        WORLD.api.get("/api/events", headers={"Last-Event-ID": "-1"}).refused(400, field="Last-Event-ID")
+
+
+class ComeBack(unittest.TestCase):
+    def make(self, count):
+        for _ in range(count):
+            WORLD.api.delete(f"/api/users/{WORLD.add_user('passing')}", {}).expect(200)
+
+    def ids(self, stream):
+        return [int(event.id) for event in stream.events]
+
+    def test_nothing_is_missed_over_a_restart(self):
+        with follow() as stream:
+            self.make(2)
+            until(lambda: len(stream.events) == 4, 5, lambda: str(stream.events))
+            last = stream.events[-1].id
+        self.make(3)
+        WORLD.panel.restart()
+        with follow(last_id=last) as stream:
+            self.make(1)
+            until(lambda: sum(name.startswith("user.") for name in types(stream)) >= 8, 10,
+                  lambda: str(stream.events))
+            self.assertEqual(sum(name.startswith("user.") for name in types(stream)), 8)
+            first = int(last) + 1
+            self.assertEqual(self.ids(stream), list(range(first, first + len(stream.events))))
+
+    def test_one_that_reads_slowly_loses_nothing(self):
+        with follow(paused=True) as stream:
+            self.make(60)
+            stream.reading.set()
+            until(lambda: len(stream.events) >= 120, 10, lambda: f"{len(stream.events)} events")
+            first = self.ids(stream)[0]
+            self.assertEqual(self.ids(stream)[:120], list(range(first, first + 120)))
+
+    def test_what_is_no_longer_kept_is_counted(self):
+        self.make(3)
+        WORLD.panel.stop()
+        with sqlite3.connect(os.path.join(WORLD.panel.data, "panel.db")) as database:
+            database.execute("DELETE FROM events WHERE seq <= 5")
+        database.close()
+        WORLD.panel.start()
+        with follow("?after=0") as stream:
+            until(lambda: len(stream.events) > 3, 5, "some")
+            self.assertEqual((stream.events[0].name, stream.events[0].json), ("lost", {"events": 5}))
+            self.assertEqual(int(stream.events[1].id), 6)
+
+    def test_an_id_of_another_history(self):
+        with follow("?after=999999999") as stream:
+            until(lambda: stream.events, 5, "that it missed something")
+            self.assertEqual((stream.events[0].name, stream.events[0].json), ("lost", {"events": None}))
+            self.make(1)
+            until(lambda: len(stream.events) == 3, 5, lambda: str(stream.events))
+
+
+class Quiet(unittest.TestCase):
+    def test_the_past_is_not_told_unasked(self):
+        WORLD.api.delete(f"/api/users/{WORLD.add_user('past')}", {}).expect(200)
+        with follow() as stream:
+            hold(lambda: not stream.events, 0.5, lambda: str(stream.events))
+
+
+class Access(unittest.TestCase):
+    def test_given_and_taken(self):
+        friend = WORLD.add_user("friend")
+        instance = WORLD.deploy()["Id"]
+        with follow(f"?user={friend}") as stream:
+            WORLD.api.post(f"/api/instances/{instance}/users", {"userId": friend}).expect(200)
+            WORLD.api.delete(f"/api/instances/{instance}/users", {"userId": friend}).expect(200)
+            until(lambda: types(stream) == ["access.given", "access.taken"], 5, lambda: str(stream.events))
+            self.assertEqual(stream.events[0].json["instanceId"], instance)
+        WORLD.delete(instance)
