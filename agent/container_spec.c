@@ -7,9 +7,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "agent/docker.h"
 #include "agent/docker_json.h"
+#include "agent/install.h"
 #include "common/auto.h"
 #include "common/envelope.h"
 #include "common/json_writer.h"
@@ -22,6 +24,7 @@
 #define PORTS_MAX     1024u
 #define ENV_MAX       4096u
 #define TEXT_MAX      131072u /* the kernel's own limit for one string of argv or environ */
+#define URI_MAX       4096u
 #define MOUNT_MAX     1024u
 #define GRACE_MAX     3600u
 #define GRACE_DEFAULT 10u /* Docker's own */
@@ -83,6 +86,50 @@ static int check_texts(const Wire__InstanceSpec *spec, struct err *err)
     return 0;
 }
 
+/* Relative, without ".." and control characters, ending in a name. */
+static bool is_volume_path(const char *path)
+{
+    size_t last = 0;
+    if (!*path || *path == '/' || strlen(path) > MOUNT_MAX)
+        return false;
+    for (const char *part = path; *part;) {
+        size_t len = strcspn(part, "/");
+        if ((len == 2 && part[0] == '.' && part[1] == '.') || len > 255)
+            return false;
+        last = len == 1 && part[0] == '.' ? 0 : len;
+        part += len;
+        part += *part == '/';
+    }
+    for (const char *p = path; *p; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            return false;
+    }
+    return last && path[strlen(path) - 1] != '/';
+}
+
+static bool is_uri(const char *uri)
+{
+    return (strncasecmp(uri, "http://", 7) == 0 || strncasecmp(uri, "https://", 8) == 0) &&
+           strlen(uri) <= URI_MAX && !strpbrk(uri, " \t\r\n");
+}
+
+static int check_install(const Wire__InstanceSpec *spec, struct err *err)
+{
+    if (spec->n_install > INSTALL_FILES_MAX)
+        return bad(err, "there are more than 256 files to install");
+    for (size_t i = 0; i < spec->n_install; i++) {
+        const Wire__InstallFile *file = spec->install[i];
+        size_t digits = strspn(file->sha256, "0123456789abcdefABCDEF");
+        if (!is_uri(file->uri))
+            return bad(err, "the address of a file to install is not http:// or https://");
+        if (!is_volume_path(file->path))
+            return bad(err, "the path of a file to install is not a relative one without \"..\"");
+        if (file->sha256[digits] || (digits && digits != 64))
+            return bad(err, "the SHA-256 of a file to install is not 64 hex digits");
+    }
+    return 0;
+}
+
 int container_spec_check(const Wire__InstanceSpec *spec, struct err *err)
 {
     if (!docker_image_is_sane(spec->image))
@@ -99,7 +146,7 @@ int container_spec_check(const Wire__InstanceSpec *spec, struct err *err)
         return bad(err, "the volume id is not 1-64 characters of A-Z a-z 0-9 _ . -");
     if (!is_mount_path(spec->mount_path))
         return bad(err, "the mount path is not an absolute path without \"..\"");
-    if (check_ports(spec, err) < 0)
+    if (check_ports(spec, err) < 0 || check_install(spec, err) < 0)
         return -1;
     return check_texts(spec, err);
 }

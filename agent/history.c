@@ -1,12 +1,14 @@
-/* See history.h. */
+/* See history.h. An install's log is one that the agent wrote itself (install.c). */
 #include "agent/history.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "agent/answer.h"
 #include "agent/log_lines.h"
 #include "agent/reconcile_parts.h"
+#include "common/auto.h"
 #include "common/clock.h"
 #include "common/envelope.h"
 
@@ -102,6 +104,46 @@ static void end_log(void *arg, const struct docker_reply *reply)
     history_free(history);
 }
 
+static void add_install_line(struct log_lines *lines, const char *line, size_t len)
+{
+    char *text;
+    struct log_text out = {.time_ns = strtoull(line, &text, 10)};
+    if (*text != ' ' || text >= line + len)
+        return;
+    out.text = text + 1;
+    out.len = (size_t)(line + len - out.text);
+    log_lines_add(lines, &out);
+}
+
+/* Of an install: from our own file, at once. */
+static int answer_install(struct histories *histories, struct rpc_call *call,
+                          const Wire__Envelope *request, struct err *err)
+{
+    const Wire__History *body = request->history;
+    auto_free char *text = NULL;
+    if (envelope_check_id(body->instance_id) < 0)
+        return err_set(err, ERR_NOT_FOUND, "no_container", "the instance is not known here");
+    if (install_log_read(histories->reconcile->installs, body->instance_id, &text, err) < 0 &&
+        err->code != ERR_NOT_FOUND)
+        return -1;
+    struct history history = {.owner = histories, .call = call, .call_id = request->call_id};
+    struct log_lines *lines = &history.lines;
+    lines->bytes_max = TOLD_MAX;
+    lines->after = log_position_of(body->after);
+    lines->until = log_position_of(body->until);
+    history.began_ns = MOMENT_NS;
+    for (const char *line = text; line && *line;) {
+        size_t len = strcspn(line, "\n");
+        add_install_line(lines, line, len);
+        if (body->lines_max && lines->count > body->lines_max)
+            log_lines_forget(lines, lines->first->at);
+        line += len + (line[len] == '\n');
+    }
+    answer(&history);
+    log_lines_clear(lines);
+    return 0;
+}
+
 /* 0, or -1 when it can't begin. */
 static int begin(struct histories *histories, struct rpc_call *call, const Wire__Envelope *request,
                  struct err *err)
@@ -145,7 +187,9 @@ void histories_take(struct histories *histories, struct rpc_call *call,
                     const Wire__Envelope *request)
 {
     struct err err;
-    if (begin(histories, call, request, &err) < 0)
+    int rc = request->history->install ? answer_install(histories, call, request, &err)
+                                       : begin(histories, call, request, &err);
+    if (rc < 0)
         answer_failure(call, histories->identity, request->call_id, &err);
 }
 

@@ -11,15 +11,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
 #include <utlist.h>
 
 #include "common/auto.h"
 #include "common/clock.h"
 
-#define ACTIVE_MAX      64
-#define KEEP_CONNS      4L
-#define CONNECT_MS      5000L
-#define JOIN_ANSWER_MAX (256u * 1024u)
+#define ACTIVE_MAX          64
+#define KEEP_CONNS          4L
+#define CONNECT_MS          5000L
+#define JOIN_ANSWER_MAX     (256u * 1024u)
+#define REDIRECTS_MAX       10L
+#define DOWNLOAD_CONNECT_MS 15000L
 
 struct http_call {
     struct http_call *prev;
@@ -444,4 +448,120 @@ int http_post_json(const char *url, const char *json, uint32_t timeout_ms, long 
                        why[0] ? why : curl_easy_strerror(rc));
     *ret_body = strbuf_steal(&answer);
     return *ret_body ? 0 : err_nomem(err);
+}
+
+/* ---- Downloads ---- */
+
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    const struct http_download *download = arg;
+    if (purpose != CURLSOCKTYPE_IPCXN || !download->may_connect(download->arg, &to->addr))
+        return CURL_SOCKET_BAD;
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+static size_t take_download(char *data, size_t size, size_t count, void *arg)
+{
+    const struct http_download *download = arg;
+    return download->write(download->arg, data, size * count) ? size * count : 0;
+}
+
+struct download_state {
+    const struct http_download *download;
+    bool too_large;
+    bool broken_off;
+};
+
+static int see_download(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total,
+                        curl_off_t up_now)
+{
+    (void)up_total;
+    (void)up_now;
+    struct download_state *state = arg;
+    const struct http_download *download = state->download;
+    state->too_large = now > 0 && (uint64_t)now > download->bytes_max;
+    state->broken_off = !download->progress(download->arg, total > 0 ? (uint64_t)total : 0,
+                                            now > 0 ? (uint64_t)now : 0);
+    return state->too_large || state->broken_off;
+}
+
+static int download_failed(CURLcode rc, long status, const char *why,
+                           const struct download_state *state, struct err *err)
+{
+    const char *text = *why ? why : curl_easy_strerror(rc);
+    if (state->too_large || rc == CURLE_FILESIZE_EXCEEDED)
+        return err_set(err, ERR_TOO_LARGE, "install_failed",
+                       "it is larger than the %llu bytes that are left of what an install may have",
+                       (unsigned long long)state->download->bytes_max);
+    if (state->broken_off)
+        return err_set(err, ERR_BUSY, "install_cancelled", "it was broken off");
+    if (rc == CURLE_HTTP_RETURNED_ERROR)
+        return err_set(err,
+                       status >= 500 || status == 408 || status == 429 ? ERR_OFFLINE : ERR_INVALID,
+                       "install_failed", "the server answered with status %ld", status);
+    switch (rc) {
+    case CURLE_OUT_OF_MEMORY:
+        return err_nomem(err);
+    case CURLE_TOO_MANY_REDIRECTS:
+        return err_set(err, ERR_INVALID, "install_failed",
+                       "it leads from one redirect to the next, more than %ld", REDIRECTS_MAX);
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_OPERATION_TIMEDOUT:
+    case CURLE_GOT_NOTHING:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        return err_set(err, ERR_OFFLINE, "install_failed", "%s", text);
+    default:
+        return err_set(err, ERR_INVALID, "install_failed", "%s", text);
+    }
+}
+
+static void set_download(CURL *easy, const struct http_download *download,
+                         struct download_state *state, char *why)
+{
+    bool secure = strncasecmp(download->url, "https:", 6) == 0;
+    curl_easy_setopt(easy, CURLOPT_URL, download->url);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(easy, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* else the address would be the proxy's */
+    curl_easy_setopt(easy, CURLOPT_FAILONERROR, 1L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "panel-agent/" PANEL_VERSION);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)download->timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, DOWNLOAD_CONNECT_MS);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)download->quiet_s);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 10L);
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
+                     (curl_off_t)(download->bytes_max ? download->bytes_max : 1));
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, download);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_download);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, download);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, see_download);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, state);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, why);
+}
+
+int http_download(const struct http_download *download, struct err *err)
+{
+    struct download_state state = {.download = download};
+    char why[CURL_ERROR_SIZE] = "";
+    long status = 0;
+    pthread_once(&curl_once, init_curl);
+    CURL *easy = curl_easy_init();
+    if (!easy)
+        return err_nomem(err);
+    set_download(easy, download, &state, why);
+    CURLcode rc = curl_easy_perform(easy);
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_cleanup(easy);
+    return rc == CURLE_OK ? 0 : download_failed(rc, status, why, &state, err);
 }

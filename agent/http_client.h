@@ -1,5 +1,5 @@
-/* HTTP with libcurl: many calls side by side over the Engine's unix socket, and one blocking
- * POST for joining. The only file that knows curl.
+/* HTTP with libcurl: many calls side by side over the Engine's unix socket, one blocking POST for
+ * joining, and blocking downloads for installs. The only file that knows curl.
  *
  * Calls are asynchronous and end exactly once: by done(), or by http_call_cancel(), after which
  * nothing of theirs is called any more. Both are safe inside any callback. One thread, but for
@@ -73,5 +73,25 @@ void http_client_wake(struct http_client *client);
  * status; -1 when there was no answer. */
 int http_post_json(const char *url, const char *json, uint32_t timeout_ms, long *ret_status,
                    char **ret_body, struct err *err);
+
+struct sockaddr;
+
+struct http_download {
+    const char *url; /* http:// or https:// */
+    uint64_t bytes_max;
+    uint32_t timeout_ms; /* of all of it */
+    uint32_t quiet_s;    /* give up after so long with next to nothing */
+    /* Each with arg, on the calling thread; false: it is broken off. */
+    bool (*may_connect)(void *arg, const struct sockaddr *to); /* before it is connected to */
+    bool (*write)(void *arg, const char *data, size_t len);
+    bool (*progress)(void *arg, uint64_t total,
+                     uint64_t now); /* every second at least; total 0: unknown */
+    void *arg;
+};
+
+/* GET it, over up to ten redirects, but none from https to http; blocks. 0, or -1 and why in a
+ * sentence: ERR_OFFLINE when another try may do better, ERR_TIMEOUT, ERR_TOO_LARGE, ERR_BUSY broken
+ * off by progress(), ERR_INVALID. Any thread. */
+int http_download(const struct http_download *download, struct err *err);
 
 #endif

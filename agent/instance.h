@@ -31,6 +31,9 @@ enum instance_step {
     STEP_IMAGE,     /* is the image on the node? */
     STEP_PULL_WAIT, /* for one of the few places to pull */
     STEP_PULL,
+    STEP_INSTALL_WAIT, /* for one of the few places to install */
+    STEP_WIPE,         /* empty its volume first */
+    STEP_INSTALL,
     STEP_CREATE,
     STEP_LOOKUP, /* who has our name? */
     STEP_START,
@@ -84,7 +87,8 @@ struct instance {
     uint64_t step_work; /* the request that the step was begun for */
     enum instance_step step;
     struct docker_call *call; /* of the step */
-    struct timer timer;       /* of STEP_PAUSE and STEP_WAIT_END */
+    struct install *install;  /* of STEP_INSTALL */
+    struct timer timer;       /* of STEP_PAUSE, STEP_WAIT_END and STEP_INSTALL */
     bool image_ready;
     char bind_ip[64]; /* of the container that is being created */
     bool looked_up;

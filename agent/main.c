@@ -96,8 +96,8 @@ static int build(struct agent *agent, const struct options *options, struct err 
     agent->sync = sync_create(&agent->loop, id, err);
     if (!agent->sync)
         return -1;
-    if (reconcile_create(&agent->loop, id->dir, id->panel_id, on_changed, agent, &agent->reconcile,
-                         err) < 0)
+    if (reconcile_create(&agent->loop, id->dir, id->panel_id, &options->install, on_changed, agent,
+                         &agent->reconcile, err) < 0)
         return -1;
     sync_set_reconcile(agent->sync, agent->reconcile);
     agent->watch = watch_create(&agent->loop, id, agent->reconcile, err);

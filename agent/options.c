@@ -8,6 +8,9 @@
 #include "agent/address.h"
 #include "common/auto.h"
 
+#define INSTALL_MIB_MAX     (16u * 1024u * 1024u)
+#define INSTALL_SECONDS_MAX 86400
+
 static const char help[] =
     "panel-agent runs on every node and keeps its Docker containers as the panel wants them.\n"
     "\n"
@@ -19,6 +22,7 @@ static const char help[] =
     "      again.\n"
     "\n"
     "  panel-agent [--state DIR] [--docker unix://PATH] [--log-level LEVEL]\n"
+    "              [--install-max-mib N] [--install-timeout SECONDS] [--install-allow-local]\n"
     "      Serve. Stays up while Docker or the panel is away. SIGTERM ends it and leaves the\n"
     "      containers running.\n"
     "\n"
@@ -29,6 +33,10 @@ static const char help[] =
     "  --help, -h          print this\n"
     "Options of serving:\n"
     "  --docker unix://P   the Docker Engine's socket     (" OPTIONS_DOCKER_DEFAULT ")\n"
+    "  --install-max-mib N        of all that a template has downloaded together   (4096)\n"
+    "  --install-timeout SECONDS  of all of that, 1 to 86400                        (1200)\n"
+    "  --install-allow-local      templates may have files downloaded from this host and its\n"
+    "                             link-local addresses, too\n"
     "Options of join:\n"
     "  --panel URL         the panel, https:// or http://\n"
     "  --token TOKEN       pj1.<node>.<secret>\n"
@@ -66,6 +74,31 @@ static const char *take_value(int argc, char **argv, int *at, const char *name, 
     return argv[++*at];
 }
 
+static bool read_count(const char *text, uint64_t max, uint64_t *ret)
+{
+    uint64_t n = 0;
+    for (const char *p = text; *p; p++) {
+        if (*p < '0' || *p > '9' || n > max)
+            return false;
+        n = n * 10 + (uint64_t)(*p - '0');
+    }
+    *ret = n;
+    return n >= 1 && n <= max;
+}
+
+static int check_install(struct options *o, const char *mib, const char *seconds, int *ret_status)
+{
+    uint64_t n = 0;
+    if (!read_count(mib, INSTALL_MIB_MAX, &n))
+        return usage_error("--install-max-mib must be a number of MiB, not ", mib, ret_status);
+    o->install.bytes_max = n << 20;
+    if (!read_count(seconds, INSTALL_SECONDS_MAX, &n))
+        return usage_error("--install-timeout must be 1 to 86400 seconds, not ", seconds,
+                           ret_status);
+    o->install.seconds_max = (uint32_t)n;
+    return 0;
+}
+
 static int check(struct options *o, const char *docker, const char *level, int *ret_status)
 {
     static const char scheme[] = "unix://";
@@ -95,19 +128,31 @@ int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
 {
     const char *docker = OPTIONS_DOCKER_DEFAULT;
     const char *level = "info";
+    const char *install_mib = "4096";
+    const char *install_seconds = "1200"; /* before the panel loses its patience */
     struct options o = {.state_dir = OPTIONS_STATE_DEFAULT};
     struct {
         const char *name;
         const char **value;
     } known[] = {
-        {"--state", &o.state_dir}, {"--docker", &docker}, {"--log-level", &level},
-        {"--panel", &o.panel_url}, {"--token", &o.token}, {"--listen", &o.listen},
+        {"--state", &o.state_dir},
+        {"--docker", &docker},
+        {"--log-level", &level},
+        {"--panel", &o.panel_url},
+        {"--token", &o.token},
+        {"--listen", &o.listen},
+        {"--install-max-mib", &install_mib},
+        {"--install-timeout", &install_seconds},
     };
     for (int i = 1; i < argc; i++) {
         const char *value = NULL;
         bool missing = false;
         if (i == 1 && strcmp(argv[i], "join") == 0) {
             o.join = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--install-allow-local") == 0) {
+            o.install.allow_local = true;
             continue;
         }
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
@@ -131,7 +176,8 @@ int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
         if (!value)
             return usage_error("unknown option or word: ", argv[i], ret_status);
     }
-    if (check(&o, docker, level, ret_status) < 0)
+    if (check(&o, docker, level, ret_status) < 0 ||
+        check_install(&o, install_mib, install_seconds, ret_status) < 0)
         return -1;
     *ret = o;
     return 0;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "agent/install.h"
 #include "common/log.h"
 
 #define OPTIONS_STATE_DEFAULT  "/var/lib/panel-agent"
@@ -14,6 +15,7 @@ struct options {
     const char *state_dir;
     const char *docker_socket; /* the path alone */
     enum log_level log_level;
+    struct install_limits install;
     const char *panel_url; /* of join, likewise the next two */
     const char *token;
     const char *listen; /* NULL: chosen from the node's address */

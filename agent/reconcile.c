@@ -2,7 +2,7 @@
  *
  * Per instance:
  *
- *   running:  image → pull → (stop → delete what is outdated) → create → start → check
+ *   running:  image → pull → (stop → delete what is outdated) → install → create → start → check
  *   stopped:  stop (stopping.c) → check
  *   removed:  lookup → delete → erase the volume
  *
@@ -215,7 +215,10 @@ static void decide_running(struct instance *inst)
     }
     switch (state) {
     case CONTAINER_NONE:
-        steps_create(inst);
+        if (install_is_due(inst->reconcile->installs, inst->spec))
+            steps_install(inst);
+        else
+            steps_create(inst);
         break;
     case CONTAINER_RUNNING:
     case CONTAINER_RESTARTING:
@@ -453,8 +456,8 @@ int reconcile_remove(struct reconcile *reconcile, const Wire__Remove *remove, st
 /* ---- Life ---- */
 
 int reconcile_create(struct loop *loop, const char *state_dir, const char *panel_id,
-                     void (*changed)(void *arg), void *changed_arg, struct reconcile **ret,
-                     struct err *err)
+                     const struct install_limits *limits, void (*changed)(void *arg),
+                     void *changed_arg, struct reconcile **ret, struct err *err)
 {
     struct reconcile *reconcile = calloc(1, sizeof(*reconcile));
     if (!reconcile)
@@ -466,6 +469,9 @@ int reconcile_create(struct loop *loop, const char *state_dir, const char *panel
     events.arg = reconcile;
     reconcile->volumes = volumes_create(state_dir, loop, err);
     if (!reconcile->volumes)
+        goto fail;
+    reconcile->installs = installs_create(state_dir, loop, limits, err);
+    if (!reconcile->installs)
         goto fail;
     reconcile->docker = docker_create(loop->http);
     if (!reconcile->docker) {
@@ -488,6 +494,7 @@ void reconcile_destroy(struct reconcile *reconcile)
     if (!reconcile)
         return;
     docker_watch_destroy(reconcile->watch);
+    installs_destroy(reconcile->installs);
     volumes_destroy(reconcile->volumes);
     struct instance *inst;
     struct instance *tmp;
@@ -504,6 +511,11 @@ void reconcile_destroy(struct reconcile *reconcile)
 const struct instance_table *reconcile_table(const struct reconcile *reconcile)
 {
     return &reconcile->table;
+}
+
+const struct installs *reconcile_installs(const struct reconcile *reconcile)
+{
+    return reconcile->installs;
 }
 
 bool reconcile_is_inventory_ready(const struct reconcile *reconcile)

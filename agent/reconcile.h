@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/install.h"
 #include "agent/instance.h"
 #include "agent/loop.h"
 #include "common/err.h"
@@ -18,8 +19,8 @@ struct reconcile;
 
 /* loop and panel_id must outlive it. changed() is called whenever a Sync might have news. */
 int reconcile_create(struct loop *loop, const char *state_dir, const char *panel_id,
-                     void (*changed)(void *arg), void *changed_arg, struct reconcile **ret,
-                     struct err *err);
+                     const struct install_limits *limits, void (*changed)(void *arg),
+                     void *changed_arg, struct reconcile **ret, struct err *err);
 /* Breaks off what is under way; containers stay as they are. NULL is fine. */
 void reconcile_destroy(struct reconcile *reconcile);
 
@@ -28,6 +29,7 @@ int reconcile_apply(struct reconcile *reconcile, Wire__Apply *apply, struct err 
 int reconcile_remove(struct reconcile *reconcile, const Wire__Remove *remove, struct err *err);
 
 const struct instance_table *reconcile_table(const struct reconcile *reconcile);
+const struct installs *reconcile_installs(const struct reconcile *reconcile);
 /* Has everything been compared with the Engine once since the start? */
 bool reconcile_is_inventory_ready(const struct reconcile *reconcile);
 /* Borrows texts that live until the next round of the loop. */

@@ -9,6 +9,7 @@
 #include "agent/docker.h"
 #include "agent/docker_watch.h"
 #include "agent/failure.h"
+#include "agent/install.h"
 #include "agent/instance.h"
 #include "agent/reconcile.h"
 #include "agent/volume.h"
@@ -19,11 +20,13 @@ struct reconcile {
     struct docker *docker;
     struct docker_watch *watch;
     struct volumes *volumes;
+    struct installs *installs;
     struct instance_table table;
     uint64_t stamp; /* orders what was seen by when it was asked for */
     uint64_t list_seq;
     uint32_t looks; /* inspections under way beside the steps */
     uint32_t pulls;
+    uint32_t installing;
     bool ready;           /* the table is true: steps may be taken */
     bool inventory_ready; /* it has been once */
 };
@@ -79,6 +82,11 @@ void steps_pause(struct instance *inst);
 void steps_interrupt(struct instance *inst, bool same_image);
 /* Break it off whatever it is, but for STEP_ERASE. */
 void steps_abandon(struct instance *inst);
+
+/* installing.c */
+
+/* Put into the volume what its spec wants there, wiped first where it says so. */
+void steps_install(struct instance *inst);
 
 /* stopping.c */
 

@@ -470,6 +470,8 @@ void steps_erase(struct instance *inst)
 {
     (void)FAILPOINT("agent.volume.erasing");
     struct err err = {0};
+    if (inst->volume_id[0])
+        install_forget(inst->reconcile->installs, inst->volume_id);
     step_begin(inst, STEP_ERASE);
     reconcile_report(inst, WIRE__OBSERVED__OBSERVED_REMOVING);
     if (!inst->volume_id[0]) {
@@ -518,7 +520,11 @@ void steps_interrupt(struct instance *inst, bool same_image)
         steps_abandon(inst);
         free_pull(inst->reconcile);
         break;
+    case STEP_INSTALL:
+        install_cancel(inst->install); /* done again from the start, if it is still wanted */
+        break;
     case STEP_PULL_WAIT:
+    case STEP_INSTALL_WAIT:
     case STEP_PAUSE:
         steps_abandon(inst);
         break;

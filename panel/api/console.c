@@ -76,12 +76,28 @@ static int read_last_event(const struct call *call, struct log_query *query, str
     return 0;
 }
 
+static int read_source(const struct call *call, bool follow, struct log_query *query,
+                       struct err *err)
+{
+    const char *text = http_req_query(call->req, "source");
+    if (!text || strcmp(text, "container") == 0)
+        return 0;
+    if (strcmp(text, "install") != 0)
+        return err_field(err, ERR_INVALID, "invalid_field", "source",
+                         "The parameter \"source\" has to be container or install.");
+    if (follow)
+        return err_field(err, ERR_INVALID, "invalid_field", "source",
+                         "The log of an install can't be followed; read it again instead.");
+    query->install = true;
+    return 0;
+}
+
 static int read_query(const struct call *call, bool follow, struct log_query *query,
                       struct err *err)
 {
     *query = (struct log_query){0};
-    if (read_tail(call, query, err) < 0 || read_since(call, query, err) < 0 ||
-        (follow && read_last_event(call, query, err) < 0))
+    if (read_source(call, follow, query, err) < 0 || read_tail(call, query, err) < 0 ||
+        read_since(call, query, err) < 0 || (follow && read_last_event(call, query, err) < 0))
         return -1;
     return call_check_instance(call, err);
 }

@@ -244,9 +244,6 @@ static int find_template(struct deploy *deploy, const char *name, struct err *er
     int rc = store_image_find(store, name, take_template, deploy, err);
     if (rc <= 0)
         return rc; /* one that isn't there is no error: clients always send a name */
-    if (template_has_install(deploy->tmpl))
-        return err_field(err, ERR_INVALID, "install_not_supported", "imagename",
-                         "This template has install scripts, which this panel can't run yet.");
     return template_fill_variables(deploy->tmpl, deploy->variables, err);
 }
 

@@ -136,6 +136,7 @@ struct instance_change {
     union {
         bool suspended;
         enum instance_power power;
+        bool wipe;
     } to;
 };
 
@@ -404,6 +405,15 @@ static int apply_retry(struct mutation *mutation, struct store_tx *tx, struct er
     return 0;
 }
 
+static int apply_reinstall(struct mutation *mutation, struct store_tx *tx, struct err *err)
+{
+    const struct instance_change *change = (struct instance_change *)mutation;
+    if (store_instance_reinstall(tx, change->id, change->to.wipe, err) < 0)
+        return -1;
+    put_pending(mutation, change->id);
+    return 0;
+}
+
 struct retry_view {
     struct call *call;
     struct strbuf *out;
@@ -456,4 +466,24 @@ void instances_retry(struct call *call)
         return;
     }
     submit_change(call, call->param, apply_retry);
+}
+
+/* --- reinstall ------------------------------------------------------------------------------- */
+
+void instances_reinstall(struct call *call)
+{
+    struct body body;
+    uint32_t seconds;
+    body_open(&body, call->body, NULL);
+    bool wipe = body_flag(&body, "wipe", false);
+    if (body.failed || check_path_id(call, &body.err) < 0 ||
+        call_read_wait(call, &seconds, &body.err) < 0) {
+        call_answer_err(call, &body.err);
+        return;
+    }
+    struct instance_change *change = new_change(call, call->param, apply_reinstall);
+    if (!change)
+        return;
+    change->to.wipe = wipe;
+    mutation_submit(&change->mutation);
 }

@@ -178,7 +178,9 @@ static void put_error(struct strbuf *out, const struct instance *instance)
 
 static void put_progress(struct strbuf *out, const struct instance *instance)
 {
-    if (instance->phase == PHASE_INSTALLING && instance->observed == OBSERVED_PULLING)
+    bool known =
+        instance->observed == OBSERVED_PULLING || instance->observed == OBSERVED_INSTALLING;
+    if (instance->phase == PHASE_INSTALLING && known)
         jw_int(out, "Progress", instance->progress_percent);
     else
         jw_null(out, "Progress");

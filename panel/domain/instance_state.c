@@ -34,6 +34,8 @@ static const char *observed_name(enum instance_observed observed, bool installin
         return "creating";
     case OBSERVED_PULLING:
         return "pulling";
+    case OBSERVED_INSTALLING:
+        return "installing";
     case OBSERVED_STARTING:
         return "starting";
     case OBSERVED_RUNNING:

@@ -13,6 +13,7 @@
 struct recipe {
     char *env;     /* array of "K=V" */
     char *command; /* array of words; "[]": the image's own */
+    char *install; /* array of {"uri","path","sha256"} */
 };
 
 /* tmpl: a normalized template, or NULL; variables: of environment_variables(). ERR_INVALID says
@@ -23,5 +24,10 @@ int recipe_make(const json_t *tmpl, const json_t *variables, const struct enviro
 int recipe_remake(const char *template, const char *variables,
                   const struct environment_facts *facts, struct recipe *ret, struct err *err);
 void recipe_fini(struct recipe *recipe);
+
+/* Of a file to install, its keys replaced by values: NULL, or what is wrong with it in words that
+ * follow "has to be". */
+const char *recipe_fault_of_uri(const char *uri);
+const char *recipe_fault_of_path(const char *path);
 
 #endif

@@ -88,19 +88,31 @@ static int check_variables(const json_t *variables, struct err *err)
     return 0;
 }
 
+static bool is_sha256(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    if (!value || json_is_null(value))
+        return true;
+    return text && strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64;
+}
+
 static int check_scripts(const json_t *scripts, struct err *err)
 {
-    static const char shape[] = "an object {\"Install\":[{\"Uri\",\"Path\"}]}";
+    static const char shape[] = "an object {\"Install\":[{\"Uri\",\"Path\",\"Sha256\"?}]} with at"
+                                " most 256 files";
     size_t i;
     json_t *script;
     json_t *install = json_object_get(scripts, "Install");
-    if (!json_is_object(scripts) || (install && !json_is_array(install)))
+    if (!json_is_object(scripts) || (install && !json_is_array(install)) ||
+        json_array_size(install) > LIST_MAX)
         return wrong("Scripts", shape, err);
     json_array_foreach(install, i, script)
     {
         if (!json_is_string(json_object_get(script, "Uri")) ||
             !json_is_string(json_object_get(script, "Path")))
             return wrong("Scripts", shape, err);
+        if (!is_sha256(json_object_get(script, "Sha256")))
+            return wrong("Scripts", "one whose \"Sha256\" are 64 hex digits", err);
     }
     return 0;
 }
@@ -246,9 +258,9 @@ int template_normalize(const json_t *document, const char *new_id, json_t **ret_
     return 0;
 }
 
-bool template_has_install(const json_t *tmpl)
+const json_t *template_install(const json_t *tmpl)
 {
-    return json_array_size(json_object_get(json_object_get(tmpl, "Scripts"), "Install")) > 0;
+    return json_object_get(json_object_get(tmpl, "Scripts"), "Install");
 }
 
 json_t *template_command(const json_t *tmpl)

@@ -22,8 +22,9 @@ int template_normalize(const json_t *document, const char *new_id, json_t **ret_
 
 /* --- of a normalized template ---------------------------------------------------------------- */
 
-/* Does it want scripts to be run before the first start? */
-bool template_has_install(const json_t *tmpl);
+/* The array of {"Uri","Path","Sha256"?} that it wants downloaded before the first start; tmpl may
+ * be NULL. */
+const json_t *template_install(const json_t *tmpl);
 /* Its command as a new JSON array; "[]" when the image's own is to run. NULL: out of memory. */
 json_t *template_command(const json_t *tmpl);
 /* A text member, or otherwise. */

@@ -9,6 +9,7 @@
 #include "common/utf8.h"
 #include "panel/domain/environment.h"
 #include "panel/domain/placeholder.h"
+#include "panel/domain/recipe.h"
 #include "panel/domain/rules.h"
 #include "panel/domain/template.h"
 
@@ -114,6 +115,37 @@ static void see_texts(struct report *report, const char *member)
     json_array_foreach(value, i, item) see_text(report, member, json_string_value(item));
 }
 
+static void see_fault(struct report *report, const char *member, const char *text,
+                      const char *(*find)(const char *text))
+{
+    const char *fault = placeholder_any(text) ? NULL : find(text);
+    see_text(report, member, text);
+    if (fault)
+        warn(report, member, "A deploy is refused, for this has to be %s.", fault);
+}
+
+static void see_install(struct report *report)
+{
+    size_t i;
+    json_t *file;
+    const char *key;
+    json_t *value;
+    char member[TEXT_SIZE];
+    json_array_foreach(template_install(report->tmpl), i, file)
+    {
+        json_object_foreach(file, key, value)
+        {
+            snprintf(member, sizeof(member), "Scripts.Install[%zu].%s", i, key);
+            if (strcmp(key, "Uri") == 0)
+                see_fault(report, member, json_string_value(value), recipe_fault_of_uri);
+            else if (strcmp(key, "Path") == 0)
+                see_fault(report, member, json_string_value(value), recipe_fault_of_path);
+            else if (strcmp(key, "Sha256") != 0)
+                warn(report, member, "A file is downloaded and nothing else is done with it.");
+        }
+    }
+}
+
 static void see_scripts(struct report *report)
 {
     const char *key;
@@ -127,8 +159,7 @@ static void see_scripts(struct report *report)
         snprintf(member, sizeof(member), "Scripts.%s", key);
         warn(report, member, "Only Scripts.Install is done; this one is kept and not run.");
     }
-    if (template_has_install(report->tmpl))
-        warn(report, "Scripts.Install", "Downloads are not done yet: a deploy of this is refused.");
+    see_install(report);
 }
 
 static void see_others(struct report *report)

@@ -22,6 +22,7 @@ enum instance_observed {
     OBSERVED_FAILED,
     OBSERVED_REMOVING,
     OBSERVED_REMOVED,
+    OBSERVED_INSTALLING,
 };
 
 /* What its user wants of it. OFF, RESTART and KILL stop it; RESTART becomes ON when it has stopped.

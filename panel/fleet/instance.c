@@ -282,7 +282,7 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
 {
     enum instance_observed before = inst->observed;
     enum instance_observed now = (enum instance_observed)status->observed;
-    if (now > OBSERVED_REMOVED)
+    if (now > OBSERVED_INSTALLING)
         return;
     bool news = now != before || strcmp(inst->container_id, status->container_id) != 0;
     inst->observed = now;
@@ -404,6 +404,7 @@ static const char *step_word(enum instance_observed observed)
         [OBSERVED_FAILED] = "the node reported a failure",
         [OBSERVED_REMOVING] = "an older container was still being removed",
         [OBSERVED_REMOVED] = "the container was removed",
+        [OBSERVED_INSTALLING] = "its files were still being downloaded",
     };
     return words[observed];
 }

@@ -135,6 +135,7 @@ static void read_log(struct reading *reading, struct fleet_node *node,
     history.instance_id = reading->id;
     history.after = &after;
     history.lines_max = reading->query.lines_max;
+    history.install = reading->query.install;
     if (until) {
         put_point(&end, *until);
         history.until = &end;

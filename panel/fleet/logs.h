@@ -21,6 +21,7 @@ struct log_query {
     struct log_point after; /* lines behind it; time 0: from the first on */
     uint32_t lines_max;     /* the last so many of them; 0: all that the node will tell at once */
     bool only_new;          /* to follow: nothing that was printed before */
+    bool install; /* not to follow: the log of its last install, in the container's place */
 };
 
 /* fn is called once, on the fleet's thread, and must not block: with the lines, or with err:

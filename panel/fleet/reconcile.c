@@ -101,6 +101,7 @@ static struct reconcile_decision want_installed(const struct reconcile_view *vie
         return decide(STEP_WAIT, view->phase, 0);
     switch (view->observed) {
     case OBSERVED_PULLING:
+    case OBSERVED_INSTALLING:
     case OBSERVED_CREATING:
     case OBSERVED_STARTING:
     case OBSERVED_STOPPING:
@@ -119,6 +120,7 @@ static struct reconcile_decision want_running_again(const struct reconcile_view 
         return decide(STEP_WAIT, view->phase, 0);
     switch (view->observed) {
     case OBSERVED_PULLING:
+    case OBSERVED_INSTALLING:
     case OBSERVED_CREATING:
     case OBSERVED_STARTING:
     case OBSERVED_STOPPING:

@@ -78,6 +78,48 @@ static int ports_from_text(const char *text, Wire__InstanceSpec *spec, struct er
     return 0;
 }
 
+static char *copy_member(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return strdup(text ? text : "");
+}
+
+static int add_file(Wire__InstanceSpec *spec, const json_t *from, struct err *err)
+{
+    Wire__InstallFile *file = malloc(sizeof(*file));
+    if (!file)
+        return err_nomem(err);
+    wire__install_file__init(file);
+    char *uri = copy_member(from, "uri");
+    char *path = copy_member(from, "path");
+    char *sum = copy_member(from, "sha256");
+    file->uri = uri ? uri : file->uri;
+    file->path = path ? path : file->path;
+    file->sha256 = sum ? sum : file->sha256;
+    spec->install[spec->n_install++] = file;
+    return uri && path && sum ? 0 : err_nomem(err);
+}
+
+static int install_from_json(const struct instance *row, Wire__InstanceSpec *spec, struct err *err)
+{
+    size_t i;
+    json_t *file;
+    if (!row->install_round)
+        return 0;
+    spec->install_round = row->install_round;
+    spec->install_wipe = row->install_wipe;
+    json_t *files = json_loads(row->install, 0, NULL);
+    spec->install = calloc(json_array_size(files) + 1, sizeof(*spec->install));
+    int rc = files && spec->install ? 0 : err_nomem(err);
+    json_array_foreach(files, i, file)
+    {
+        if (rc == 0)
+            rc = add_file(spec, file, err);
+    }
+    json_decref(files);
+    return rc;
+}
+
 int spec_create(const struct instance *row, Wire__InstanceSpec **ret_spec, struct err *err)
 {
     Wire__InstanceSpec *spec = malloc(sizeof(*spec));
@@ -98,6 +140,7 @@ int spec_create(const struct instance *row, Wire__InstanceSpec **ret_spec, struc
     if (!image || !volume || !mount)
         err_nomem(err);
     if (!image || !volume || !mount || ports_from_text(row->ports, spec, err) < 0 ||
+        install_from_json(row, spec, err) < 0 ||
         texts_from_json(row->env, &spec->n_env, &spec->env, err) < 0 ||
         texts_from_json(row->cmd, &spec->n_cmd, &spec->cmd, err) < 0) {
         spec_destroy(spec);

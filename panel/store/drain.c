@@ -20,7 +20,8 @@ static struct stmt *end(struct db *db, struct err *err)
     struct stmt *stmt =
         db_stmt(db,
                 CHANGE ", phase = CASE WHEN phase = ?3 AND error_code <> ?6 THEN ?3"
-                       " WHEN phase = ?4 OR container_id = '' THEN ?4 ELSE ?5 END,"
+                       " WHEN phase = ?4 OR container_id = '' OR reinstalling THEN ?4"
+                       " ELSE ?5 END,"
                        " error_message = iif(error_code = ?6, '', error_message),"
                        " error_code = iif(error_code = ?6, '', error_code)" WANTED_UP,
                 err);

@@ -70,9 +70,9 @@ static int write_row(struct store_tx *tx, const struct instance *row, struct err
         "INSERT INTO instances(id, name, user_id, node_id, image, alt_images, ports, env, cmd,"
         " variables, stop_command, mount_path, template, memory_mib, cpu_milli, disk_mib,"
         " primary_port, port_choices, stop_timeout_s, terminal, created_at, phase_since,"
-        " updated_at, template_id)"
+        " updated_at, install, install_round, template_id)"
         " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?21,"
-        "?21,json_extract(?13, '$.Id'))",
+        "?21,?22,?23,json_extract(?13, '$.Id'))",
         err);
     if (!stmt)
         return -1;
@@ -90,6 +90,8 @@ static int write_row(struct store_tx *tx, const struct instance *row, struct err
     db_bind_int(stmt, 19, row->stop_timeout_s ? row->stop_timeout_s : STOP_TIMEOUT_S);
     db_bind_int(stmt, 20, row->terminal);
     db_bind_int(stmt, 21, tx->now);
+    db_bind_text(stmt, 22, row->install);
+    db_bind_int(stmt, 23, strcmp(row->install, "[]") == 0 ? 0 : tx->now);
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
@@ -100,6 +102,7 @@ static int write_made(struct store_tx *tx, struct instance *row, struct err *err
         return -1;
     row->env = recipe.env;
     row->cmd = recipe.command;
+    row->install = recipe.install;
     int rc = write_row(tx, row, err);
     recipe_fini(&recipe);
     return rc;

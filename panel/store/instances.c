@@ -11,9 +11,10 @@
     " i.mount_path, i.template, i.created_at, i.generation, i.suspended, i.phase, i.phase_since,"  \
     " i.observed, i.container_id, i.error_code, i.error_message, i.progress_percent,"              \
     " i.updated_at, n.name, n.address, n.port, i.port_choices, i.power,"                           \
-    " i.stop_timeout_s, n.maintenance, i.exits, i.last_exit_at, i.terminal, n.drained, i.seq"      \
+    " i.stop_timeout_s, n.maintenance, i.exits, i.last_exit_at, i.terminal, n.drained,"            \
+    " i.install, i.install_round, i.install_wipe, i.seq"                                           \
     " FROM instances i JOIN nodes n ON n.id = i.node_id "
-#define COLUMN_SEQ 39
+#define COLUMN_SEQ 42
 
 /* SQL's word for PHASE_DELETING, for literals. */
 #define LIVING "i.phase <> 3 "
@@ -61,6 +62,9 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
         .exit_at = db_int(stmt, 36),
         .terminal = db_int(stmt, 37) != 0,
         .node_drained = db_int(stmt, 38) != 0,
+        .install = db_text(stmt, 39),
+        .install_round = (uint64_t)db_int(stmt, 40),
+        .install_wipe = db_int(stmt, 41) != 0,
     };
     return fn(&row, arg, err);
 }
@@ -234,7 +238,8 @@ int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, 
         db_stmt(tx->db,
                 "UPDATE instances SET suspended = ?2, updated_at = ?3,"
                 " generation = generation + 1,"
-                " phase = CASE WHEN ?2 = 0 AND (phase = ?4 OR container_id = '') THEN ?5"
+                " phase = CASE WHEN ?2 = 0 AND (phase = ?4 OR container_id = '' OR reinstalling)"
+                "  THEN ?5"
                 "  ELSE phase END, phase_since = ?3,"
                 " error_code = CASE WHEN ?2 = 1 AND phase = ?4 THEN error_code ELSE '' END,"
                 " error_message = CASE WHEN ?2 = 1 AND phase = ?4 THEN error_message ELSE '' END"
@@ -276,8 +281,8 @@ static const char *power_update(enum instance_power power)
     "UPDATE instances SET power = ?2, generation = generation + 1, updated_at = ?3,"               \
     " phase_since = ?3"
 #define POWER_UP                                                                                   \
-    ", phase = CASE WHEN phase = ?4 AND container_id <> '' THEN ?4 ELSE ?5 END, error_code = '',"  \
-    " error_message = ''"
+    ", phase = CASE WHEN phase = ?4 AND container_id <> '' AND NOT reinstalling THEN ?4"           \
+    " ELSE ?5 END, error_code = '', error_message = ''"
     switch (power) {
     case POWER_ON:
         return POWER_UPDATE POWER_UP " WHERE id = ?1 AND (power <> ?2 OR NOT"
@@ -351,6 +356,29 @@ int store_instance_power_on(struct store_tx *tx, const char *id, uint64_t genera
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
+/* A round is named by the time, so that one of a panel put back to an old copy is a later one. */
+int store_instance_reinstall(struct store_tx *tx, const char *id, bool wipe, struct err *err)
+{
+    if (instance_check_living(tx, id, err) < 0 || check_not_drained(tx, id, "id", err) < 0)
+        return -1;
+    struct stmt *stmt = db_stmt(tx->db,
+                                "UPDATE instances SET phase = ?2, phase_since = ?3,"
+                                " updated_at = ?3, generation = generation + 1,"
+                                " install_round = max(install_round + 1, ?3), install_wipe = ?4,"
+                                " reinstalling = 1, error_code = '', error_message = '',"
+                                " progress_percent = 0 WHERE id = ?1",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, PHASE_INSTALLING);
+    db_bind_int(stmt, 3, tx->now);
+    db_bind_int(stmt, 4, wipe);
+    (void)FAILPOINT("panel.reinstall.written");
+    tx_touch(tx, STORE_INSTANCES);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
 int store_instance_retry(struct store_tx *tx, const char *id, struct err *err)
 {
     if (instance_check_living(tx, id, err) < 0 || check_not_drained(tx, id, "id", err) < 0)
@@ -405,7 +433,8 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
                 "  (SELECT json_group_array(json(value)) FROM (SELECT value FROM"
                 "   (SELECT key, value FROM json_each(json_insert(exits, '$[#]', json(?12)))"
                 "    ORDER BY key DESC LIMIT 5) ORDER BY key)) END,"
-                " last_exit_at = max(last_exit_at, ?11)"
+                " last_exit_at = max(last_exit_at, ?11),"
+                " reinstalling = CASE WHEN ?3 = ?10 AND ?4 = ?13 THEN 0 ELSE reinstalling END"
                 " WHERE id = ?1 AND generation = ?2",
                 err);
     if (!stmt)

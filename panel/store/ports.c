@@ -257,7 +257,8 @@ static int write_choice(struct store_tx *tx, const struct choice *choice, const 
         return -1;
     stmt = db_stmt(tx->db,
                    "UPDATE instances SET ports = ?2, primary_port = ?3, env = ?4, cmd = ?5,"
-                   " port_choices = port_choices - 1, generation = generation + 1, updated_at = ?6"
+                   " install = ?6, port_choices = port_choices - 1, generation = generation + 1,"
+                   " updated_at = ?7"
                    " WHERE id = ?1",
                    err);
     if (!stmt)
@@ -267,7 +268,8 @@ static int write_choice(struct store_tx *tx, const struct choice *choice, const 
     db_bind_int(stmt, 3, choice->row.primary_port);
     db_bind_text(stmt, 4, recipe->env);
     db_bind_text(stmt, 5, recipe->command);
-    db_bind_int(stmt, 6, tx->now);
+    db_bind_text(stmt, 6, recipe->install);
+    db_bind_int(stmt, 7, tx->now);
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 

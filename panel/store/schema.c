@@ -240,6 +240,12 @@ static const char *const migrations[] = {
 
     /* 11 */
     events_and_audit,
+
+    /* 12 */
+    "ALTER TABLE instances ADD COLUMN install TEXT NOT NULL DEFAULT '[]';"
+    "ALTER TABLE instances ADD COLUMN install_round INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE instances ADD COLUMN install_wipe INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE instances ADD COLUMN reinstalling INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

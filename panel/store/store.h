@@ -343,8 +343,11 @@ struct instance {
     const char *node_address;
     const char *node_port;
     bool node_maintenance, node_drained;
-    const char *exits; /* JSON array of the last ones, {"at","code","oomKilled"} */
-    int64_t exit_at;   /* of the last of them, wall ms; 0: there is none */
+    const char *install;    /* JSON array text of {"uri","path","sha256"}: what it begins with */
+    uint64_t install_round; /* rises with each time that is to be done; 0: never */
+    bool install_wipe;      /* its volume is emptied first */
+    const char *exits;      /* JSON array of the last ones, {"at","code","oomKilled"} */
+    int64_t exit_at;        /* of the last of them, wall ms; 0: there is none */
 };
 typedef int (*store_instance_fn)(const struct instance *instance, void *arg, struct err *err);
 
@@ -365,7 +368,7 @@ int store_instance_scan(struct store *store, const char *node_id, const char *id
                         store_instance_fn fn, void *arg, struct err *err);
 
 struct instance_new {
-    struct instance row; /* ports, primary_port, env and cmd are filled in by the create */
+    struct instance row; /* ports, primary_port, env, cmd and install are filled in by the create */
     const struct port_mapping *ports;
     size_t port_count;
     uint16_t primary_asked;       /* 0: the first mapping's host port */
@@ -401,6 +404,9 @@ struct instance_edit {
  * know: the name that its environment tells is that of when the container's environment was made.
  */
 int store_instance_edit(struct store_tx *tx, const struct instance_edit *edit, struct err *err);
+/* → INSTALLING, in a new container, with its files installed anew; wipe: into an empty volume. One
+ * that isn't to run now begins with that when it is started. ERR_CONFLICT "node_drained". */
+int store_instance_reinstall(struct store_tx *tx, const char *id, bool wipe, struct err *err);
 /* FAILED → INSTALLING; ERR_CONFLICT "not_failed" otherwise, or "node_drained". */
 int store_instance_retry(struct store_tx *tx, const char *id, struct err *err);
 

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 
 from lib import images, places
+from lib.file_server import FileServer
 from lib.wait import until
 from lib.world import World
 
@@ -16,7 +17,7 @@ WORLD = None
 
 def setUpModule():
     global WORLD
-    WORLD = World("docker").start()
+    WORLD = World("docker", agent_options=("--install-allow-local",)).start()
     WORLD.make_images()
 
 
@@ -36,6 +37,32 @@ def fetch(port):
 def udp_is_bound(port):
     with open("/proc/net/udp") as table:
         return any(re.match(rf"\s*\d+: [0-9A-F]+:{port:04X} ", line) for line in table)
+
+
+class Installed(unittest.TestCase):
+    """A container that serves, as a user of its own, what was downloaded for it."""
+
+    def test_it_serves_what_was_downloaded(self):
+        files = FileServer().start()
+        self.addCleanup(files.stop)
+        self.addCleanup(WORLD.clear)
+        files.files.update({"/page": b"downloaded", "/tool": b"#!/bin/sh\necho made by a tool >made\n"})
+        WORLD.api.post("/api/images/create", {
+            "Name": "Serving", "Image": "test:httpd", "MountPath": "/srv/data",
+            "Cmd": ["/bin/sh", "-c", "cd /srv/data && ./bin/tool;"
+                                     " exec busybox httpd -f -u 65534:65534 -p 8080 -h /srv/data"],
+            "Scripts": {"Install": [{"Uri": files.url("/page"), "Path": "index.html"},
+                                    {"Uri": files.url("/{{TOOL}}"), "Path": "bin/{{TOOL}}"}]},
+            "Variables": {"TOOL": {"default": "tool"}}}).expect(201)
+        port = places.free_port()
+        instance = WORLD.deploy(imagename="Serving", host_port=port)
+        self.assertEqual(until(lambda: fetch(port), 10, "it answers"), "downloaded")
+        with open(os.path.join(WORLD.agent.state, "volumes", instance["Id"], "made")) as made:
+            self.assertEqual(made.read(), "made by a tool\n")
+        files.files["/page"] = b"another"
+        WORLD.api.post(f"/api/instances/{instance['Id']}/reinstall", {"wipe": True},
+                       query={"wait": 60}, timeout=90).expect(200)
+        until(lambda: fetch(port) == "another", 10, "it serves the new one")
 
 
 class Inspect(unittest.TestCase):

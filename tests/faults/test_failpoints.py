@@ -1,4 +1,4 @@
-"""kill -9 at every failpoint of deploy, suspend, restart, change and delete, on both sides; then: one container or
+"""kill -9 at every failpoint of deploy, suspend, restart, reinstall, change and delete, on both sides; then: one container or
 none, as was wanted, and nothing for ever in between.
 
 The list of places is read from the sources, so that a new failpoint is tested without a line here."""
@@ -8,12 +8,14 @@ import re
 import unittest
 
 from lib.client import Client
+from lib.file_server import FileServer
 from lib.places import ROOT
 from lib.promises import proves
 from lib.wait import until
 from lib.world import World
 
 WORLD = None
+FILES = None
 CONVERGES = 25  # seconds, with sanitizers on two cores
 
 CHANGE = {"name": "changed"}
@@ -31,6 +33,8 @@ ONLY = {
     "agent.container.stopping": ("suspend", "restart"),
     "agent.container.stopped": ("suspend", "restart"),
     "panel.edit.written": ("change",),
+    "panel.reinstall.written": ("reinstall",), "agent.install.starting": ("reinstall",),
+    "agent.install.file": ("reinstall",), "agent.install.ending": ("reinstall",),
     "panel.power.written": ("restart",), "panel.restart.written": ("restart",),
     "agent.container.deleting": ("delete",), "agent.container.deleted": ("delete",),
     "agent.volume.erasing": ("delete",), "agent.volume.erased": ("delete",),
@@ -49,13 +53,18 @@ def places():
 
 
 def setUpModule():
-    global WORLD
-    WORLD = World("docker").start()
+    global WORLD, FILES
+    FILES = FileServer().start()
+    FILES.files["/file"] = b"installed"
+    WORLD = World("docker", agent_options=("--install-allow-local",)).start()
     WORLD.make_images()
+    WORLD.api.post("/api/images/create", {"Name": "with a file", "Image": "test:httpd", "Scripts": {
+        "Install": [{"Uri": FILES.url("/file"), "Path": "file"}]}}).expect(201)
 
 
 def tearDownModule():
     WORLD.stop()
+    FILES.stop()
 
 
 def side_of(place):
@@ -88,6 +97,9 @@ def request(operation, instance_id, spec):
             return client.post(f"/api/instances/{instance_id}/power", {"action": "restart"}, timeout=40)
         if operation == "change":
             return client.request("PATCH", f"/api/instances/{instance_id}", CHANGE, timeout=40)
+        if operation == "reinstall":
+            return client.post(f"/api/instances/{instance_id}/reinstall", {"wipe": True}, query={"wait": 1},
+                               timeout=40)
         if operation == "suspend":
             return client.post(f"/api/instances/suspend/{instance_id}", timeout=40)
         return client.delete("/api/instance/delete", {"id": instance_id}, timeout=40)
@@ -122,6 +134,13 @@ class Failpoints(unittest.TestCase):
         self.assertEqual(WORLD.containers_of(instance_id), [before["Id"]])
         if answer is not None and answer.status == 200:
             self.assertEqual(row["Name"], "changed", "an acknowledged change is kept")
+    def check_reinstall(self, instance_id, answer, before):
+        WORLD.await_instance(instance_id, CONVERGES, State="running", InternalState="READY")
+        containers = WORLD.containers_of(instance_id)
+        self.assertEqual(len(containers), 1)
+        if answer is not None and answer.status == 200:
+            self.assertNotEqual(containers[0], before["Id"])
+        self.assertEqual(os.listdir(os.path.join(WORLD.agent.state, "volumes", instance_id)), ["file"])
 
     def check(self, operation, instance_id, answer):
         if operation == "deploy":
@@ -147,7 +166,8 @@ class Failpoints(unittest.TestCase):
                   CONVERGES, lambda: f"nothing is left: {WORLD.containers_of(instance_id)} {volumes()}")
 
     def kill_at(self, place, operation):
-        instance_id = None if operation == "deploy" else WORLD.deploy()["Id"]
+        template = "with a file" if operation == "reinstall" else None
+        instance_id = None if operation == "deploy" else WORLD.deploy(imagename=template)["Id"]
         before = WORLD.container(WORLD.api.instance(instance_id)) if instance_id else None
         spec = WORLD.spec()
         arm(place)
@@ -164,6 +184,8 @@ class Failpoints(unittest.TestCase):
             self.check_restart(instance_id, answer, before)
         elif operation == "change":
             self.check_change(instance_id, answer, before)
+        elif operation == "reinstall":
+            self.check_reinstall(instance_id, answer, before)
         else:
             self.check(operation, instance_id, answer)
 

@@ -4,7 +4,8 @@
  * story that is told the same each time.
  *
  * Input: events. 'F' LENGTH frame of the panel; 'A' CALL STATUS LENGTH answer of the Engine; 'L'
- * CALL LENGTH line of a stream; 'V' OUTCOME of the oldest removal of a volume; 'T' TIME goes by.
+ * CALL LENGTH line of a stream; 'V' OUTCOME of the oldest removal of a volume; 'I' OUTCOME of the
+ * oldest install; 'T' TIME goes by.
  * LENGTH is two bytes, low one first; CALL counts those under way. */
 #include <jansson.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 #include "agent/docker_json.h"
 #include "agent/handlers.h"
+#include "agent/install.h"
 #include "agent/usage.h"
 #include "agent/volume.h"
 #include "common/envelope.h"
@@ -167,7 +169,7 @@ static void check_sync_reply(const Wire__SyncReply *reply)
     for (size_t i = 0; i < reply->n_statuses; i++) {
         const Wire__InstanceStatus *status = reply->statuses[i];
         CHECK(envelope_check_id(status->instance_id) == 0);
-        CHECK(status->observed >= 1 && status->observed <= WIRE__OBSERVED__OBSERVED_REMOVED);
+        CHECK(status->observed >= 1 && status->observed <= WIRE__OBSERVED__OBSERVED_INSTALLING);
         CHECK(status->progress_percent <= 100);
         CHECK((status->observed == WIRE__OBSERVED__OBSERVED_FAILED) ==
               (status->error_code[0] != '\0'));
@@ -251,6 +253,100 @@ int volume_remove(struct volumes *volumes, const char *volume_id,
     return 0;
 }
 
+struct install {
+    uint64_t round;
+    void (*done)(void *arg, const struct err *err);
+    void *arg;
+};
+
+static struct {
+    struct install *under_way[EVENTS_MAX + 1];
+    size_t count;
+    uint64_t round; /* the last that was done, in whatever volume */
+} at_work;
+
+struct installs *installs_create(const char *state_dir, struct loop *loop,
+                                 const struct install_limits *limits, struct err *err)
+{
+    (void)state_dir;
+    (void)loop;
+    (void)limits;
+    (void)err;
+    memset(&at_work, 0, sizeof(at_work));
+    return (struct installs *)&at_work;
+}
+
+void installs_destroy(struct installs *installs)
+{
+    (void)installs;
+    while (at_work.count)
+        free(at_work.under_way[--at_work.count]);
+}
+
+bool install_is_due(const struct installs *installs, const Wire__InstanceSpec *spec)
+{
+    (void)installs;
+    return at_work.round < spec->install_round;
+}
+
+struct install *install_start(struct installs *installs, const Wire__InstanceSpec *spec,
+                              const char *volume_dir,
+                              void (*done)(void *arg, const struct err *err), void *arg,
+                              struct err *err)
+{
+    (void)installs;
+    (void)err;
+    CHECK(volume_dir[0] && at_work.count <= EVENTS_MAX);
+    struct install *install = calloc(1, sizeof(*install));
+    *install = (struct install){spec->install_round, done, arg};
+    at_work.under_way[at_work.count++] = install;
+    return install;
+}
+
+void install_cancel(struct install *install)
+{
+    (void)install;
+}
+
+uint32_t install_percent(const struct install *install)
+{
+    return (uint32_t)install->round % 101;
+}
+
+int install_log_read(const struct installs *installs, const char *volume_id, char **ret_text,
+                     struct err *err)
+{
+    (void)installs;
+    CHECK(envelope_check_id(volume_id) == 0);
+    if (!at_work.round)
+        return err_set(err, ERR_NOT_FOUND, "no_file", "it is not there");
+    *ret_text = strdup("1000000000 one\n1000000000 two\nno time\n 3\n1000000001 three");
+    return 0;
+}
+
+void install_forget(const struct installs *installs, const char *volume_id)
+{
+    (void)installs;
+    CHECK(envelope_check_id(volume_id) == 0);
+}
+
+static void end_one_install(uint8_t outcome)
+{
+    struct err err = {0};
+    if (!at_work.count)
+        return;
+    struct install *install = at_work.under_way[0];
+    memmove(at_work.under_way, at_work.under_way + 1, --at_work.count * sizeof(install));
+    void (*done)(void *arg, const struct err *err) = install->done;
+    void *arg = install->arg;
+    if (outcome % 2)
+        err_set(&err, ERR_OFFLINE, "install_failed", "nobody answers");
+    else if (at_work.round < install->round)
+        at_work.round = install->round;
+    free(install);
+    done(arg, &err);
+}
+
 void usage_fill(struct usage_meter *meter, const char *disk_dir, Wire__Capacity *ret_capacity,
                 Wire__Usage *ret_usage)
 {
@@ -263,6 +359,7 @@ void usage_fill(struct usage_meter *meter, const char *disk_dir, Wire__Capacity 
 /* --- the story ------------------------------------------------------------------------------- */
 
 static const char *state_dir;
+static const struct install_limits limits = {1, 1, false};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -399,6 +496,9 @@ static void take_event(struct handlers *h, struct fuzz_input *in)
     case 'V':
         end_removal(fuzz_byte(in));
         break;
+    case 'I':
+        end_one_install(fuzz_byte(in));
+        break;
     case 'T':
         step = fuzz_byte(in);
         fuzz_now_ms += (int64_t)step * step * 16; /* up to 17 minutes */
@@ -417,7 +517,8 @@ static void check_table(const struct instance_table *table)
         CHECK(inst->change_seq > seq && inst->change_seq <= table->seq);
         seq = inst->change_seq;
         CHECK((inst->step == STEP_IDLE) == (!inst->call && !timer_is_set(&inst->timer)) ||
-              inst->step == STEP_PULL_WAIT || inst->step == STEP_ERASE);
+              inst->step == STEP_PULL_WAIT || inst->step == STEP_INSTALL_WAIT ||
+              inst->step == STEP_WIPE || inst->step == STEP_ERASE);
     }
 }
 
@@ -451,7 +552,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     loop.http = http_client_create("", &loop.timers, &err);
     h.sync = sync_create(&loop, &identity, &err);
     CHECK(loop.http && h.sync);
-    CHECK(reconcile_create(&loop, state_dir, PANEL, on_changed, &h, &h.reconcile, &err) == 0);
+    CHECK(reconcile_create(&loop, state_dir, PANEL, &limits, on_changed, &h, &h.reconcile, &err) ==
+          0);
     sync_set_reconcile(h.sync, h.reconcile);
     for (int i = 0; in.size && i < EVENTS_MAX; i++) {
         take_event(&h, &in);

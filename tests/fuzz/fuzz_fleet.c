@@ -213,7 +213,7 @@ static void check_node(struct fleet *fleet, const struct fleet_node *node)
 
 static void check_instance(const struct fleet_instance *inst)
 {
-    CHECK(inst->phase <= PHASE_DELETING && inst->observed <= OBSERVED_REMOVED);
+    CHECK(inst->phase <= PHASE_DELETING && inst->observed <= OBSERVED_INSTALLING);
     CHECK(inst->progress <= 100);
     CHECK(utf8_is_valid(inst->container_id));
     CHECK(utf8_is_valid(instance_error_code(inst)));

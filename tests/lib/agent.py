@@ -6,14 +6,14 @@ from lib.daemon import Daemon, run_tool
 
 
 class Agent:
-    def __init__(self, directory, docker_socket, name="agent", enter=()):
-        """enter: the beginning of a command that runs the rest somewhere else."""
+    def __init__(self, directory, docker_socket, name="agent", enter=(), options=()):
+        """enter: the beginning of a command that runs the rest somewhere else; options: more, of serving."""
         self.dir = directory
         self.state = os.path.join(directory, name + ".state")
         self.docker_socket = docker_socket
         self.name = name
         self.daemon = Daemon(name, [*enter, places.AGENT, "--state", self.state, "--docker",
-                                    f"unix://{docker_socket}"], directory)
+                                    f"unix://{docker_socket}", *options], directory)
 
     def try_join(self, panel_url, token, listen=None):
         argv = [places.AGENT, "join", "--panel", panel_url, "--token", token, "--state", self.state]

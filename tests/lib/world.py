@@ -13,7 +13,7 @@ from lib.wait import until
 class World:
     """engine: None (a panel alone), "scripted" or "docker"."""
 
-    def __init__(self, engine=None, config=None, **engine_options):
+    def __init__(self, engine=None, config=None, agent_options=(), **engine_options):
         self.dir = places.fresh_dir("w")
         self.panel = Paneld(self.dir, config)
         self.engine = None
@@ -21,6 +21,7 @@ class World:
         self.node_id = None
         self.user_id = None
         self.kind = engine
+        self.agent_options = agent_options
         if engine == "docker":
             self.engine = DockerEngine(self.dir)
         elif engine == "scripted":
@@ -35,7 +36,7 @@ class World:
             self.user_id = self.add_user("owner")
             if self.engine and join:
                 self.agent = Agent(self.dir, self.engine.socket if self.kind == "docker"
-                                   else self.engine.path)
+                                   else self.engine.path, options=self.agent_options)
                 self.node_id = self.add_node(self.agent)
         except BaseException:
             self.abandon()

@@ -261,6 +261,73 @@ static void end_removal(void)
     done(volume.arg, &err);
 }
 
+/* --- installs: there are none ------------------------------------------------------------------
+ */
+
+static char no_installs;
+
+struct installs *installs_create(const char *state_dir, struct loop *for_loop,
+                                 const struct install_limits *limits, struct err *err)
+{
+    (void)state_dir;
+    (void)for_loop;
+    (void)limits;
+    (void)err;
+    return (struct installs *)&no_installs;
+}
+
+void installs_destroy(struct installs *installs)
+{
+    (void)installs;
+}
+
+bool install_is_due(const struct installs *installs, const Wire__InstanceSpec *spec)
+{
+    (void)installs;
+    (void)spec;
+    return false;
+}
+
+struct install *install_start(struct installs *installs, const Wire__InstanceSpec *spec,
+                              const char *volume_dir,
+                              void (*done)(void *arg, const struct err *err), void *arg,
+                              struct err *err)
+{
+    (void)installs;
+    (void)spec;
+    (void)volume_dir;
+    (void)done;
+    (void)arg;
+    err_nomem(err);
+    return NULL;
+}
+
+void install_cancel(struct install *install)
+{
+    (void)install;
+}
+
+uint32_t install_percent(const struct install *install)
+{
+    (void)install;
+    return 0;
+}
+
+int install_log_read(const struct installs *installs, const char *volume_id, char **ret_text,
+                     struct err *err)
+{
+    (void)installs;
+    (void)volume_id;
+    (void)ret_text;
+    return err_set(err, ERR_NOT_FOUND, "no_file", "it is not there");
+}
+
+void install_forget(const struct installs *installs, const char *volume_id)
+{
+    (void)installs;
+    (void)volume_id;
+}
+
 /* --- the panel ------------------------------------------------------------------------------- */
 
 struct frame {
@@ -502,12 +569,13 @@ static void stop_agent(void)
 
 static int start_agent(struct err *err)
 {
+    static const struct install_limits limits = {1, 1, false};
     loop = (struct loop){.signal_fd = -1, .http = &http};
     agent = (struct handlers){.loop = &loop, .identity = &identity};
     mailbox_init(&loop.box, NULL, NULL);
     agent.sync = sync_create(&loop, &identity, err);
-    if (!agent.sync ||
-        reconcile_create(&loop, "/", "p1", on_changed, &agent, &agent.reconcile, err) < 0) {
+    if (!agent.sync || reconcile_create(&loop, "/", "p1", &limits, on_changed, &agent,
+                                        &agent.reconcile, err) < 0) {
         stop_agent();
         return -1;
     }

@@ -24,6 +24,7 @@ static const struct {
     {OBSERVED_FAILED, "creating", "crashed", "stopping"},
     {OBSERVED_REMOVING, "stopping", "stopping", "stopping"},
     {OBSERVED_REMOVED, "creating", "crashed", "suspended"},
+    {OBSERVED_INSTALLING, "installing", "installing", "stopping"},
 };
 #define ROWS (sizeof(table) / sizeof(table[0]))
 

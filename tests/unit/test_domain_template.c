@@ -11,6 +11,7 @@
 
 #include "panel/domain/environment.h"
 #include "panel/domain/placeholder.h"
+#include "panel/domain/recipe.h"
 #include "panel/domain/rules.h"
 #include "panel/domain/template.h"
 
@@ -112,16 +113,50 @@ static void commands_become_arrays(void **state)
     }
 }
 
-static void install_scripts_are_seen(void **state)
+static void files_to_install_are_made(void **state)
 {
     (void)state;
+    struct environment_facts facts = {18080, "id1", "web", 512};
+    struct recipe recipe;
     json_t *tmpl = normalize("{\"Name\":\"n\",\"Image\":\"x\",\"Scripts\":{\"Install\":"
-                             "[{\"Uri\":\"http://x\",\"Path\":\"a\"}]}}");
-    assert_true(template_has_install(tmpl));
+                             "[{\"Uri\":\"http://x/{{V}}\",\"Path\":\"{{V}}.jar\"}]}}");
+    json_t *variables = parse("{\"V\":\"1.2\"}");
+    assert_int_equal(recipe_make(tmpl, variables, &facts, &recipe, NULL), 0);
+    assert_string_equal(recipe.install,
+                        "[{\"uri\":\"http://x/1.2\",\"path\":\"1.2.jar\",\"sha256\":\"\"}]");
+    recipe_fini(&recipe);
+    static const char *const bad[] = {"../x", "/etc/x", "a/../../x", "", "a b", "x\ny"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct err err = {0};
+        json_object_set_new(variables, "V", json_string(bad[i]));
+        int rc = recipe_make(tmpl, variables, &facts, &recipe, &err);
+        if (rc == 0) {
+            assert_string_equal(bad[i], ""); /* then it is called ".jar" */
+            recipe_fini(&recipe);
+            continue;
+        }
+        assert_string_equal(err.reason, "invalid_install");
+        assert_string_equal(err.field, "variables");
+    }
+    json_decref(variables);
     json_decref(tmpl);
-    tmpl = normalize("{\"Name\":\"n\",\"Image\":\"x\",\"Scripts\":{}}");
-    assert_false(template_has_install(tmpl));
-    json_decref(tmpl);
+}
+
+static void paths_stay_in_the_volume(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"a",   "a/b", "./a", "a//b", "a/./b",
+                                       "..a", "a..", ".a",  "a b",  "ä"};
+    static const char *const bad[] = {"",     "/",  ".",      "..",   "a/",   "a/.",  "a/..",
+                                      "../a", "/a", "a/../b", "./..", "a\tb", "\x7f", "a/./"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_null(recipe_fault_of_path(good[i]));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_non_null(recipe_fault_of_path(bad[i]));
+    assert_null(recipe_fault_of_uri("HTTPS://x"));
+    assert_non_null(recipe_fault_of_uri("ftp://x"));
+    assert_non_null(recipe_fault_of_uri("file:///etc/passwd"));
+    assert_non_null(recipe_fault_of_uri("http://x/a b"));
 }
 
 static void defaults_fill_what_is_not_given(void **state)
@@ -340,7 +375,8 @@ int main(void)
         cmocka_unit_test(the_shape_is_made_whole),
         cmocka_unit_test(what_cant_be_used_is_refused),
         cmocka_unit_test(commands_become_arrays),
-        cmocka_unit_test(install_scripts_are_seen),
+        cmocka_unit_test(files_to_install_are_made),
+        cmocka_unit_test(paths_stay_in_the_volume),
         cmocka_unit_test(defaults_fill_what_is_not_given),
         cmocka_unit_test(scalars_become_texts),
         cmocka_unit_test(later_sources_win_and_keys_come_once),

@@ -202,7 +202,7 @@ static void test_properties(void **state)
                                         "docker_unavailable"};
     for (unsigned bits = 0; bits < 256; bits++)
         for (int phase = PHASE_INSTALLING; phase <= PHASE_DELETING; phase++)
-            for (int seen = OBSERVED_NOTHING; seen <= OBSERVED_REMOVED; seen++)
+            for (int seen = OBSERVED_NOTHING; seen <= OBSERVED_INSTALLING; seen++)
                 for (size_t code = 0; code < ARRAY_LEN(codes); code++) {
                     struct reconcile_view view =
                         view_of((enum instance_phase)phase, (enum instance_observed)seen);
