@@ -131,11 +131,23 @@ struct fleet_instance *instance_add(struct fleet *fleet, const struct instance *
     return inst;
 }
 
+/* Another wish alone is nothing to be written, which counts where thousands are drained at once. */
+static bool has_same_facts(const struct fleet_instance *inst, const struct instance *row)
+{
+    return inst->observed == row->observed && inst->progress == row->progress_percent &&
+           inst->exit_at == row->exit_at && strcmp(inst->container_id, row->container_id) == 0;
+}
+
 void instance_update(struct fleet_instance *inst, const struct instance *row)
 {
     inst->port_choices = row->port_choices;
-    if (row->generation != inst->generation)
-        take_wish(inst, row);
+    if (row->generation == inst->generation)
+        return;
+    take_wish(inst, row);
+    if (!has_same_facts(inst, row))
+        return;
+    inst->committed_observed = row->observed;
+    instance_mark_written(inst);
 }
 
 static void leave_queue(struct fleet_instance *inst)

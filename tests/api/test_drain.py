@@ -1,4 +1,5 @@
 """A node that is drained: nothing runs on it, and what was to run does again after it."""
+import sqlite3
 import threading
 import unittest
 
@@ -170,6 +171,28 @@ class Drain(unittest.TestCase):
         self.assertEqual(WORLD.api.instance(ids[0])["State"], "stopped")
         self.assertEqual(running(), 3)
         ran(2)
+
+
+class Large(unittest.TestCase):
+    """The last of this file: it leaves the agent stopped."""
+
+    def written_at(self, model):
+        """When the rows were last written, once the fleet and then the writer have been through."""
+        WORLD.api.post(f"/api/instances/{model}/command", {"line": "x"}).expect(503)
+        WORLD.add_user(f"behind{len(WORLD.api.users())}")
+        with sqlite3.connect(f"file:{WORLD.panel.data}/panel.db?mode=ro", uri=True) as db:
+            return [at for at, in db.execute("SELECT DISTINCT updated_at FROM instances")]
+
+    def test_ten_thousand_on_it_are_one_change_and_no_more_writes(self):
+        model = WORLD.deploy()["Id"]
+        WORLD.multiply(model, 10000)
+        for drain in (True, False, True):
+            before = self.written_at(model)
+            change(drain=drain)
+            after = self.written_at(model)
+            self.assertEqual(len(after), 1)
+            self.assertNotEqual(after, before)
+        self.assertEqual(counts(), {"running": 10001, "stopping": 0, "stopped": 0})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A world for tests: a panel, and where wanted an Engine and an agent that has joined it."""
 import os
 import shutil
+import sqlite3
 
 from lib import images, places
 from lib.agent import Agent
@@ -82,6 +83,21 @@ class World:
         answer = self.api.post("/api/instances/deploy", self.spec(**more), query={"wait": 60},
                                timeout=90)
         return answer.expect(201).json["instance"]
+
+    def multiply(self, instance_id, count):
+        """As many copies of it, put into the database by hand. The agent is stopped for good."""
+        self.agent.stop()
+        self.panel.stop()
+        db = sqlite3.connect(f"{self.panel.data}/panel.db")
+        names = [column[1] for column in db.execute("PRAGMA table_info(instances)")
+                 if column[1] not in ("seq", "id")]
+        fields = ", ".join(names)
+        db.execute("WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
+                   f" INSERT INTO instances(id, {fields}) SELECT printf('many%08d', i), {fields}"
+                   " FROM instances JOIN n WHERE id = ?", (count, instance_id))
+        db.commit()
+        db.close()
+        self.panel.start()
 
     def await_instance(self, instance_id, timeout=15, **fields):
         """Wait until the instance has these fields, e.g. State="running"."""
