@@ -151,6 +151,15 @@ int container_spec_check(const Wire__InstanceSpec *spec, struct err *err)
     return check_texts(spec, err);
 }
 
+int container_spec_base_hash(const Wire__InstanceSpec *spec, char out[65], struct err *err)
+{
+    Wire__InstanceSpec base = *spec;
+    base.memory_bytes = 0;
+    base.nano_cpus = 0;
+    base.resizes = 0;
+    return envelope_spec_hash(&base, out, err);
+}
+
 void container_spec_name(const char *instance_id, char out[CONTAINER_NAME_SIZE])
 {
     snprintf(out, CONTAINER_NAME_SIZE, "panel-%s", instance_id);
@@ -236,6 +245,7 @@ static void write_labels(struct strbuf *sb, const struct container_labels *label
     jw_string(sb, LABEL_INSTANCE, labels->instance_id);
     jw_string(sb, LABEL_GENERATION, generation);
     jw_string(sb, LABEL_SPEC, labels->spec_hash);
+    jw_string(sb, LABEL_BASE, labels->base_hash);
     if (terminal)
         jw_string(sb, LABEL_TERMINAL, "1");
     if (bind_ip[0])
@@ -243,13 +253,18 @@ static void write_labels(struct strbuf *sb, const struct container_labels *label
     jw_object_end(sb);
 }
 
+static void write_limits(struct strbuf *sb, const Wire__InstanceSpec *spec)
+{
+    jw_int(sb, "Memory", (int64_t)spec->memory_bytes);
+    jw_int(sb, "MemorySwap", (int64_t)spec->memory_bytes);
+    jw_int(sb, "NanoCpus", (int64_t)spec->nano_cpus);
+}
+
 static void write_host_config(struct strbuf *sb, const Wire__InstanceSpec *spec,
                               const struct container_place *place)
 {
     jw_object_begin(sb, "HostConfig");
-    jw_int(sb, "Memory", (int64_t)spec->memory_bytes);
-    jw_int(sb, "MemorySwap", (int64_t)spec->memory_bytes);
-    jw_int(sb, "NanoCpus", (int64_t)spec->nano_cpus);
+    write_limits(sb, spec);
     if (spec->pids_limit)
         jw_int(sb, "PidsLimit", spec->pids_limit);
     write_bindings(sb, spec, place->bind_ip);
@@ -301,6 +316,15 @@ char *container_spec_body(const Wire__InstanceSpec *spec, const struct container
         jw_string(&sb, "StopSignal", place->stop_signal);
     write_exposed(&sb, spec);
     write_host_config(&sb, spec, place);
+    jw_object_end(&sb);
+    return strbuf_steal(&sb);
+}
+
+char *container_spec_limits(const Wire__InstanceSpec *spec)
+{
+    struct strbuf sb = {0};
+    jw_object_begin(&sb, NULL);
+    write_limits(&sb, spec);
     jw_object_end(&sb);
     return strbuf_steal(&sb);
 }

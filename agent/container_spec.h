@@ -13,6 +13,9 @@
 /* Is every field within bounds? ERR_INVALID "bad_spec" says which isn't. */
 int container_spec_check(const Wire__InstanceSpec *spec, struct err *err);
 
+/* The hash of what only a new container can change: all but its memory and CPUs. */
+int container_spec_base_hash(const Wire__InstanceSpec *spec, char out[65], struct err *err);
+
 /* "panel-<instance id>" */
 void container_spec_name(const char *instance_id, char out[CONTAINER_NAME_SIZE]);
 
@@ -24,6 +27,7 @@ struct container_labels {
     const char *instance_id;
     uint64_t generation;
     const char *spec_hash;
+    const char *base_hash;
 };
 
 /* What isn't in the spec. */
@@ -37,5 +41,8 @@ struct container_place {
 /* The JSON body for the caller to free; NULL when memory is out. */
 char *container_spec_body(const Wire__InstanceSpec *spec, const struct container_labels *labels,
                           const struct container_place *place);
+
+/* The body of the request that gives a container these limits, likewise. */
+char *container_spec_limits(const Wire__InstanceSpec *spec);
 
 #endif

@@ -385,6 +385,14 @@ struct docker_call *docker_set_restart(struct docker *docker, const char *ref, b
     return call_container(docker, &spec, ref, "/update", done, arg, err);
 }
 
+struct docker_call *docker_resize(struct docker *docker, const char *ref, const char *body,
+                                  docker_done done, void *arg, struct err *err)
+{
+    struct http_spec spec = {.method = "POST", .body = body, .timeout_ms = START_MS};
+    return expect(call_container(docker, &spec, ref, "/update", done, arg, err),
+                  docker_json_is_update);
+}
+
 struct docker_call *docker_write_stdin(struct docker *docker, const char *ref, const char *text,
                                        size_t len, docker_done done, void *arg, struct err *err)
 {

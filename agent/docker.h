@@ -72,6 +72,9 @@ struct docker_call *docker_kill(struct docker *docker, const char *ref, docker_d
 /* "unless-stopped", or "no". */
 struct docker_call *docker_set_restart(struct docker *docker, const char *ref, bool restarts,
                                        docker_done done, void *arg, struct err *err);
+/* body: container_spec_limits(). */
+struct docker_call *docker_resize(struct docker *docker, const char *ref, const char *body,
+                                  docker_done done, void *arg, struct err *err);
 /* Write to the standard input of one that runs; done when the Engine has got it all. text is
  * copied. */
 struct docker_call *docker_write_stdin(struct docker *docker, const char *ref, const char *text,

@@ -105,6 +105,11 @@ bool docker_json_is_list(const json_t *answer)
     return json_is_array(answer);
 }
 
+bool docker_json_is_update(const json_t *answer)
+{
+    return json_is_object(answer);
+}
+
 static int read_identity(const json_t *object, const json_t *labels, const char *panel_id,
                          struct docker_container *ret)
 {
@@ -117,6 +122,7 @@ static int read_identity(const json_t *object, const json_t *labels, const char 
     copy_text(ret->id, sizeof(ret->id), id);
     copy_text(ret->instance_id, sizeof(ret->instance_id), instance);
     copy_text(ret->spec_hash, sizeof(ret->spec_hash), docker_json_text(labels, LABEL_SPEC));
+    copy_text(ret->base_hash, sizeof(ret->base_hash), docker_json_text(labels, LABEL_BASE));
     ret->terminal = docker_json_text(labels, LABEL_TERMINAL) != NULL;
     copy_text(ret->address, sizeof(ret->address), docker_json_text(labels, LABEL_ADDRESS));
     ret->generation = parse_generation(docker_json_text(labels, LABEL_GENERATION));

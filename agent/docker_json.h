@@ -16,6 +16,7 @@
 #define LABEL_INSTANCE   "panel.instance"
 #define LABEL_GENERATION "panel.generation"
 #define LABEL_SPEC       "panel.spec"
+#define LABEL_BASE       "panel.base"     /* container_spec_base_hash() */
 #define LABEL_TERMINAL   "panel.terminal" /* "1", or absent */
 #define LABEL_ADDRESS    "panel.address"  /* that its ports are bound to; absent: all */
 
@@ -34,6 +35,7 @@ struct docker_container {
     char id[CONTAINER_ID_SIZE];
     char instance_id[INSTANCE_ID_SIZE]; /* labels */
     char spec_hash[HASH_SIZE];
+    char base_hash[HASH_SIZE]; /* "": an older agent made it */
     uint64_t generation;
     bool terminal;    /* it has one: its output is one stream */
     char address[64]; /* "": none is said */
@@ -55,6 +57,7 @@ const char *docker_json_created(const json_t *answer);
 /* Are these what a success's answer should be? */
 bool docker_json_is_container(const json_t *answer);
 bool docker_json_is_list(const json_t *answer);
+bool docker_json_is_update(const json_t *answer);
 
 /* -1 when it isn't a container of that panel's with a usable instance id. */
 int docker_json_inspected(const json_t *answer, const char *panel_id,

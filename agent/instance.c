@@ -92,8 +92,8 @@ void instance_fill_status(struct instance *inst, Wire__InstanceStatus *ret_statu
 const char *instance_step_name(enum instance_step step)
 {
     static const char *const names[] = {
-        "idle",   "image",    "pull_wait", "pull",    "install_wait", "wipe", "install",
-        "create", "lookup",   "start",     "unpause", "rearm",        "stop", "disarm",
-        "say",    "wait_end", "check",     "delete",  "erase",        "pause"};
+        "idle",   "image",  "pull_wait", "pull",    "install_wait", "wipe",  "install",
+        "create", "lookup", "start",     "unpause", "resize",       "rearm", "stop",
+        "disarm", "say",    "wait_end",  "check",   "delete",       "erase", "pause"};
     return names[step];
 }

@@ -38,7 +38,8 @@ enum instance_step {
     STEP_LOOKUP, /* who has our name? */
     STEP_START,
     STEP_UNPAUSE,
-    STEP_REARM, /* its restart policy, before it is started */
+    STEP_RESIZE, /* other limits for the container that is there */
+    STEP_REARM,  /* its restart policy, before it is started */
     STEP_STOP,
     STEP_DISARM,   /* the same policy, before a line that stops it */
     STEP_SAY,      /* that line */
@@ -64,6 +65,7 @@ struct instance {
     uint64_t attempt;
     Wire__InstanceSpec *spec; /* owned; NULL until an Apply came */
     char spec_hash[HASH_SIZE];
+    char base_hash[HASH_SIZE];
     char node_address[64];
     struct {
         char *command;    /* NULL: "" */
@@ -74,6 +76,10 @@ struct instance {
 
     /* seen */
     struct docker_container container;
+    struct {
+        char container_id[CONTAINER_ID_SIZE];
+        char spec_hash[HASH_SIZE];
+    } resized;         /* the spec whose limits it has got, whatever its label says */
     uint64_t seen_seq; /* when it was asked for; older answers are ignored */
 
     /* told */
@@ -91,6 +97,7 @@ struct instance {
     struct timer timer;       /* of STEP_PAUSE, STEP_WAIT_END and STEP_INSTALL */
     bool image_ready;
     char bind_ip[64]; /* of the container that is being created */
+    bool resize_refused;
     bool looked_up;
     uint32_t tries; /* of steps that may go round in circles */
     struct docker_progress pull;

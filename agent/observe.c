@@ -41,10 +41,12 @@ void observe_container(struct instance *inst, const struct docker_container *see
     if (seq < inst->seen_seq)
         return;
     inst->seen_seq = seq;
-    if (!seen)
-        seen = &none;
+    struct docker_container now = seen ? *seen : none;
+    if (now.id[0] && strcmp(now.id, inst->resized.container_id) == 0)
+        memcpy(now.spec_hash, inst->resized.spec_hash, sizeof(now.spec_hash));
+    seen = &now;
     bool changed = !is_same(&inst->container, seen);
-    inst->container = *seen;
+    inst->container = now;
     if (inst->goal == GOAL_NONE && seen->generation > inst->generation)
         inst->generation = seen->generation;
     /* A create that the Engine had still in hand when the removal was over. */

@@ -2,7 +2,8 @@
  *
  * Per instance:
  *
- *   running:  image → pull → (stop → delete what is outdated) → install → create → start → check
+ *   running:  (resize, where only limits are others) →
+ *             image → pull → (stop → delete what is outdated) → install → create → start → check
  *   stopped:  stop (stopping.c) → check
  *   removed:  lookup → delete → erase the volume
  *
@@ -41,6 +42,16 @@ static bool is_current(const struct instance *inst)
 {
     return inst->container.state != CONTAINER_NONE &&
            strcmp(inst->container.spec_hash, inst->spec_hash) == 0;
+}
+
+/* Only its limits are others, and Docker can give it those. */
+static bool is_resizable(const struct instance *inst)
+{
+    const struct docker_container *container = &inst->container;
+    bool there = container->state == CONTAINER_CREATED || container->state == CONTAINER_EXITED ||
+                 reconcile_is_alive(container);
+    return there && !is_current(inst) && !inst->resize_refused &&
+           strcmp(container->base_hash, inst->base_hash) == 0;
 }
 
 /* The node has moved since its ports were bound: where they are, they can't be bound again, or are
@@ -201,6 +212,10 @@ static void decide_running(struct instance *inst)
     enum container_state state = inst->container.state;
     bool good =
         is_current(inst) && (reconcile_is_alive(&inst->container) || !is_bound_elsewhere(inst));
+    if (is_resizable(inst)) {
+        steps_resize(inst);
+        return;
+    }
     if (!good && !inst->image_ready) {
         /* Fetched first, so that what runs now stops as late as possible. */
         steps_image(inst);
@@ -302,6 +317,8 @@ static void report_begun(struct instance *inst)
 {
     switch (inst->goal) {
     case GOAL_RUNNING:
+        if (inst->observed == WIRE__OBSERVED__OBSERVED_RUNNING && is_resizable(inst))
+            break; /* it runs on */
         reconcile_report(inst, inst->container.state == CONTAINER_NONE
                                    ? WIRE__OBSERVED__OBSERVED_CREATING
                                    : WIRE__OBSERVED__OBSERVED_STARTING);
@@ -332,6 +349,7 @@ static void begin_goal(struct instance *inst, enum instance_goal goal, uint64_t 
     inst->generation = generation;
     inst->work++;
     inst->image_ready = false;
+    inst->resize_refused = false;
     reconcile_again(inst);
     set_error(inst, "", "");
     steps_interrupt(inst, same_image);
@@ -403,6 +421,9 @@ int reconcile_apply(struct reconcile *reconcile, Wire__Apply *apply, struct err 
         instance_touch(&reconcile->table, inst);
         return 0;
     }
+    char base_hash[HASH_SIZE];
+    if (container_spec_base_hash(apply->spec, base_hash, err) < 0)
+        return -1;
     char *stop_command = NULL;
     if (apply->stop_command[0] && !(stop_command = strdup(apply->stop_command)))
         return err_nomem(err);
@@ -414,6 +435,7 @@ int reconcile_apply(struct reconcile *reconcile, Wire__Apply *apply, struct err 
     if (apply->generation > inst->generation || apply->attempt > inst->attempt)
         inst->attempt = apply->attempt;
     memcpy(inst->spec_hash, apply->spec_hash, sizeof(inst->spec_hash));
+    memcpy(inst->base_hash, base_hash, sizeof(inst->base_hash));
     free(inst->stop.command);
     inst->stop.command = stop_command;
     inst->stop.grace_s = apply->stop_grace_seconds;

@@ -74,6 +74,7 @@ void steps_create(struct instance *inst);
 void steps_lookup(struct instance *inst);
 void steps_start(struct instance *inst);
 void steps_unpause(struct instance *inst);
+void steps_resize(struct instance *inst);
 void steps_delete(struct instance *inst);
 void steps_erase(struct instance *inst);
 /* Wait a moment, then look at what is there and decide again. */

@@ -208,6 +208,7 @@ static void end_create(void *arg, const struct docker_reply *reply)
     snprintf(made.id, sizeof(made.id), "%s", id);
     memcpy(made.instance_id, inst->id, sizeof(made.instance_id));
     memcpy(made.spec_hash, inst->spec_hash, sizeof(made.spec_hash));
+    memcpy(made.base_hash, inst->base_hash, sizeof(made.base_hash));
     memcpy(made.address, inst->bind_ip, sizeof(made.address));
     step_see(inst, &made);
     reconcile_decide(inst);
@@ -231,7 +232,8 @@ void steps_create(struct instance *inst)
     struct container_labels labels = {.panel_id = reconcile->panel_id,
                                       .instance_id = inst->id,
                                       .generation = inst->generation,
-                                      .spec_hash = inst->spec_hash};
+                                      .spec_hash = inst->spec_hash,
+                                      .base_hash = inst->base_hash};
     snprintf(inst->bind_ip, sizeof(inst->bind_ip), "%s",
              address_is_local(inst->node_address) ? inst->node_address : "");
     char signal[STOP_SIGNAL_SIZE];
@@ -412,6 +414,54 @@ void steps_unpause(struct instance *inst)
     step_begun(inst,
                docker_unpause(inst->reconcile->docker, inst->container.id, end_start, inst, &err),
                &err);
+}
+
+/* ---- Other limits ---- */
+
+/* A refusal is the Engine's own: what it says of us, of the kernel, or of a limit that the program
+ * is above already. Then only a new container will do. */
+static void end_resize(void *arg, const struct docker_reply *reply)
+{
+    (void)FAILPOINT("agent.container.resized");
+    struct instance *inst = arg;
+    if (!step_answered(inst, reply))
+        return;
+    if (inst->work != inst->step_work) {
+        reconcile_decide(inst);
+    } else if (reply->err.code == ERR_NONE) {
+        struct docker_container same = inst->container;
+        memcpy(inst->resized.container_id, same.id, sizeof(same.id));
+        memcpy(inst->resized.spec_hash, inst->spec_hash, sizeof(inst->spec_hash));
+        step_see(inst, &same);
+        reconcile_decide(inst);
+    } else if (reply->status == 404) {
+        step_see(inst, NULL);
+        reconcile_decide(inst);
+    } else if (reply->status >= 400) {
+        log_info("limits not changed in place", "instance=%s reason=\"%s\"", inst->id,
+                 reply->err.msg);
+        inst->resize_refused = true;
+        reconcile_decide(inst);
+    } else {
+        struct failure failure;
+        failure_of_other(&failure, "resize_failed", "change the limits", &reply->err);
+        step_give_up(inst, &failure);
+    }
+}
+
+void steps_resize(struct instance *inst)
+{
+    (void)FAILPOINT("agent.container.resizing");
+    struct err err;
+    step_begin(inst, STEP_RESIZE);
+    struct docker_call *call = NULL;
+    auto_free char *body = container_spec_limits(inst->spec);
+    if (!body)
+        err_nomem(&err);
+    else
+        call = docker_resize(inst->reconcile->docker, inst->container.id, body, end_resize, inst,
+                             &err);
+    step_begun(inst, call, &err);
 }
 
 /* ---- Remove ---- */

@@ -35,6 +35,7 @@ void instances_list(struct call *call);
 void instances_get(struct call *call);
 void instances_get_one(struct call *call);
 void instances_patch(struct call *call);
+void instances_patch_resume(struct call *call, const char *instance_id);
 void instances_get_of_user(struct call *call);
 void instances_deploy(struct call *call);
 void instances_deploy_resume(struct call *call, const char *instance_id);

@@ -1,6 +1,8 @@
-/* PATCH /api/instances/{id}. What isn't sent stays. */
+/* PATCH /api/instances/{id}. What isn't sent stays. What the node has to do for it is waited for;
+ * the rest is in the books, and answered at once. */
 #include "panel/api/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/auto.h"
@@ -29,9 +31,12 @@ static int put_instance(const struct instance *instance, void *arg, struct err *
 static int apply_patch(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {
     const struct patch *patch = (struct patch *)mutation;
-    if (store_instance_edit(tx, &patch->edit, err) < 0)
+    bool resized;
+    if (store_instance_edit(tx, &patch->edit, &resized, err) < 0)
         return -1;
     mutation->status = 200;
+    if (resized)
+        snprintf(mutation->waits_for, sizeof(mutation->waits_for), "%s", patch->edit.id);
     return store_instance_see(tx, patch->edit.id, put_instance, mutation, err) < 0 ? -1 : 0;
 }
 
@@ -43,8 +48,7 @@ static void destroy_patch(struct mutation *mutation)
 /* What a deploy says and a change can't: not to be taken for done. */
 static int refuse_fixed(const json_t *root, struct err *err)
 {
-    static const char *const fixed[] = {"image",   "memory", "cpu",       "ports",
-                                        "primary", "nodeId", "variables", "env"};
+    static const char *const fixed[] = {"image", "ports", "primary", "nodeId", "variables", "env"};
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
         const json_t *value = json_object_get(root, fixed[i]);
         if (value && !json_is_null(value))
@@ -64,14 +68,20 @@ static int read_patch(struct call *call, struct patch *patch, struct err *err)
     edit->name = body_text(&body, "name", BODY_OPTIONAL, TEXT_MAX);
     edit->user_id = body_text(&body, "user", BODY_OPTIONAL, TEXT_MAX);
     const char *disk = body_text(&body, "disk", BODY_OPTIONAL, TEXT_MAX);
+    const char *memory = body_text(&body, "memory", BODY_OPTIONAL, TEXT_MAX);
+    const char *cpu = body_text(&body, "cpu", BODY_OPTIONAL, TEXT_MAX);
     if (body.failed) {
         *err = body.err;
         return -1;
     }
     if (refuse_fixed(call->body, err) < 0 ||
         (edit->name && text_check_name("name", edit->name, INSTANCE_NAME_MAX, err) < 0) ||
-        (disk && quantity_parse_mib("disk", disk, 0, &patch->disk_mib, err) < 0))
+        (disk && quantity_parse_mib("disk", disk, 0, &patch->disk_mib, err) < 0) ||
+        (memory && quantity_parse_mib("memory", memory, QUANTITY_MEMORY_MIN_MIB, &edit->memory_mib,
+                                      err) < 0) ||
+        (cpu && quantity_parse_cpu("cpu", cpu, &edit->cpu_milli, err) < 0))
         return -1;
+    edit->memory_overcommit = call->api->settings.memory_overcommit;
     edit->disk_mib = disk ? &patch->disk_mib : NULL;
     return 0;
 }

@@ -317,6 +317,11 @@ void instances_suspend_resume(struct call *call, const char *instance_id)
     call_wait(call, instance_id, FLEET_GOAL_SETTLED, SETTLE_WAIT_MS, render_settled);
 }
 
+void instances_patch_resume(struct call *call, const char *instance_id)
+{
+    call_wait(call, instance_id, FLEET_GOAL_SETTLED, SETTLE_WAIT_MS, render_settled);
+}
+
 static void suspend_to(struct call *call, bool suspended)
 {
     struct err err = {0};

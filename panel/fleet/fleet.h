@@ -39,7 +39,7 @@ void fleet_notice_node(struct fleet *fleet, const char *node_id);
 enum fleet_goal {
     FLEET_GOAL_READY,   /* INSTALLING has ended: READY or FAILED */
     FLEET_GOAL_GONE,    /* deleted and forgotten */
-    FLEET_GOAL_SETTLED, /* running, or stopped when it is to be, or failed */
+    FLEET_GOAL_SETTLED, /* running as it is to, or stopped when it is to be, or failed */
 };
 
 enum fleet_outcome {

@@ -348,7 +348,7 @@ static int hash_row(const struct instance *row, void *arg, struct err *err)
     return rc;
 }
 
-static bool is_same_spec(struct fleet_instance *inst)
+bool instance_is_as_wanted(struct fleet_instance *inst)
 {
     struct err err = {0};
     if (!inst->want_spec &&
@@ -465,7 +465,7 @@ void instance_drive(struct fleet_instance *inst)
         .down = inst->down,
         .restarting = inst->power == POWER_RESTART,
         .observed = inst->observed,
-        .same_spec = inst->observed == OBSERVED_RUNNING && is_same_spec(inst),
+        .same_spec = inst->observed == OBSERVED_RUNNING && instance_is_as_wanted(inst),
         .failed_now = inst->failed_now,
         .error_code = instance_error_code(inst),
         .told = inst->told,

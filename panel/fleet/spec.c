@@ -129,6 +129,7 @@ int spec_create(const struct instance *row, Wire__InstanceSpec **ret_spec, struc
     spec->memory_bytes = row->memory_mib * 1024 * 1024;
     spec->nano_cpus = (uint64_t)row->cpu_milli * 1000000;
     spec->pids_limit = PIDS_LIMIT;
+    spec->resizes = row->resizes;
     spec->terminal = row->terminal;
     spec->stop_grace_seconds = STOP_GRACE_SECONDS;
     char *image = strdup(row->image);

@@ -249,6 +249,8 @@ void instance_take_status(struct fleet_instance *inst, const Wire__InstanceStatu
 void instance_missing(struct fleet_instance *inst);
 /* When what is under way has to have ended, mono ms; INT64_MAX: nothing has. */
 int64_t instance_deadline(const struct fleet_instance *inst);
+/* Is the container that was seen last made from the wanted spec? */
+bool instance_is_as_wanted(struct fleet_instance *inst);
 /* Look at it and do what is to be done. */
 void instance_drive(struct fleet_instance *inst);
 /* One without row, that is only to be removed. */

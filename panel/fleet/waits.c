@@ -12,7 +12,7 @@ static void wait_finish(struct wait *wait, enum fleet_outcome outcome)
     free(wait);
 }
 
-static bool goal_reached(const struct fleet_instance *inst, enum fleet_goal goal)
+static bool goal_reached(struct fleet_instance *inst, enum fleet_goal goal)
 {
     enum instance_phase phase = inst->committed_phase;
     switch (goal) {
@@ -24,7 +24,8 @@ static bool goal_reached(const struct fleet_instance *inst, enum fleet_goal goal
         if (inst->down)
             return inst->told && (inst->committed_observed == OBSERVED_STOPPED ||
                                   inst->committed_observed == OBSERVED_ABSENT);
-        return phase == PHASE_FAILED || inst->committed_observed == OBSERVED_RUNNING;
+        return phase == PHASE_FAILED ||
+               (inst->committed_observed == OBSERVED_RUNNING && instance_is_as_wanted(inst));
     case FLEET_GOAL_GONE:
         return false; /* gone is when the instance is */
     }

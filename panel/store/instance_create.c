@@ -17,40 +17,50 @@ int instance_check_user(struct store_tx *tx, const char *user_id, struct err *er
 
 /* Memory is promised once. CPU is shared, but a limit above the node's cores can't be set; where
  * the node has a ratio for them, what all of its instances may use is counted. */
-static int check_room(const struct node *node, void *arg, struct err *err)
+int instance_check_room(const struct node *node, const struct room *room, struct err *err)
 {
-    const struct instance_new *create = *(const struct instance_new **)arg;
-    const struct instance *row = &create->row;
-    uint64_t left = node_free_mib(node, create->memory_overcommit);
+    uint64_t usable = node_usable_mib(node, room->memory_overcommit);
+    uint64_t others = node->allocated_memory_mib - room->memory_had;
+    uint64_t left = usable > others ? usable - others : 0;
     int64_t cpus = node->capacity_cpus;
     int64_t usable_milli = cpus * node->cpu_overcommit_milli;
-    int64_t left_milli = usable_milli - node->allocated_cpu_milli;
-    if (node->maintenance)
-        return err_field(err, ERR_CONFLICT, "node_maintenance", "nodeId",
-                         "the node is in maintenance and takes nothing new");
-    if (row->memory_mib > left)
+    int64_t left_milli = usable_milli - node->allocated_cpu_milli + room->cpu_had;
+    bool less_memory = room->memory_mib <= room->memory_had;
+    bool less_cpu = room->cpu_milli <= room->cpu_had;
+    if (!less_memory && room->memory_mib > left)
         return err_field(err, ERR_CONFLICT, "insufficient_memory", "memory",
                          "the node has %llu MiB left of %llu MiB, %llu MiB were asked for",
-                         (unsigned long long)left,
-                         (unsigned long long)node_usable_mib(node, create->memory_overcommit),
-                         (unsigned long long)row->memory_mib);
-    if (cpus && row->cpu_milli > cpus * 1000)
+                         (unsigned long long)left, (unsigned long long)usable,
+                         (unsigned long long)room->memory_mib);
+    if (!less_cpu && cpus && room->cpu_milli > cpus * 1000)
         return err_field(err, ERR_CONFLICT, "insufficient_cpu", "cpu",
                          "the node has %lld core%s, %g were asked for", (long long)cpus,
-                         cpus == 1 ? "" : "s", (double)row->cpu_milli / 1000);
-    if (node->cpu_overcommit_milli && row->cpu_milli > left_milli)
+                         cpus == 1 ? "" : "s", (double)room->cpu_milli / 1000);
+    if (!less_cpu && node->cpu_overcommit_milli && room->cpu_milli > left_milli)
         return err_field(err, ERR_CONFLICT, "insufficient_cpu", "cpu",
                          "the node has %g cores left of %g (%lld, %g times overcommitted), %g were "
                          "asked for",
                          left_milli > 0 ? (double)left_milli / 1000 : 0,
                          (double)usable_milli / 1000, (long long)cpus,
-                         (double)node->cpu_overcommit_milli / 1000, (double)row->cpu_milli / 1000);
+                         (double)node->cpu_overcommit_milli / 1000, (double)room->cpu_milli / 1000);
     return 0;
+}
+
+static int check_placeable(const struct node *node, void *arg, struct err *err)
+{
+    const struct instance_new *create = *(const struct instance_new **)arg;
+    struct room room = {.memory_mib = create->row.memory_mib,
+                        .cpu_milli = create->row.cpu_milli,
+                        .memory_overcommit = create->memory_overcommit};
+    if (node->maintenance)
+        return err_field(err, ERR_CONFLICT, "node_maintenance", "nodeId",
+                         "the node is in maintenance and takes nothing new");
+    return instance_check_room(node, &room, err);
 }
 
 static int check_node(struct store_tx *tx, const struct instance_new *create, struct err *err)
 {
-    int rc = store_node_see(tx, create->row.node_id, check_room, &create, err);
+    int rc = store_node_see(tx, create->row.node_id, check_placeable, &create, err);
     return rc == 0 ? store_no_such("node", "nodeId", create->row.node_id, err) : rc;
 }
 

@@ -12,9 +12,9 @@
     " i.observed, i.container_id, i.error_code, i.error_message, i.progress_percent,"              \
     " i.updated_at, n.name, n.address, n.port, i.port_choices, i.power,"                           \
     " i.stop_timeout_s, n.maintenance, i.exits, i.last_exit_at, i.terminal, n.drained,"            \
-    " i.install, i.install_round, i.install_wipe, i.seq"                                           \
+    " i.install, i.install_round, i.install_wipe, i.resizes, i.seq"                                \
     " FROM instances i JOIN nodes n ON n.id = i.node_id "
-#define COLUMN_SEQ 42
+#define COLUMN_SEQ 43
 
 /* SQL's word for PHASE_DELETING, for literals. */
 #define LIVING "i.phase <> 3 "
@@ -65,6 +65,7 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
         .install = db_text(stmt, 39),
         .install_round = (uint64_t)db_int(stmt, 40),
         .install_wipe = db_int(stmt, 41) != 0,
+        .resizes = (uint32_t)db_int(stmt, 42),
     };
     return fn(&row, arg, err);
 }
@@ -222,7 +223,7 @@ int store_instance_delete(struct store_tx *tx, const char *id, struct err *err)
     return changed < 0 ? -1 : 0;
 }
 
-int instance_check_living(struct store_tx *tx, const char *id, struct err *err)
+static int check_living(struct store_tx *tx, const char *id, struct err *err)
 {
     return store_must_exist(tx->db, "SELECT 1 FROM instances i WHERE i.id = ?1 AND " LIVING,
                             "instance", "id", id, err);
@@ -230,7 +231,7 @@ int instance_check_living(struct store_tx *tx, const char *id, struct err *err)
 
 int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, struct err *err)
 {
-    if (instance_check_living(tx, id, err) < 0)
+    if (check_living(tx, id, err) < 0)
         return -1;
     /* Woken up again without a container, or after a failure, it is to be installed anew, so
      * that this too has an end. Until then a failure keeps its reason. */
@@ -302,7 +303,7 @@ _Static_assert(POWER_OFF == 1 && POWER_KILL == 3, "power_update() says so");
 int store_instance_power(struct store_tx *tx, const char *id, enum instance_power power,
                          struct err *err)
 {
-    if (instance_check_living(tx, id, err) < 0)
+    if (check_living(tx, id, err) < 0)
         return -1;
     bool up = power == POWER_ON || power == POWER_RESTART;
     int rc =
@@ -359,7 +360,7 @@ int store_instance_power_on(struct store_tx *tx, const char *id, uint64_t genera
 /* A round is named by the time, so that one of a panel put back to an old copy is a later one. */
 int store_instance_reinstall(struct store_tx *tx, const char *id, bool wipe, struct err *err)
 {
-    if (instance_check_living(tx, id, err) < 0 || check_not_drained(tx, id, "id", err) < 0)
+    if (check_living(tx, id, err) < 0 || check_not_drained(tx, id, "id", err) < 0)
         return -1;
     struct stmt *stmt = db_stmt(tx->db,
                                 "UPDATE instances SET phase = ?2, phase_since = ?3,"
@@ -381,7 +382,7 @@ int store_instance_reinstall(struct store_tx *tx, const char *id, bool wipe, str
 
 int store_instance_retry(struct store_tx *tx, const char *id, struct err *err)
 {
-    if (instance_check_living(tx, id, err) < 0 || check_not_drained(tx, id, "id", err) < 0)
+    if (check_living(tx, id, err) < 0 || check_not_drained(tx, id, "id", err) < 0)
         return -1;
     struct stmt *stmt = db_stmt(tx->db,
                                 "UPDATE instances SET phase = ?2, phase_since = ?3,"

@@ -103,8 +103,14 @@ int recipe_of_row(const struct instance *row, struct recipe *ret, struct err *er
 /* Can it be somebody's? ERR_NOT_FOUND "user_not_found", field user. */
 int instance_check_user(struct store_tx *tx, const char *user_id, struct err *err);
 
-/* instances.c: is it there, and not being deleted? ERR_NOT_FOUND "instance_not_found". */
-int instance_check_living(struct store_tx *tx, const char *id, struct err *err);
+/* What an instance is to have of its node, and what of that it has already. */
+struct room {
+    uint64_t memory_mib, memory_had;
+    int64_t cpu_milli, cpu_had;
+    double memory_overcommit;
+};
+/* Is it there? Less than before always is. ERR_CONFLICT as store_instance_create(). */
+int instance_check_room(const struct node *node, const struct room *room, struct err *err);
 
 /* ERR_NOT_FOUND with one sentence everywhere. */
 int store_no_such(const char *what, const char *field, const char *id, struct err *err);

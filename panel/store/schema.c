@@ -246,6 +246,9 @@ static const char *const migrations[] = {
     "ALTER TABLE instances ADD COLUMN install_round INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE instances ADD COLUMN install_wipe INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE instances ADD COLUMN reinstalling INTEGER NOT NULL DEFAULT 0;",
+
+    /* 13 */
+    "ALTER TABLE instances ADD COLUMN resizes INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

@@ -321,6 +321,7 @@ struct instance {
     const char *variables;    /* JSON object text */
     const char *stop_command; /* template's; "" when none */
     uint32_t stop_timeout_s; /* from being told to stop until it is killed; 0 in a new one: usual */
+    uint32_t resizes;        /* changes of memory and CPU so far */
     bool terminal;           /* it has one */
     const char *mount_path;
     const char *template; /* JSON text, or NULL */
@@ -393,17 +394,22 @@ int store_instance_suspend(struct store_tx *tx, const char *id, bool suspended, 
  * "node_drained" when one on such a node is. To start one that FAILED is to retry it. */
 int store_instance_power(struct store_tx *tx, const char *id, enum instance_power power,
                          struct err *err);
-/* What of an instance is to be another; NULL stays. */
+/* What of an instance is to be another; NULL and 0 stay. */
 struct instance_edit {
     const char *id;
     const char *name;
     const char *user_id;
     const uint64_t *disk_mib;
+    uint64_t memory_mib;
+    int64_t cpu_milli;
+    double memory_overcommit; /* as in struct instance_new */
 };
-/* Inside apply(). ERR_NOT_FOUND as above, and "user_not_found" (field user). Its node need not
- * know: the name that its environment tells is that of when the container's environment was made.
- */
-int store_instance_edit(struct store_tx *tx, const struct instance_edit *edit, struct err *err);
+/* Inside apply(). ERR_NOT_FOUND as above, and "user_not_found" (field user); ERR_CONFLICT
+ * "insufficient_memory" and "insufficient_cpu" when it is to have more than there is. *ret_resized:
+ * its limits are others, and the generation is risen. What its environment and command tell of name
+ * and memory stays that of when they were made, as long as it has a container. */
+int store_instance_edit(struct store_tx *tx, const struct instance_edit *edit, bool *ret_resized,
+                        struct err *err);
 /* → INSTALLING, in a new container, with its files installed anew; wipe: into an empty volume. One
  * that isn't to run now begins with that when it is started. ERR_CONFLICT "node_drained". */
 int store_instance_reinstall(struct store_tx *tx, const char *id, bool wipe, struct err *err);

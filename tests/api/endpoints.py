@@ -157,7 +157,7 @@ ENDPOINTS = [
              lambda world: (f"/api/instances/{_kept_instance(world)}", None)),
     Endpoint("change instance", "PATCH", "/api/instances/{id}", 200,
              lambda world: (f"/api/instances/{_kept_instance(world)}", {"disk": "1 GiB"}), {},
-             {"name": TEXT, "user": ID, "disk": SIZE}),
+             {"name": TEXT, "user": ID, "disk": SIZE, "memory": SIZE, "cpu": SIZE}),
     Endpoint("delete one instance", "DELETE", "/api/instances/{id}", 200,
              lambda world: (f"/api/instances/{_new_instance(world)}", {}), {}, {"id": ID}),
     Endpoint("get user instances", "POST", "/api/getUserInstance", 200,

@@ -18,7 +18,7 @@ WORLD = None
 FILES = None
 CONVERGES = 25  # seconds, with sanitizers on two cores
 
-CHANGE = {"name": "changed"}
+CHANGE = {"name": "changed", "memory": 96}
 OPERATIONS = ("deploy", "suspend", "delete")
 # Places that only one operation passes; the others pass all of them.
 ONLY = {
@@ -32,7 +32,8 @@ ONLY = {
     "agent.container.started": ("deploy", "restart"),
     "agent.container.stopping": ("suspend", "restart"),
     "agent.container.stopped": ("suspend", "restart"),
-    "panel.edit.written": ("change",),
+    "panel.edit.written": ("change",), "agent.container.resizing": ("change",),
+    "agent.container.resized": ("change",),
     "panel.reinstall.written": ("reinstall",), "agent.install.starting": ("reinstall",),
     "agent.install.file": ("reinstall",), "agent.install.ending": ("reinstall",),
     "panel.power.written": ("restart",), "panel.restart.written": ("restart",),
@@ -134,6 +135,10 @@ class Failpoints(unittest.TestCase):
         self.assertEqual(WORLD.containers_of(instance_id), [before["Id"]])
         if answer is not None and answer.status == 200:
             self.assertEqual(row["Name"], "changed", "an acknowledged change is kept")
+        until(lambda: WORLD.container(row)["HostConfig"]["Memory"] == row["Memory"] << 20, CONVERGES,
+              f"it has the {row['Memory']} MiB that the books say")
+        self.assertEqual(WORLD.container(row)["State"]["StartedAt"], before["State"]["StartedAt"])
+
     def check_reinstall(self, instance_id, answer, before):
         WORLD.await_instance(instance_id, CONVERGES, State="running", InternalState="READY")
         containers = WORLD.containers_of(instance_id)

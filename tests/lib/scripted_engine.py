@@ -93,8 +93,8 @@ def _image_id(reference):
 class ScriptedEngine:
     """images: references that are there. pullable: those that a pull brings; a missing one gets
     what the real Engine says. Hooks, to be set by a test at any time: start_error, a text that
-    start answers 500 with, or a function that gives it (or None) for a container; crash_on_start, an exit code; stuck, an Event that holds every answer
-    until it is set; pull_pause, seconds between two lines of a pull's progress; broken, a fault of
+    start answers 500 with, or a function that gives it (or None) for a container; crash_on_start,
+    an exit code; update_error, as start_error; stuck, an Event that holds every answer until it is set; pull_pause, seconds between two lines of a pull's progress; broken, a fault of
     lib/engine_faults.py for a route, named as its method of _Handler is."""
 
     def __init__(self, path, min_api="1.44", max_api="1.51", version="29.1.0"):
@@ -106,6 +106,7 @@ class ScriptedEngine:
         self.pullable = set()
         self.registry_down = False
         self.start_error = None
+        self.update_error = None
         self.crash_on_start = None
         self.stuck = None
         self.pull_pause = 0.0
@@ -471,6 +472,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.engine.die(name, 137)
         self.answer(204)
 
+    def update(self, query, body, name):
+        with self.engine.lock:
+            container = self.engine.find(name)
+            error = self.engine.update_error
+            if callable(error):
+                error = error(container)
+            if error:
+                raise Refusal(500, error)
+            container.body.setdefault("HostConfig", {}).update(body)
+            self.engine.tell("update", container)
+        self.answer(200, {"Warnings": []})
+
     def wait(self, query, body, name):
         self.answer(200, {"StatusCode": self.engine.find(name).exit_code})
 
@@ -552,6 +565,7 @@ _ROUTES = [
     ("POST", "/containers/([^/]+)/start", _Handler.start),
     ("POST", "/containers/([^/]+)/stop", _Handler.stop),
     ("POST", "/containers/([^/]+)/kill", _Handler.kill),
+    ("POST", "/containers/([^/]+)/update", _Handler.update),
     ("POST", "/containers/([^/]+)/wait", _Handler.wait),
     ("DELETE", "/containers/([^/]+)", _Handler.remove),
     ("GET", "/images/(.+)/json", _Handler.inspect_image),

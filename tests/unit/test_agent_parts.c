@@ -84,7 +84,7 @@ static void test_one_container_port_on_two_host_ports(void **state)
     Wire__InstanceSpec spec = good_spec();
     spec.ports = ports;
     spec.n_ports = 2;
-    struct container_labels labels = {"p", "i", 3, "h"};
+    struct container_labels labels = {"p", "i", 3, "h", "b"};
     struct container_place place = {"/v", "127.0.0.1", "SIGINT", "local"};
     char *body = container_spec_body(&spec, &labels, &place);
     json_t *root = json_loads(body, JSON_REJECT_DUPLICATES, NULL);
@@ -96,6 +96,23 @@ static void test_one_container_port_on_two_host_ports(void **state)
     assert_null(json_object_get(root, "Cmd"));
     json_decref(root);
     free(body);
+}
+
+static void test_only_limits_are_no_part_of_the_base(void **state)
+{
+    (void)state;
+    char base[65];
+    char other[65];
+    Wire__InstanceSpec spec = good_spec();
+    assert_int_equal(container_spec_base_hash(&spec, base, NULL), 0);
+    spec.memory_bytes *= 2;
+    spec.nano_cpus *= 2;
+    spec.resizes++;
+    assert_int_equal(container_spec_base_hash(&spec, other, NULL), 0);
+    assert_string_equal(base, other);
+    spec.pids_limit++;
+    assert_int_equal(container_spec_base_hash(&spec, other, NULL), 0);
+    assert_string_not_equal(base, other);
 }
 
 static void test_refusals_get_their_codes(void **state)
@@ -291,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_image_references),
         cmocka_unit_test(test_specs_out_of_bounds_are_refused),
         cmocka_unit_test(test_one_container_port_on_two_host_ports),
+        cmocka_unit_test(test_only_limits_are_no_part_of_the_base),
         cmocka_unit_test(test_refusals_get_their_codes),
         cmocka_unit_test(test_a_created_container_has_an_id_of_dockers_shape),
         cmocka_unit_test(test_progress_never_falls),
