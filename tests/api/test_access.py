@@ -105,6 +105,14 @@ class Access(unittest.TestCase):
         WORLD.api.delete(f"/api/users/{self.ann}").expect(200)
         self.assertEqual(guests(self.instance_id), [])
 
+    def test_goes_when_the_guest_becomes_the_owner(self):
+        for user_id in (self.ann, self.bob):
+            give(self.instance_id, user_id).expect(200)
+        tag = WORLD.api.get("/api/users").headers["ETag"]
+        WORLD.api.request("PATCH", f"/api/instances/{self.instance_id}", {"user": self.ann}).expect(200)
+        self.assertEqual((row(self.ann)["accessTo"], guests(self.instance_id)), ([], [self.bob]))
+        WORLD.api.get("/api/users", headers={"If-None-Match": tag}).expect(200)
+
     def test_the_shared_ones_are_listed_when_asked_for(self):
         own = WORLD.deploy(user=self.ann)["Id"]
         give(self.instance_id, self.ann).expect(200)
