@@ -72,7 +72,7 @@ static void run_command(struct task *task)
         command_end(command, &err);
         return;
     }
-    if (!node_is_ready(inst->node))
+    if (!node_answers(inst->node))
         err_set(&err, ERR_OFFLINE, "node_unreachable",
                 "The node of this instance does not answer now; try again.");
     else if (inst->node->commands >= COMMANDS_MAX)

@@ -159,7 +159,7 @@ static void run_reading(struct task *task)
     HASH_FIND_STR(reading->fleet->instances, reading->id, inst);
     if (!inst)
         err_set(&err, ERR_NOT_FOUND, "no_container", "there is no such instance");
-    else if (!node_is_ready(inst->node))
+    else if (!node_answers(inst->node))
         err_set(&err, ERR_OFFLINE, "node_unreachable",
                 "the node of this instance does not answer now");
     else if (inst->node->histories >= HISTORIES_MAX)

@@ -47,6 +47,11 @@ bool node_is_ready(const struct fleet_node *node)
     return node->link_state == LINK_UP && node->inventory_done;
 }
 
+bool node_answers(const struct fleet_node *node)
+{
+    return node_is_ready(node) && node->live.status != NODE_OFFLINE;
+}
+
 void node_envelope(struct fleet_node *node, Wire__Envelope *envelope)
 {
     const struct store_identity *identity = store_identity(node->fleet->store);

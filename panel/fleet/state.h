@@ -193,6 +193,9 @@ void node_update(struct fleet_node *node, const struct node *row);
 void node_remove(struct fleet_node *node);
 /* May the node be asked to do things? */
 bool node_is_ready(const struct fleet_node *node);
+/* And is somebody's question to it likely to be answered? A connection may be dead for a while
+ * before that shows; beats tell sooner. */
+bool node_answers(const struct fleet_node *node);
 void node_facts_committed(struct fleet_node *node);
 /* A deleted node goes when nothing of it is left. */
 void node_remove_if_empty(struct fleet_node *node);

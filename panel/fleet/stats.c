@@ -363,7 +363,7 @@ static void run_read_one(struct task *task)
     if (!inst || inst->orphan) {
         err_set(&err, ERR_NOT_FOUND, "instance_not_found", "There is no instance with this id.");
         wait_end(wait, NULL, &err);
-    } else if (!node_is_ready(inst->node)) {
+    } else if (!node_answers(inst->node)) {
         err_set(&err, ERR_OFFLINE, "node_unreachable",
                 "the node of this instance does not answer now");
         wait_end(wait, NULL, &err);
