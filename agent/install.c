@@ -7,7 +7,6 @@
  * An install belongs to its thread until that posts the task, then to the loop. */
 #include "agent/install.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -81,7 +80,7 @@ struct install {
         uint64_t len;
         int write_errno;
         bool refused; /* an address was */
-        char address[INET6_ADDRSTRLEN];
+        char address[ADDRESS_TEXT_SIZE];
     } part;
 };
 
@@ -242,50 +241,15 @@ static int put_in_place(const struct install *install, const char *path, struct 
 
 /* ---- One file ---- */
 
-static bool is_refused_v4(uint32_t ip)
-{
-    return ip >> 24 == 0 || ip >> 24 == 127 || ip >> 16 == 0xa9fe || ip >= 0xe0000000u ||
-           ip == 0x646464c8u; /* 100.100.100.200, where a cloud has its metadata */
-}
-
-static bool is_refused_v6(const struct in6_addr *ip)
-{
-    static const uint8_t translated[12] = {0, 0x64, 0xff, 0x9b};
-    static const uint8_t metadata[16] = {0xfd, 0, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54};
-    uint32_t v4;
-    memcpy(&v4, &ip->s6_addr[12], sizeof(v4));
-    if (IN6_IS_ADDR_V4MAPPED(ip) || IN6_IS_ADDR_V4COMPAT(ip) ||
-        memcmp(ip->s6_addr, translated, sizeof(translated)) == 0)
-        return is_refused_v4(ntohl(v4));
-    return IN6_IS_ADDR_UNSPECIFIED(ip) || IN6_IS_ADDR_LOOPBACK(ip) || IN6_IS_ADDR_LINKLOCAL(ip) ||
-           IN6_IS_ADDR_SITELOCAL(ip) || IN6_IS_ADDR_MULTICAST(ip) ||
-           memcmp(ip, metadata, sizeof(metadata)) == 0;
-}
-
 /* Asked for each address before anything is sent to it: redirects and names that change their
  * minds lead nowhere else. */
 static bool may_connect(void *arg, const struct sockaddr *to)
 {
     struct install *install = arg;
-    char text[INET6_ADDRSTRLEN] = "?";
-    bool refused = true;
-    if (install->owner->limits.allow_local)
-        return true;
-    if (to->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, to, sizeof(in));
-        refused = is_refused_v4(ntohl(in.sin_addr.s_addr));
-        inet_ntop(AF_INET, &in.sin_addr, text, sizeof(text));
-    } else if (to->sa_family == AF_INET6) {
-        struct sockaddr_in6 in6;
-        memcpy(&in6, to, sizeof(in6));
-        refused = is_refused_v6(&in6.sin6_addr);
-        inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof(text));
-    }
-    if (!refused && !address_is_local(text))
+    if (install->owner->limits.allow_local || !address_is_near(to))
         return true;
     install->part.refused = true;
-    memcpy(install->part.address, text, sizeof(text));
+    address_text(to, install->part.address);
     return false;
 }
 

@@ -1,5 +1,7 @@
 /* The agent's pure parts: what an image reference and a spec may be, what the Engine's words mean,
  * the progress of a pull, the journal of changes, and the removal of trees that strangers made. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "agent/address.h"
 #include "agent/container_spec.h"
 #include "agent/docker.h"
 #include "agent/docker_json.h"
@@ -31,6 +34,54 @@ static void test_image_references(void **state)
         assert_true(docker_image_is_sane(good[i]));
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(docker_image_is_sane(bad[i]));
+}
+
+static bool is_near(const char *text)
+{
+    struct sockaddr_storage any = {0};
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    if (inet_pton(AF_INET, text, &in.sin_addr) == 1) {
+        memcpy(&any, &in, sizeof(in));
+    } else {
+        assert_int_equal(inet_pton(AF_INET6, text, &in6.sin6_addr), 1);
+        memcpy(&any, &in6, sizeof(in6));
+    }
+    return address_is_near((struct sockaddr *)&any);
+}
+
+static void test_near_addresses(void **state)
+{
+    (void)state;
+    static const char *const near[] = {"127.0.0.1",
+                                       "127.255.0.9",
+                                       "0.0.0.0",
+                                       "0.1.2.3",
+                                       "169.254.169.254",
+                                       "224.0.0.1",
+                                       "239.1.1.1",
+                                       "255.255.255.255",
+                                       "100.100.100.200",
+                                       "::",
+                                       "::1",
+                                       "fe80::1",
+                                       "febf::1",
+                                       "fec0::1",
+                                       "ff02::1",
+                                       "fd00:ec2::254",
+                                       "::ffff:127.0.0.1",
+                                       "::ffff:169.254.1.1",
+                                       "64:ff9b::7f00:1",
+                                       "::127.0.0.1"};
+    static const char *const far[] = {"192.0.2.1",        "198.51.100.7", "8.8.8.8",
+                                      "100.100.100.199",  "169.253.1.1",  "2001:db8::1",
+                                      "::ffff:192.0.2.1", "fd12::1"};
+    for (size_t i = 0; i < sizeof(near) / sizeof(near[0]); i++)
+        if (!is_near(near[i]))
+            fail_msg("%s", near[i]);
+    for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++)
+        if (is_near(far[i]))
+            fail_msg("%s", far[i]);
 }
 
 static Wire__InstanceSpec good_spec(void)
@@ -64,6 +115,28 @@ static void test_specs_out_of_bounds_are_refused(void **state)
     spec = good_spec();
     spec.volume_id = "../v";
     assert_int_equal(container_spec_check(&spec, &err), -1);
+    static const struct {
+        char *uri, *path, *sum;
+        bool good;
+    } files[] = {
+        {"http://x/y", "a/b", "", true},   {"HTTPS://x/y", "./a", "", true},
+        {"file:///etc/x", "a", "", false}, {"http://x/a b", "a", "", false},
+        {"http://x", "", "", false},       {"http://x", "/a", "", false},
+        {"http://x", "../a", "", false},   {"http://x", "a/../b", "", false},
+        {"http://x", "a/", "", false},     {"http://x", "a/..", "", false},
+        {"http://x", "a\nb", "", false},   {"http://x", "a", "00", false},
+    };
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        Wire__InstallFile file = WIRE__INSTALL_FILE__INIT;
+        Wire__InstallFile *all[] = {&file};
+        file.uri = files[i].uri;
+        file.path = files[i].path;
+        file.sha256 = files[i].sum;
+        spec = good_spec();
+        spec.install = all;
+        spec.n_install = 1;
+        assert_int_equal(container_spec_check(&spec, &err), files[i].good ? 0 : -1);
+    }
     char *env[] = {"=x"};
     spec = good_spec();
     spec.env = env;
@@ -306,6 +379,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_image_references),
+        cmocka_unit_test(test_near_addresses),
         cmocka_unit_test(test_specs_out_of_bounds_are_refused),
         cmocka_unit_test(test_one_container_port_on_two_host_ports),
         cmocka_unit_test(test_only_limits_are_no_part_of_the_base),
