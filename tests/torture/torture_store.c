@@ -208,6 +208,18 @@ static int suspend_instance(struct store_tx *tx, struct err *err)
     return store_instance_suspend(tx, "i1", true, err);
 }
 
+static int edit_instance(struct store_tx *tx, struct err *err)
+{
+    struct instance_edit edit = {.id = "i1",
+                                 .name = "another",
+                                 .user_id = "u1",
+                                 .memory_mib = 65,
+                                 .cpu_milli = 20,
+                                 .memory_overcommit = 1.0};
+    bool resized;
+    return store_instance_edit(tx, &edit, &resized, err);
+}
+
 static int drain_node(struct store_tx *tx, struct err *err)
 {
     struct node_change change = {.id = "n1",
@@ -439,6 +451,7 @@ static void test_changes(void **state)
         {"image delete", delete_image},
         {"instance create", create_instance},
         {"instance suspend", suspend_instance},
+        {"instance edit", edit_instance},
         {"node drain", drain_node},
         {"instance share", share_instance},
         {"instance retry", retry_instance},
