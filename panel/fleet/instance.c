@@ -244,11 +244,13 @@ struct fleet_instance *instance_reload(struct fleet *fleet, const char *id)
 
 /* --- what is seen ---------------------------------------------------------------------------- */
 
-static void set_exit_error(struct fleet_instance *inst, const Wire__InstanceStatus *status)
+/* outlook: what comes of it, or "". */
+static void set_exit_error(struct fleet_instance *inst, const Wire__InstanceStatus *status,
+                           const char *outlook)
 {
-    char text[160];
-    snprintf(text, sizeof(text), "the container exited with code %d%s", status->exit_code,
-             status->oom_killed ? " (out of its memory limit)" : "");
+    char text[240];
+    snprintf(text, sizeof(text), "the container exited with code %d%s%s", status->exit_code,
+             status->oom_killed ? " (out of its memory limit)" : "", outlook);
     set_error(inst, RECONCILE_EXITED, text);
 }
 
@@ -257,10 +259,18 @@ static void note_crash(struct fleet_instance *inst, const Wire__InstanceStatus *
     if (inst->running_since && clock_mono_ms() - inst->running_since > STABLE_MS)
         inst->failures = 0;
     inst->failures++;
-    if (status->observed == WIRE__OBSERVED__OBSERVED_ABSENT)
+    if (status->observed == WIRE__OBSERVED__OBSERVED_ABSENT) {
         set_error(inst, "container_gone", "the container was removed behind the panel's back");
+        return;
+    }
+    char outlook[100];
+    unsigned seconds = reconcile_crash_delay(inst->failures) / 1000;
+    if (inst->failures == 1)
+        snprintf(outlook, sizeof(outlook), "; it is started again within %u s", seconds);
     else
-        set_exit_error(inst, status);
+        snprintf(outlook, sizeof(outlook), ", %u times in a row; it is started again within %u s",
+                 inst->failures, seconds);
+    set_exit_error(inst, status, outlook);
 }
 
 /* The latest attempt came to nothing. A failure of an attempt that is over says nothing of it. */
@@ -273,7 +283,7 @@ static void note_failure(struct fleet_instance *inst, const Wire__InstanceStatus
     if (inst->phase == PHASE_FAILED) /* why it FAILED still holds */
         return;
     if (status->observed == WIRE__OBSERVED__OBSERVED_STOPPED)
-        set_exit_error(inst, status);
+        set_exit_error(inst, status, "");
     else
         set_error(inst, status->error_code[0] ? status->error_code : "failed",
                   status->error_message);

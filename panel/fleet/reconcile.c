@@ -43,6 +43,11 @@ static uint32_t retry_delay(unsigned failures)
     return backoff(RETRY_DELAY_MS, RETRY_DELAY_MAX_MS, failures);
 }
 
+uint32_t reconcile_crash_delay(unsigned failures)
+{
+    return backoff(CRASH_DELAY_MS, CRASH_DELAY_MAX_MS, failures);
+}
+
 static struct reconcile_decision decide(enum reconcile_step step, enum instance_phase phase,
                                         uint32_t delay_ms)
 {
@@ -130,8 +135,7 @@ static struct reconcile_decision want_running_again(const struct reconcile_view 
     case OBSERVED_FAILED:
         if (!view->told && !view->failures) /* it was stopped by request: no reason to wait */
             return decide(STEP_APPLY, view->phase, 0);
-        return decide(STEP_RETRY, view->phase,
-                      backoff(CRASH_DELAY_MS, CRASH_DELAY_MAX_MS, view->failures));
+        return decide(STEP_RETRY, view->phase, reconcile_crash_delay(view->failures));
     default:
         return decide(STEP_APPLY, view->phase, 0);
     }

@@ -27,6 +27,8 @@ struct reconcile_view {
 
 /* The error code of one that was started and ended by itself. */
 #define RECONCILE_EXITED "container_exited"
+/* How long one that ended by itself so often in a row stays down at most, ms. */
+uint32_t reconcile_crash_delay(unsigned failures);
 
 enum reconcile_step {
     STEP_REST,    /* as wanted: nothing to do */

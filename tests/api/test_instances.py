@@ -252,6 +252,21 @@ class Delete(unittest.TestCase):
         self.assertEqual(WORLD.api.node(WORLD.node_id)["allocated"], before)
 
 
+class Crash(unittest.TestCase):
+    def test_says_how_often_and_when_it_tries_again(self):
+        instance = WORLD.deploy()["Id"]
+        try:
+            for says in ("exited with code 7; it is started again within 3 s",
+                         "exited with code 7, 2 times in a row; it is started again within 6 s"):
+                WORLD.engine.die(WORLD.containers_of(instance)[0], 7)
+                until(lambda: says in ((WORLD.api.instance(instance)["Error"] or {}).get("message") or ""), 5,
+                      lambda: f"{says!r}; it is {WORLD.api.instance(instance)}")
+                self.assertEqual(WORLD.api.instance(instance)["State"], "crashed")
+                WORLD.await_instance(instance, State="running")
+        finally:
+            WORLD.delete(instance)
+
+
 class DeleteNode(unittest.TestCase):
     def setUp(self):
         self.world = World("scripted").start()
