@@ -473,10 +473,8 @@ static void run_leave(struct task *task)
 {
     struct stats_follower *follower =
         (struct stats_follower *)((char *)task - offsetof(struct stats_follower, leaving));
-    if (follower->hub) {
+    if (follower->hub) /* which the sweep closes when nobody else looks */
         DL_DELETE(follower->hub->followers, follower);
-        follower->hub->until = clock_mono_ms(); /* the sweep closes it, if nobody else looks */
-    }
     feed_leave(&follower->reader);
     follower->listener.release(follower->listener.arg);
     pthread_mutex_destroy(&follower->lock);
