@@ -4,6 +4,7 @@
  * processes, log size, capabilities. */
 #include "agent/container_spec.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -157,6 +158,7 @@ int container_spec_base_hash(const Wire__InstanceSpec *spec, char out[65], struc
     base.memory_bytes = 0;
     base.nano_cpus = 0;
     base.resizes = 0;
+    base.pull_round = 0;
     return envelope_spec_hash(&base, out, err);
 }
 
@@ -235,18 +237,25 @@ static void write_strings(struct strbuf *sb, const char *key, char *const *texts
     jw_array_end(sb);
 }
 
-static void write_labels(struct strbuf *sb, const struct container_labels *labels,
-                         const char *bind_ip, bool terminal)
+static void write_number(struct strbuf *sb, const char *label, uint64_t number)
 {
-    char generation[24];
-    snprintf(generation, sizeof(generation), "%llu", (unsigned long long)labels->generation);
+    char digits[24];
+    snprintf(digits, sizeof(digits), "%" PRIu64, number);
+    jw_string(sb, label, digits);
+}
+
+static void write_labels(struct strbuf *sb, const Wire__InstanceSpec *spec,
+                         const struct container_labels *labels, const char *bind_ip)
+{
     jw_object_begin(sb, "Labels");
     jw_string(sb, LABEL_PANEL, labels->panel_id);
     jw_string(sb, LABEL_INSTANCE, labels->instance_id);
-    jw_string(sb, LABEL_GENERATION, generation);
+    write_number(sb, LABEL_GENERATION, labels->generation);
     jw_string(sb, LABEL_SPEC, labels->spec_hash);
     jw_string(sb, LABEL_BASE, labels->base_hash);
-    if (terminal)
+    if (spec->pull_round)
+        write_number(sb, LABEL_PULLED, spec->pull_round);
+    if (spec->terminal)
         jw_string(sb, LABEL_TERMINAL, "1");
     if (bind_ip[0])
         jw_string(sb, LABEL_ADDRESS, bind_ip);
@@ -308,7 +317,7 @@ char *container_spec_body(const Wire__InstanceSpec *spec, const struct container
     if (spec->n_cmd)
         write_strings(&sb, "Cmd", spec->cmd, spec->n_cmd);
     write_strings(&sb, "Env", spec->env, spec->n_env);
-    write_labels(&sb, labels, place->bind_ip, spec->terminal);
+    write_labels(&sb, spec, labels, place->bind_ip);
     jw_bool(&sb, "OpenStdin", true);
     jw_bool(&sb, "Tty", spec->terminal);
     jw_int(&sb, "StopTimeout", container_spec_grace(spec));

@@ -13,7 +13,8 @@
 /* Is every field within bounds? ERR_INVALID "bad_spec" says which isn't. */
 int container_spec_check(const Wire__InstanceSpec *spec, struct err *err);
 
-/* The hash of what only a new container can change: all but its memory and CPUs. */
+/* The hash of what only a new container can change: all but its memory, its CPUs and how often
+ * its image was pulled. */
 int container_spec_base_hash(const Wire__InstanceSpec *spec, char out[65], struct err *err);
 
 /* "panel-<instance id>" */

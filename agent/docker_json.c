@@ -123,6 +123,7 @@ static int read_identity(const json_t *object, const json_t *labels, const char 
     copy_text(ret->instance_id, sizeof(ret->instance_id), instance);
     copy_text(ret->spec_hash, sizeof(ret->spec_hash), docker_json_text(labels, LABEL_SPEC));
     copy_text(ret->base_hash, sizeof(ret->base_hash), docker_json_text(labels, LABEL_BASE));
+    ret->pulled = parse_generation(docker_json_text(labels, LABEL_PULLED));
     ret->terminal = docker_json_text(labels, LABEL_TERMINAL) != NULL;
     copy_text(ret->address, sizeof(ret->address), docker_json_text(labels, LABEL_ADDRESS));
     ret->generation = parse_generation(docker_json_text(labels, LABEL_GENERATION));

@@ -17,6 +17,7 @@
 #define LABEL_GENERATION "panel.generation"
 #define LABEL_SPEC       "panel.spec"
 #define LABEL_BASE       "panel.base"     /* container_spec_base_hash() */
+#define LABEL_PULLED     "panel.pulled"   /* the spec's pull_round; absent: 0 */
 #define LABEL_TERMINAL   "panel.terminal" /* "1", or absent */
 #define LABEL_ADDRESS    "panel.address"  /* that its ports are bound to; absent: all */
 
@@ -37,6 +38,7 @@ struct docker_container {
     char spec_hash[HASH_SIZE];
     char base_hash[HASH_SIZE]; /* "": an older agent made it */
     uint64_t generation;
+    uint64_t pulled;  /* its spec's pull_round */
     bool terminal;    /* it has one: its output is one stream */
     char address[64]; /* "": none is said */
     enum container_state state;

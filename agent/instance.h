@@ -15,6 +15,7 @@
 
 #include "agent/docker.h"
 #include "agent/docker_json.h"
+#include "agent/failure.h"
 #include "common/timers.h"
 #include "panel.pb-c.h"
 
@@ -96,7 +97,9 @@ struct instance {
     struct install *install;  /* of STEP_INSTALL */
     struct timer timer;       /* of STEP_PAUSE, STEP_WAIT_END and STEP_INSTALL */
     bool image_ready;
-    char bind_ip[64]; /* of the container that is being created */
+    uint64_t pulled;      /* the last pull_round that is known to be done */
+    struct failure keeps; /* why the container stays as it is; no code: it needn't */
+    char bind_ip[64];     /* of the container that is being created */
     bool resize_refused;
     bool looked_up;
     uint32_t tries; /* of steps that may go round in circles */

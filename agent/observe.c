@@ -47,6 +47,8 @@ void observe_container(struct instance *inst, const struct docker_container *see
     seen = &now;
     bool changed = !is_same(&inst->container, seen);
     inst->container = now;
+    if (now.pulled > inst->pulled)
+        inst->pulled = now.pulled;
     if (inst->goal == GOAL_NONE && seen->generation > inst->generation)
         inst->generation = seen->generation;
     /* A create that the Engine had still in hand when the removal was over. */

@@ -44,14 +44,26 @@ static bool is_current(const struct instance *inst)
            strcmp(inst->container.spec_hash, inst->spec_hash) == 0;
 }
 
-/* Only its limits are others, and Docker can give it those. */
-static bool is_resizable(const struct instance *inst)
+/* There, and other in no more than what base_hash leaves out. */
+static bool is_alike(const struct instance *inst)
 {
     const struct docker_container *container = &inst->container;
     bool there = container->state == CONTAINER_CREATED || container->state == CONTAINER_EXITED ||
                  reconcile_is_alive(container);
-    return there && !is_current(inst) && !inst->resize_refused &&
-           strcmp(container->base_hash, inst->base_hash) == 0;
+    return there && strcmp(container->base_hash, inst->base_hash) == 0;
+}
+
+/* Only its limits are others, and Docker can give it those. */
+static bool is_resizable(const struct instance *inst)
+{
+    return is_alike(inst) && !is_current(inst) && !inst->resize_refused &&
+           inst->container.pulled == inst->spec->pull_round;
+}
+
+bool reconcile_can_keep(const struct instance *inst)
+{
+    return inst->goal == GOAL_RUNNING && is_alike(inst) &&
+           inst->container.pulled < inst->spec->pull_round;
 }
 
 /* The node has moved since its ports were bound: where they are, they can't be bound again, or are
@@ -155,6 +167,10 @@ void reconcile_fail(struct instance *inst, const struct failure *failure)
 
 void reconcile_reach(struct instance *inst)
 {
+    if (inst->keeps.code) {
+        reconcile_fail(inst, &inst->keeps);
+        return;
+    }
     inst->pending = false;
     set_error(inst, "", "");
     log_info("instance settled", "instance=%s goal=%s generation=%" PRIu64 " ms=%" PRId64, inst->id,
@@ -210,8 +226,13 @@ void reconcile_wait(struct instance *inst, const char *code)
 static void decide_running(struct instance *inst)
 {
     enum container_state state = inst->container.state;
+    if (inst->keeps.code && !reconcile_can_keep(inst)) { /* it has gone meanwhile */
+        reconcile_fail(inst, &inst->keeps);
+        return;
+    }
     bool good =
-        is_current(inst) && (reconcile_is_alive(&inst->container) || !is_bound_elsewhere(inst));
+        inst->keeps.code ||
+        (is_current(inst) && (reconcile_is_alive(&inst->container) || !is_bound_elsewhere(inst)));
     if (is_resizable(inst)) {
         steps_resize(inst);
         return;
@@ -350,6 +371,7 @@ static void begin_goal(struct instance *inst, enum instance_goal goal, uint64_t 
     inst->work++;
     inst->image_ready = false;
     inst->resize_refused = false;
+    inst->keeps.code = NULL;
     reconcile_again(inst);
     set_error(inst, "", "");
     steps_interrupt(inst, same_image);
@@ -427,7 +449,8 @@ int reconcile_apply(struct reconcile *reconcile, Wire__Apply *apply, struct err 
     char *stop_command = NULL;
     if (apply->stop_command[0] && !(stop_command = strdup(apply->stop_command)))
         return err_nomem(err);
-    bool same_image = inst->spec && strcmp(inst->spec->image, apply->spec->image) == 0;
+    bool same_image = inst->spec && strcmp(inst->spec->image, apply->spec->image) == 0 &&
+                      inst->spec->pull_round == apply->spec->pull_round;
     if (inst->spec)
         wire__instance_spec__free_unpacked(inst->spec, NULL);
     inst->spec = apply->spec;

@@ -50,6 +50,8 @@ void reconcile_report(struct instance *inst, Wire__Observed observed);
 void reconcile_settle(struct instance *inst, bool changed);
 void reconcile_decide_all(struct reconcile *reconcile);
 bool reconcile_is_alive(const struct docker_container *container);
+/* Is the container what is wanted but for its image's age? Then it is better than none. */
+bool reconcile_can_keep(const struct instance *inst);
 
 /* steps.c */
 

@@ -122,6 +122,10 @@ static void end_image(void *arg, const struct docker_reply *reply)
 void steps_image(struct instance *inst)
 {
     struct err err;
+    if (inst->spec->pull_round > inst->pulled) {
+        steps_pull(inst);
+        return;
+    }
     step_begin(inst, STEP_IMAGE);
     if (inst->container.state == CONTAINER_NONE)
         reconcile_report(inst, WIRE__OBSERVED__OBSERVED_CREATING);
@@ -144,11 +148,18 @@ static void end_pull(void *arg, const struct docker_reply *reply)
     bool here = step_answered(inst, reply);
     if (here && reply->err.code == ERR_NONE) {
         inst->image_ready = inst->work == inst->step_work;
+        if (inst->image_ready)
+            inst->pulled = inst->spec->pull_round;
         reconcile_decide(inst);
     } else if (here) {
         struct failure failure;
         failure_of_pull(&failure, inst->spec->image, &reply->err);
-        step_give_up(inst, &failure);
+        if (inst->work == inst->step_work && reconcile_can_keep(inst)) {
+            inst->keeps = failure;
+            reconcile_decide(inst);
+        } else {
+            step_give_up(inst, &failure);
+        }
     }
     free_pull(inst->reconcile);
 }
@@ -204,7 +215,9 @@ static void end_create(void *arg, const struct docker_reply *reply)
         steps_lookup(inst);
         return;
     }
-    struct docker_container made = {.state = CONTAINER_CREATED, .generation = inst->generation};
+    struct docker_container made = {.state = CONTAINER_CREATED,
+                                    .generation = inst->generation,
+                                    .pulled = inst->spec->pull_round};
     snprintf(made.id, sizeof(made.id), "%s", id);
     memcpy(made.instance_id, inst->id, sizeof(made.instance_id));
     memcpy(made.spec_hash, inst->spec_hash, sizeof(made.spec_hash));

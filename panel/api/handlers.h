@@ -48,6 +48,7 @@ void instances_unsuspend(struct call *call);
 void instances_suspend_resume(struct call *call, const char *instance_id);
 void instances_power(struct call *call);
 void instances_power_resume(struct call *call, const char *instance_id);
+void instances_redeploy(struct call *call);
 void instances_reinstall(struct call *call);
 void instances_retry(struct call *call);
 void instances_retry_resume(struct call *call, const char *instance_id);

@@ -410,6 +410,15 @@ static int apply_retry(struct mutation *mutation, struct store_tx *tx, struct er
     return 0;
 }
 
+static int apply_redeploy(struct mutation *mutation, struct store_tx *tx, struct err *err)
+{
+    const struct instance_change *change = (struct instance_change *)mutation;
+    if (store_instance_redeploy(tx, change->id, err) < 0)
+        return -1;
+    put_pending(mutation, change->id);
+    return 0;
+}
+
 static int apply_reinstall(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {
     const struct instance_change *change = (struct instance_change *)mutation;
@@ -462,7 +471,8 @@ void instances_retry_resume(struct call *call, const char *instance_id)
     call_wait(call, instance_id, FLEET_GOAL_READY, seconds ? seconds * 1000 : 1, render_retried);
 }
 
-void instances_retry(struct call *call)
+static void install_again(struct call *call,
+                          int (*apply)(struct mutation *, struct store_tx *, struct err *))
 {
     struct err err = {0};
     uint32_t seconds;
@@ -470,10 +480,20 @@ void instances_retry(struct call *call)
         call_answer_err(call, &err);
         return;
     }
-    submit_change(call, call->param, apply_retry);
+    submit_change(call, call->param, apply);
 }
 
-/* --- reinstall ------------------------------------------------------------------------------- */
+void instances_retry(struct call *call)
+{
+    install_again(call, apply_retry);
+}
+
+/* --- redeploy and reinstall ------------------------------------------------------------------ */
+
+void instances_redeploy(struct call *call)
+{
+    install_again(call, apply_redeploy);
+}
 
 void instances_reinstall(struct call *call)
 {

@@ -66,6 +66,8 @@ const struct route routes[] = {
      console_command, NULL},
     {HTTP_POST, "/api/instances/:id/command", PERMISSION_WRITE, MIB, 45u * 1000u, true,
      console_command, NULL},
+    {HTTP_POST, "/api/instances/:id/redeploy", PERMISSION_WRITE, MIB, LONGEST, true,
+     instances_redeploy, instances_retry_resume},
     {HTTP_POST, "/api/instances/:id/reinstall", PERMISSION_WRITE, MIB, LONGEST, true,
      instances_reinstall, instances_retry_resume},
     {HTTP_POST, "/api/instances/:id/retry", PERMISSION_WRITE, MIB, LONGEST, true, instances_retry,

@@ -130,6 +130,7 @@ int spec_create(const struct instance *row, Wire__InstanceSpec **ret_spec, struc
     spec->nano_cpus = (uint64_t)row->cpu_milli * 1000000;
     spec->pids_limit = PIDS_LIMIT;
     spec->resizes = row->resizes;
+    spec->pull_round = row->pull_round;
     spec->terminal = row->terminal;
     spec->stop_grace_seconds = STOP_GRACE_SECONDS;
     char *image = strdup(row->image);

@@ -12,9 +12,9 @@
     " i.observed, i.container_id, i.error_code, i.error_message, i.progress_percent,"              \
     " i.updated_at, n.name, n.address, n.port, i.port_choices, i.power,"                           \
     " i.stop_timeout_s, n.maintenance, i.exits, i.last_exit_at, i.terminal, n.drained,"            \
-    " i.install, i.install_round, i.install_wipe, i.resizes, i.seq"                                \
+    " i.install, i.install_round, i.install_wipe, i.resizes, i.pull_round, i.seq"                  \
     " FROM instances i JOIN nodes n ON n.id = i.node_id "
-#define COLUMN_SEQ 43
+#define COLUMN_SEQ 44
 
 /* SQL's word for PHASE_DELETING, for literals. */
 #define LIVING "i.phase <> 3 "
@@ -66,6 +66,7 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
         .install_round = (uint64_t)db_int(stmt, 40),
         .install_wipe = db_int(stmt, 41) != 0,
         .resizes = (uint32_t)db_int(stmt, 42),
+        .pull_round = (uint64_t)db_int(stmt, 43),
     };
     return fn(&row, arg, err);
 }
@@ -376,6 +377,31 @@ int store_instance_reinstall(struct store_tx *tx, const char *id, bool wipe, str
     db_bind_int(stmt, 3, tx->now);
     db_bind_int(stmt, 4, wipe);
     (void)FAILPOINT("panel.reinstall.written");
+    tx_touch(tx, STORE_INSTANCES);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+/* One that isn't to run stays as it is, and is made anew when it is started. */
+int store_instance_redeploy(struct store_tx *tx, const char *id, struct err *err)
+{
+    if (check_living(tx, id, err) < 0 || check_not_drained(tx, id, "id", err) < 0)
+        return -1;
+    struct stmt *stmt = db_stmt(tx->db,
+                                "UPDATE instances SET updated_at = ?3, phase_since = ?3,"
+                                " generation = generation + 1,"
+                                " pull_round = max(pull_round + 1, ?3),"
+                                " phase = iif(suspended OR power IN (1, 3), phase, ?2),"
+                                " error_code = iif(suspended OR power IN (1, 3), error_code, ''),"
+                                " error_message ="
+                                "  iif(suspended OR power IN (1, 3), error_message, ''),"
+                                " progress_percent = 0 WHERE id = ?1",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_int(stmt, 2, PHASE_INSTALLING);
+    db_bind_int(stmt, 3, tx->now);
+    (void)FAILPOINT("panel.redeploy.written");
     tx_touch(tx, STORE_INSTANCES);
     return db_run(stmt, err) < 0 ? -1 : 0;
 }

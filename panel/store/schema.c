@@ -249,6 +249,9 @@ static const char *const migrations[] = {
 
     /* 13 */
     "ALTER TABLE instances ADD COLUMN resizes INTEGER NOT NULL DEFAULT 0;",
+
+    /* 14 */
+    "ALTER TABLE instances ADD COLUMN pull_round INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

@@ -322,6 +322,7 @@ struct instance {
     const char *stop_command; /* template's; "" when none */
     uint32_t stop_timeout_s; /* from being told to stop until it is killed; 0 in a new one: usual */
     uint32_t resizes;        /* changes of memory and CPU so far */
+    uint64_t pull_round;     /* names the last redeploy; 0: there was none */
     bool terminal;           /* it has one */
     const char *mount_path;
     const char *template; /* JSON text, or NULL */
@@ -413,6 +414,9 @@ int store_instance_edit(struct store_tx *tx, const struct instance_edit *edit, b
 /* → INSTALLING, in a new container, with its files installed anew; wipe: into an empty volume. One
  * that isn't to run now begins with that when it is started. ERR_CONFLICT "node_drained". */
 int store_instance_reinstall(struct store_tx *tx, const char *id, bool wipe, struct err *err);
+/* → INSTALLING, in a new container of the image as its registry has it now. One that isn't to run
+ * keeps its phase, and gets that when it is started. ERR_CONFLICT "node_drained". */
+int store_instance_redeploy(struct store_tx *tx, const char *id, struct err *err);
 /* FAILED → INSTALLING; ERR_CONFLICT "not_failed" otherwise, or "node_drained". */
 int store_instance_retry(struct store_tx *tx, const char *id, struct err *err);
 

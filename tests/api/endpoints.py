@@ -194,6 +194,8 @@ ENDPOINTS = [
     Endpoint("console", "POST", "/api/instances/{id}/console", 200,
              lambda world: (f"/api/instances/{_kept_instance(world)}/console", {"line": "hello"}),
              {"line": LINE}),
+    Endpoint("redeploy", "POST", "/api/instances/{id}/redeploy", 200,
+             lambda world: (f"/api/instances/{_stopped_instance(world)}/redeploy", {}), {}, {"id": ID}),
     Endpoint("reinstall", "POST", "/api/instances/{id}/reinstall", 200,
              lambda world: (f"/api/instances/{_new_instance(world)}/reinstall", {"wipe": True}), {},
              {"id": ID, "wipe": BOOL}),

@@ -1,4 +1,5 @@
 """Pulling: from a registry, with a tag that isn't there, with the registry down."""
+import os
 import unittest
 
 from lib import images
@@ -91,6 +92,25 @@ class Pull(unittest.TestCase):
         REGISTRY.start()
         WORLD.api.post(f"/api/instances/{instance['Id']}/retry").expect(200)
         WORLD.await_instance(instance["Id"], timeout=30, InternalState="READY")
+
+    def test_again_brings_what_the_tag_names_now(self):
+        instance = deploy(publish("renewed")).expect(201).json["instance"]
+        before = WORLD.container(instance)
+        path = f"/api/instances/{instance['Id']}/redeploy"
+        with open(os.path.join(WORLD.agent.state, "volumes", instance["Id"], "own"), "w") as file:
+            file.write("own")
+        local = images.httpd(WORLD.engine.api, tag="renewed", marker="another")
+        REGISTRY.publish(WORLD.engine.api, local, "renewed", "latest", keep=False)
+        WORLD.api.post(path, query={"wait": 60}, timeout=90).expect(200)
+        after = WORLD.container(WORLD.api.instance(instance["Id"]))
+        self.assertNotEqual(after["Image"], before["Image"])
+        self.assertEqual(WORLD.containers_of(instance["Id"]), [after["Id"]])
+        self.assertTrue(os.path.exists(os.path.join(WORLD.agent.state, "volumes", instance["Id"], "own")))
+        REGISTRY.stop()
+        WORLD.api.post(path, query={"wait": 60}, timeout=90).refused(500, code="registry_unreachable")
+        kept = WORLD.container(WORLD.api.instance(instance["Id"]))
+        self.assertEqual(kept["Id"], after["Id"])
+        self.assertEqual(kept["State"]["StartedAt"], after["State"]["StartedAt"])
 
     def test_with_the_registry_down_and_the_image_on_the_node(self):
         reference = publish("present", keep=True)

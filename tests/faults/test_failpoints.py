@@ -1,4 +1,4 @@
-"""kill -9 at every failpoint of deploy, suspend, restart, reinstall, change and delete, on both sides; then: one container or
+"""kill -9 at every failpoint of deploy, suspend, restart, redeploy, reinstall, change and delete, on both sides; then: one container or
 none, as was wanted, and nothing for ever in between.
 
 The list of places is read from the sources, so that a new failpoint is tested without a line here."""
@@ -34,6 +34,7 @@ ONLY = {
     "agent.container.stopped": ("suspend", "restart"),
     "panel.edit.written": ("change",), "agent.container.resizing": ("change",),
     "agent.container.resized": ("change",),
+    "panel.redeploy.written": ("redeploy",),
     "panel.reinstall.written": ("reinstall",), "agent.install.starting": ("reinstall",),
     "agent.install.file": ("reinstall",), "agent.install.ending": ("reinstall",),
     "panel.power.written": ("restart",), "panel.restart.written": ("restart",),
@@ -98,6 +99,8 @@ def request(operation, instance_id, spec):
             return client.post(f"/api/instances/{instance_id}/power", {"action": "restart"}, timeout=40)
         if operation == "change":
             return client.request("PATCH", f"/api/instances/{instance_id}", CHANGE, timeout=40)
+        if operation == "redeploy":
+            return client.post(f"/api/instances/{instance_id}/redeploy", {}, query={"wait": 1}, timeout=40)
         if operation == "reinstall":
             return client.post(f"/api/instances/{instance_id}/reinstall", {"wipe": True}, query={"wait": 1},
                                timeout=40)
@@ -138,6 +141,12 @@ class Failpoints(unittest.TestCase):
         until(lambda: WORLD.container(row)["HostConfig"]["Memory"] == row["Memory"] << 20, CONVERGES,
               f"it has the {row['Memory']} MiB that the books say")
         self.assertEqual(WORLD.container(row)["State"]["StartedAt"], before["State"]["StartedAt"])
+
+    def check_redeploy(self, instance_id, answer, before):
+        """The test's image is in no registry: the container that was there is kept."""
+        until(lambda: WORLD.api.instance(instance_id)["InternalState"] in ("READY", "FAILED"), CONVERGES, "it has ended")
+        self.assertEqual(WORLD.containers_of(instance_id), [before["Id"]])
+        self.assertTrue(WORLD.engine.api.inspect(before["Id"])["State"]["Running"])
 
     def check_reinstall(self, instance_id, answer, before):
         WORLD.await_instance(instance_id, CONVERGES, State="running", InternalState="READY")
@@ -189,6 +198,8 @@ class Failpoints(unittest.TestCase):
             self.check_restart(instance_id, answer, before)
         elif operation == "change":
             self.check_change(instance_id, answer, before)
+        elif operation == "redeploy":
+            self.check_redeploy(instance_id, answer, before)
         elif operation == "reinstall":
             self.check_reinstall(instance_id, answer, before)
         else:

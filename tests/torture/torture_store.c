@@ -248,6 +248,11 @@ static int retry_instance(struct store_tx *tx, struct err *err)
     return store_instance_retry(tx, "i1", err);
 }
 
+static int redeploy_instance(struct store_tx *tx, struct err *err)
+{
+    return store_instance_redeploy(tx, "i1", err);
+}
+
 static int choose_ports(struct store_tx *tx, struct err *err)
 {
     return store_instance_choose_ports(tx, "i1", 1, &(struct port_range){20000, 20009}, err);
@@ -455,6 +460,7 @@ static void test_changes(void **state)
         {"node drain", drain_node},
         {"instance share", share_instance},
         {"instance retry", retry_instance},
+        {"instance redeploy", redeploy_instance},
         {"instance choose ports", choose_ports},
         {"instance delete", delete_instance},
         {"instance forget", forget_instance},

@@ -181,6 +181,7 @@ static void test_only_limits_are_no_part_of_the_base(void **state)
     spec.memory_bytes *= 2;
     spec.nano_cpus *= 2;
     spec.resizes++;
+    spec.pull_round++;
     assert_int_equal(container_spec_base_hash(&spec, other, NULL), 0);
     assert_string_equal(base, other);
     spec.pids_limit++;
