@@ -258,6 +258,7 @@ static int put_template(struct deploy *deploy, struct err *err)
         return err_nomem(err);
     row->alt_images = deploy->alt_images;
     row->variables = deploy->variables_text;
+    row->own_env = "{}";
     row->template = deploy->template_text;
     row->stop_command = tmpl ? template_text(tmpl, "StopCommand", "") : "";
     row->stop_timeout_s = tmpl ? template_stop_timeout(tmpl) : 0;
@@ -313,7 +314,7 @@ static int read_request(struct deploy *deploy, struct err *err)
     if (image_ref_check("image", row->image, err) < 0 ||
         text_check_name("name", row->name, INSTANCE_NAME_MAX, err) < 0 ||
         read_amounts(deploy, &texts, err) < 0 ||
-        environment_variables(given, &deploy->variables, err) < 0 ||
+        environment_variables("variables", given, &deploy->variables, err) < 0 ||
         call_read_wait(call, &deploy->wait_seconds, err) < 0)
         return -1;
     if (find_template(deploy, template_name, err) < 0 || put_template(deploy, err) < 0)

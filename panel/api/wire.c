@@ -176,6 +176,21 @@ static void put_error(struct strbuf *out, const struct instance *instance)
     jw_object_end(out);
 }
 
+/* What became of the last change of what it is made from, as long as that isn't settled or was
+ * undone. */
+static void put_change(struct strbuf *out, const struct instance *instance)
+{
+    if (!instance->changing && !instance->undone) {
+        jw_null(out, "change");
+        return;
+    }
+    jw_object_begin(out, "change");
+    jw_string(out, "state", instance->changing ? "pending" : "undone");
+    if (!instance->changing)
+        jw_raw(out, "reason", instance->undone);
+    jw_object_end(out);
+}
+
 static void put_progress(struct strbuf *out, const struct instance *instance)
 {
     bool known =
@@ -225,6 +240,7 @@ void wire_instance(struct strbuf *out, const char *key, const struct instance *i
     jw_bool(out, "suspended", instance->suspended);
     put_progress(out, instance);
     put_error(out, instance);
+    put_change(out, instance);
     jw_raw(out, "exits", instance->exits);
     jw_raw(out, "imageData", instance->template);
     jw_time(out, "createdAt", instance->created_at);

@@ -84,6 +84,7 @@ static void take_wish(struct fleet_instance *inst, const struct instance *row)
     inst->failures = 0;
     inst->failed_now = false;
     inst->choosing = false;
+    inst->changing = row->changing;
     inst->told = false;
     inst->attempt = ++inst->fleet->attempts;
     int64_t age = clock_wall_ms() - row->phase_since;
@@ -431,7 +432,8 @@ static const char *step_word(enum instance_observed observed)
     return words[observed];
 }
 
-static void give_up(struct fleet_instance *inst)
+/* A failed attempt has said it already. */
+static void say_why(struct fleet_instance *inst)
 {
     char text[200];
     if (inst->down) {
@@ -445,6 +447,11 @@ static void give_up(struct fleet_instance *inst)
                  offline ? "its node does not answer" : step_word(inst->observed));
         set_error(inst, offline ? "node_offline" : "install_timeout", text);
     }
+}
+
+static void give_up(struct fleet_instance *inst)
+{
+    say_why(inst);
     log_warn("instance failed", "instance=%s node=%s code=%s", inst->id, inst->node->id,
              instance_error_code(inst));
 }
@@ -482,10 +489,12 @@ void instance_drive(struct fleet_instance *inst)
         .node_ready = node_is_ready(inst->node),
         .deadline_passed = clock_mono_ms() >= instance_deadline(inst),
         .may_choose_ports = inst->port_choices > 0,
+        .may_undo = inst->changing,
         .failures = inst->failures,
     };
     struct reconcile_decision decision = reconcile(&view);
-    inst->choosing = decision.step == STEP_CHOOSE || decision.step == STEP_RISE;
+    inst->choosing =
+        decision.step == STEP_CHOOSE || decision.step == STEP_RISE || decision.step == STEP_UNDO;
     if (decision.phase == PHASE_READY && inst->phase != PHASE_READY) {
         log_info("instance ready", "instance=%s node=%s", inst->id, inst->node->id);
         if (!inst->down)
@@ -516,6 +525,10 @@ void instance_drive(struct fleet_instance *inst)
         break;
     case STEP_CHOOSE:
         instance_choose_ports(inst);
+        return;
+    case STEP_UNDO:
+        say_why(inst);
+        instance_undo(inst);
         return;
     case STEP_RISE:
         instance_rise(inst);

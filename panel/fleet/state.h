@@ -81,7 +81,8 @@ struct fleet_instance {
     bool queued;    /* waits for a free call of its node */
     bool retry_set; /* timer is a retry's delay */
     bool writing;
-    bool choosing; /* other host ports, or that it is to rise, are to be written first */
+    bool choosing; /* another wish of the fleet's own making is to be written first */
+    bool changing; /* its last change isn't proven yet, and can be undone */
     bool dirty;
     bool forgetting;
     char container_id[65];
@@ -276,6 +277,8 @@ void instance_persist(struct fleet_instance *inst);
 void instance_forget(struct fleet_instance *inst);
 /* Other host ports, where the panel chose them: the ones it has are in use by something else. */
 void instance_choose_ports(struct fleet_instance *inst);
+/* What was before its last change is wanted again. */
+void instance_undo(struct fleet_instance *inst);
 /* The first half of its restart is done. */
 void instance_rise(struct fleet_instance *inst);
 /* Its node knows a later generation than the row: raise the row's above it. */

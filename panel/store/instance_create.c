@@ -70,7 +70,7 @@ int recipe_of_row(const struct instance *row, struct recipe *ret, struct err *er
                                       .instance_id = row->id,
                                       .instance_name = row->name,
                                       .memory_mib = row->memory_mib};
-    return recipe_remake(row->template, row->variables, &facts, ret, err);
+    return recipe_remake(row->template, row->variables, row->own_env, &facts, ret, err);
 }
 
 static int write_row(struct store_tx *tx, const struct instance *row, struct err *err)
@@ -128,7 +128,8 @@ int store_instance_create(struct store_tx *tx, const struct instance_new *create
         return err_nomem(err);
     memcpy(ports, create->ports, create->port_count * sizeof(*ports));
     if (instance_check_user(tx, row.user_id, err) < 0 || check_node(tx, create, err) < 0 ||
-        ports_take(tx, row.node_id, &create->auto_ports, ports, create->port_count, err) < 0)
+        ports_take(tx, row.node_id, row.id, &create->auto_ports, ports, create->port_count, err) <
+            0)
         return -1;
     row.primary_port = create->primary_asked ? create->primary_asked : ports[0].host_port;
     if (!ports_have(ports, create->port_count, row.primary_port))

@@ -252,6 +252,12 @@ static const char *const migrations[] = {
 
     /* 14 */
     "ALTER TABLE instances ADD COLUMN pull_round INTEGER NOT NULL DEFAULT 0;",
+
+    /* 15 */
+    "ALTER TABLE instances ADD COLUMN own_env TEXT NOT NULL DEFAULT '{}';"
+    "ALTER TABLE instances ADD COLUMN previous TEXT;"
+    "ALTER TABLE instances ADD COLUMN undone TEXT;"
+    "ALTER TABLE ports ADD COLUMN former INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

@@ -11,6 +11,7 @@
 #ifndef PANEL_STORE_STORE_H
 #define PANEL_STORE_STORE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -319,6 +320,7 @@ struct instance {
     const char *env;          /* JSON array text of K=V: what the container gets */
     const char *cmd;          /* JSON array text; "[]": the image's own */
     const char *variables;    /* JSON object text */
+    const char *own_env;      /* likewise: what it was given beside them, by name */
     const char *stop_command; /* template's; "" when none */
     uint32_t stop_timeout_s; /* from being told to stop until it is killed; 0 in a new one: usual */
     uint32_t resizes;        /* changes of memory and CPU so far */
@@ -350,6 +352,8 @@ struct instance {
     bool install_wipe;      /* its volume is emptied first */
     const char *exits;      /* JSON array of the last ones, {"at","code","oomKilled"} */
     int64_t exit_at;        /* of the last of them, wall ms; 0: there is none */
+    bool changing;      /* what it was like before its last change is kept until that is proven */
+    const char *undone; /* JSON object {"at","code","message"} of its last change, or NULL */
 };
 typedef int (*store_instance_fn)(const struct instance *instance, void *arg, struct err *err);
 
@@ -403,19 +407,31 @@ struct instance_edit {
     const uint64_t *disk_mib;
     uint64_t memory_mib;
     int64_t cpu_milli;
-    double memory_overcommit; /* as in struct instance_new */
+    /* below: what only a new container can have */
+    const char *image;                /* one of the instance's images */
+    const struct port_mapping *ports; /* as in struct instance_new; 0 keeps one that it has */
+    size_t port_count;
+    const char *primary;          /* as a client says it */
+    const json_t *variables;      /* given ones by name, null: no longer */
+    const json_t *own_env;        /* likewise */
+    struct port_range auto_ports; /* as in struct instance_new */
+    double memory_overcommit;     /* likewise */
 };
-/* Inside apply(). ERR_NOT_FOUND as above, and "user_not_found" (field user); ERR_CONFLICT
- * "insufficient_memory" and "insufficient_cpu" when it is to have more than there is. *ret_resized:
- * its limits are others, and the generation is risen. What its environment and command tell of name
- * and memory stays that of when they were made, as long as it has a container. */
-int store_instance_edit(struct store_tx *tx, const struct instance_edit *edit, bool *ret_resized,
+/* Inside apply(). ERR_NOT_FOUND as above, and "user_not_found" (field user); ERR_INVALID
+ * "image_not_allowed", "invalid_field", and as the template says; ERR_CONFLICT "port_taken",
+ * "no_free_port", "insufficient_memory" and "insufficient_cpu" when it is to have more than there
+ * is. *ret_changed: its container is to be another, or to have other limits, and the generation is
+ * risen; → INSTALLING where it needs a new one and is to run. What was before stays known until
+ * that is proven (instance_facts), or is undone. What its environment and command tell of name and
+ * memory stays that of when they were made, as long as only these change and it has a container. */
+int store_instance_edit(struct store_tx *tx, const struct instance_edit *edit, bool *ret_changed,
                         struct err *err);
 /* → INSTALLING, in a new container, with its files installed anew; wipe: into an empty volume. One
  * that isn't to run now begins with that when it is started. ERR_CONFLICT "node_drained". */
 int store_instance_reinstall(struct store_tx *tx, const char *id, bool wipe, struct err *err);
-/* → INSTALLING, in a new container of the image as its registry has it now. One that isn't to run
- * keeps its phase, and gets that when it is started. ERR_CONFLICT "node_drained". */
+/* → INSTALLING, in a new container of the image as its registry has it now; a change as those of
+ * store_instance_edit(). One that isn't to run keeps its phase, and gets that when it is started.
+ * ERR_CONFLICT "node_drained". */
 int store_instance_redeploy(struct store_tx *tx, const char *id, struct err *err);
 /* FAILED → INSTALLING; ERR_CONFLICT "not_failed" otherwise, or "node_drained". */
 int store_instance_retry(struct store_tx *tx, const char *id, struct err *err);
@@ -434,6 +450,7 @@ struct instance_facts {
     int64_t exit_at; /* wall ms of its node, when it last ended; 0: it never has */
     int32_t exit_code;
     bool exit_oom_killed;
+    bool proven; /* it runs as it was last changed: what was before is forgotten */
 };
 int store_instance_observe(struct store_tx *tx, const struct instance_facts *facts,
                            struct err *err);
@@ -442,6 +459,10 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
  * while generation still is the row's and port_choices are left; returns 0 also when not. */
 int store_instance_choose_ports(struct store_tx *tx, const char *id, uint64_t generation,
                                 const struct port_range *panels, struct err *err);
+/* Inside apply(): its last change came to nothing: what was before is wanted again, and the
+ * generation rises. Only while generation still is the row's; 0 also when not. */
+int store_instance_undo(struct store_tx *tx, const char *id, uint64_t generation, const char *code,
+                        const char *message, struct err *err);
 /* Inside apply(): the first half of a restart is done: it is to run again, while generation still
  * is the row's. 0 also when not. */
 int store_instance_power_on(struct store_tx *tx, const char *id, uint64_t generation,
