@@ -69,22 +69,6 @@ static void put_created(struct strbuf *out, const char *id, const char *message,
     jw_string(out, "state", state);
 }
 
-int instance_render_failure(const struct instance *instance, const char *request_id,
-                            struct strbuf *out)
-{
-    auto_strbuf struct strbuf details = {0};
-    jw_object_begin(&details, NULL);
-    jw_string(&details, "instanceId", instance->id);
-    jw_object_end(&details);
-    bool known = instance->error_code && *instance->error_code;
-    bool port = known && strcmp(instance->error_code, WORD_PORT_IN_USE) == 0;
-    error_write(out, known ? instance->error_code : "deploy_failed",
-                known ? instance->error_message : "The instance could not be installed.",
-                request_id, port ? "ports" : NULL, details.data);
-    out->failed |= details.failed;
-    return 500;
-}
-
 struct deploy_view {
     struct call *call;
     struct strbuf *out;

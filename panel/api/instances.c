@@ -309,31 +309,14 @@ struct change_view {
     int status;
 };
 
-static int put_undone(const struct instance *instance, struct change_view *view, struct err *err)
-{
-    auto_strbuf struct strbuf details = {0};
-    json_t *reason = json_loads(instance->undone, 0, NULL);
-    const char *code = json_string_value(json_object_get(reason, "code"));
-    const char *message = json_string_value(json_object_get(reason, "message"));
-    jw_object_begin(&details, NULL);
-    jw_string(&details, "instanceId", instance->id);
-    jw_string(&details, "reason", code ? code : "");
-    jw_object_end(&details);
-    err_set(err, ERR_INTERNAL, "change_undone",
-            "The change was undone, and what was before is back: %s", message ? message : "");
-    error_write(view->out, "change_undone", err->msg, http_req_id(view->call->req), NULL,
-                details.data);
-    view->out->failed |= details.failed;
-    view->status = 500;
-    json_decref(reason);
-    return 0;
-}
-
 static int put_changed(const struct instance *instance, void *arg, struct err *err)
 {
+    (void)err;
     struct change_view *view = arg;
-    if (instance->undone && !instance->changing)
-        return put_undone(instance, view, err);
+    if (instance->undone && !instance->changing) {
+        view->status = instance_render_undone(instance, http_req_id(view->call->req), view->out);
+        return 0;
+    }
     wire_instance(view->out, NULL, instance, fleet_board(view->call->api->rooms.fleet));
     view->status = 200;
     return 0;

@@ -189,6 +189,9 @@ void call_wait(struct call *call, const char *instance_id, enum fleet_goal goal,
 /* A FAILED instance as the error that its deploy ended in; returns the status. deploy.c. */
 int instance_render_failure(const struct instance *instance, const char *request_id,
                             struct strbuf *out);
+/* The same of one whose last change was undone; its id and the code of why in details. */
+int instance_render_undone(const struct instance *instance, const char *request_id,
+                           struct strbuf *out);
 
 /* Answer for good: first remembered, where there is an Idempotency-Key. The call is deferred. */
 void call_answer_kept(struct call *call, int status, struct strbuf *take_body);
