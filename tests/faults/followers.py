@@ -48,7 +48,7 @@ class Follower(threading.Thread):
             self.over.wait(0.05)
 
     def _read(self, stream):
-        hang_up = time.monotonic() + self.chance.uniform(0.5, 4)
+        hang_up = time.monotonic() + self.chance.uniform(1, 6)
         taken = 0
         while not self.over.is_set() and not (self.restless and time.monotonic() > hang_up):
             with stream.filled:

@@ -23,6 +23,7 @@ INSTALL_MS = 25000
 CONFIG = {"heartbeatMs": 500, "installTimeoutMs": INSTALL_MS, "stopTimeoutMs": 15000,
           "memoryOvercommit": 16}
 LOG_FOLLOWERS = 3
+NOTICES = 18  # seconds; a stream whose client has hung up is seen to be one by a comment, after 15 s of silence
 HEARS = 10  # seconds, for a follower to have heard all
 
 
@@ -398,7 +399,7 @@ class Storm:
 
     def _check_weights(self):
         """What a fault has opened may take its time to close, as what is promised after one."""
-        deadline = time.monotonic() + SETTLES
+        deadline = time.monotonic() + NOTICES
         while True:
             weights = {daemon.name: Resources(daemon.pid) for daemon in self._daemons()}
             grown = checks.grown(self.weights, weights) if self.weights else []
