@@ -37,7 +37,7 @@ class Smoke(unittest.TestCase):
             self.assertIn(word, text)
 
     def test_followers_of_events_and_all_statistics(self):
-        found = watching.run(PROGRAMS, instances=800, rounds=1, seconds=1, changes=10, followers=3,
+        found = watching.run(PROGRAMS, instances=100, rounds=1, seconds=1, changes=10, followers=3,
                              watch_seconds=1, say=lambda _text: None)
         text = figures.table(found)
         for word in ("its event is at a follower: p99", "3 followers of all events", "GET /api/stats", "a dashboard"):

@@ -13,6 +13,7 @@ from bench.plain import Plain
 from bench.streaming import Clients, Follower
 from lib.wait import until
 
+SETTLES = 0.4  # seconds, for what begins or ends with a measurement
 
 class EventFollower(Follower):
     """When the last change of each instance was told."""
@@ -101,12 +102,12 @@ class WatchBench(Bench):
         """CPU that so many changes a second cost, in seconds of one core; and how many were made."""
         pid = self.panel.daemon.pid
         with Changes(self, rate) as changes:
-            time.sleep(1)
+            time.sleep(SETTLES)
             before, made = cpu_seconds(pid), changes.made
             first = len(clients.pieces) if clients else 0
             time.sleep(seconds)
             used, made = cpu_seconds(pid) - before, changes.made - made
-        time.sleep(0.5)
+        time.sleep(SETTLES)
         return used, made, clients.pieces[first:] if clients else []
 
     def followers(self, count, seconds, rate=100):
@@ -115,12 +116,12 @@ class WatchBench(Bench):
         alone, _, _ = self.spent(seconds, rate)
         clients = Clients(self.panel.port, ("GET /api/events HTTP/1.1\r\nHost: panel\r\n"
                                             f"x-api-key: {self.panel.key}\r\n\r\n").encode(), count)
-        time.sleep(1)
+        time.sleep(SETTLES)
         used, made, pieces = self.spent(seconds, rate, clients)
         clients.close()
         with floors.StreamFloor(self.programs) as floor:
             copies = Clients(floor.port, b"GET / HTTP/1.1\r\nHost: floor\r\n\r\n", count)
-            time.sleep(1)
+            time.sleep(SETTLES)
             before, began = cpu_seconds(floor.pid), time.monotonic()
             for when, length in pieces:
                 time.sleep(max(0.0, when - pieces[0][0] - (time.monotonic() - began)))
@@ -150,13 +151,15 @@ class WatchBench(Bench):
         figure.note = "p50 {p50_ms:.2f}, p99 {p99_ms:.2f} ms".format(**latest) + f", {len(body) / 1e6:.2f} MB each"
         self.add(figure)
 
-    def dashboard(self, seconds):
+    def idle(self, seconds):
+        """CPU while nobody asks for anything, in seconds of one core."""
+        before = cpu_seconds(self.panel.daemon.pid)
+        time.sleep(seconds)
+        return cpu_seconds(self.panel.daemon.pid) - before
+
+    def dashboard(self, seconds, quiet):
         """One that asks for all every second, beside nobody at all."""
         pid = self.panel.daemon.pid
-        until(lambda: self.is_quiet(pid), 30, "nobody looks any more", interval=0.5)
-        before = cpu_seconds(pid)
-        time.sleep(seconds)
-        quiet = cpu_seconds(pid) - before
         client = Plain(self.panel.port, self.panel.key)
         client.expect(200, "GET", "/api/stats")
         took, before = [], cpu_seconds(pid)
@@ -171,11 +174,6 @@ class WatchBench(Bench):
                         note=f"of a core, what the nodes tell included; nobody: {quiet / seconds * 100:.1f} %; an answer"
                              f" takes {statistics.median(took):.1f} ms"))
 
-    def is_quiet(self, pid):
-        before = cpu_seconds(pid)
-        time.sleep(1)
-        return cpu_seconds(pid) - before <= 0.03
-
 
 def run(programs, instances=2000, rounds=5, seconds=2, changes=300, followers=100, watch_seconds=10, say=print):
     bench = WatchBench(programs, instances, rounds, seconds, say).start()
@@ -183,8 +181,9 @@ def run(programs, instances=2000, rounds=5, seconds=2, changes=300, followers=10
         bench.fill(instances)
         bench.delay(changes)
         bench.followers(followers, watch_seconds)
+        quiet = bench.idle(watch_seconds)
         bench.stats()
-        bench.dashboard(watch_seconds)
+        bench.dashboard(watch_seconds, quiet)
     finally:
         bench.stop()
     return bench.figures

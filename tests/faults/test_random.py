@@ -10,7 +10,7 @@ from faults import checks, look
 from faults.storm import Broken, Storm, new_seed
 from lib.wait import until
 
-SECONDS = 55
+SECONDS = 45
 
 
 class Random(unittest.TestCase):
