@@ -294,10 +294,13 @@ class Storm:
             self.lost_ports += 1
             self.restarted.add(node.index)
             node.engine.restart()
-            if row["InternalState"] == "FAILED":
+            failed = [r for r in sight.instances if r["Node"]["id"] == node.id and r["Error"] and
+                      r["Error"]["code"] == "port_in_use" and r["InternalState"] == "FAILED"]
+            if failed:
                 until(lambda: all(n["status"] in ("Online", "Maintenance") for n in
                                   self.cluster.api.nodes()), 30, "all nodes are back")
-                self.cluster.api.post(f"/api/instances/{row['Id']}/retry", {}).expect((200, 409))
+            for one in failed:  # it may have lost several
+                self.cluster.api.post(f"/api/instances/{one['Id']}/retry", {}).expect((200, 409))
             return True
         return False
 

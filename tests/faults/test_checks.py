@@ -464,11 +464,27 @@ class Figures(Case):
 class LostPorts(Case):
     """Seed 11, round 68: who looked whether a port was free had it whenever the agent tried again."""
 
-    def test_each_refusal_is_looked_into_once(self):
-        node = SimpleNamespace(id="node0", index=0)
-        with mock.patch("faults.storm.Cluster", return_value=SimpleNamespace(nodes=[node])), \
+    def storm(self, **cluster):
+        node = SimpleNamespace(id="node0", index=0, engine=mock.Mock())
+        with mock.patch("faults.storm.Cluster", return_value=SimpleNamespace(nodes=[node], **cluster)), \
                 mock.patch("faults.storm.Workload"):
-            storm = Storm(0, 1)
+            return Storm(0, 1)
+
+    def test_two_that_an_engine_has_lost_at_once(self):
+        """Seed 204, round 22: only the one that was looked into was tried again."""
+        api = mock.Mock()
+        api.nodes.return_value = [{"status": "Online"}]
+        error = {"code": "port_in_use"}
+        refused = sight([row("i1", InternalState="FAILED", Error=error), row("i2", InternalState="FAILED", Error=error),
+                         row("i3", InternalState="FAILED", Error={"code": "other"})])
+        with mock.patch.object(look, "port_refusals", return_value=1), \
+                mock.patch.object(look, "has_lost_port", return_value=True):
+            self.assertTrue(self.storm(api=api)._give_ports_back(refused))
+        self.assertEqual([call.args[0] for call in api.post.call_args_list],
+                         ["/api/instances/i1/retry", "/api/instances/i2/retry"])
+
+    def test_each_refusal_is_looked_into_once(self):
+        storm = self.storm()
         refused = sight([row("i1", Error={"code": "port_in_use"})])
         with mock.patch.object(look, "port_refusals", side_effect=[1, 1, 1, 2, 2]), \
                 mock.patch.object(look, "has_lost_port", return_value=False) as looked:
