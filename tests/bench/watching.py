@@ -94,8 +94,8 @@ class WatchBench(Bench):
         told.sort()
         for word, share in (("median", 0.5), ("p99", 0.99)):
             at = min(len(told) - 1, int(len(told) * share))
-            self.add(Figure(f"from a change until its event is at a follower: {word}", told[at], "ms",
-                            floor=answered[at], goal=("<=", 1.5),
+            self.add(Figure(f"from a change until its event is at a follower: {word}", told[at],
+                            "ms", floor=answered[at], goal=("<=", 1.5),
                             note=f"floor: until its answer is there; {behind[at]:.2f} ms behind it, of {len(told)}"))
 
     def spent(self, seconds, rate, clients=None):
@@ -129,8 +129,8 @@ class WatchBench(Bench):
             time.sleep(0.2)
             copied = cpu_seconds(floor.pid) - before
             copies.close()
-        self.add(Figure(f"{count} followers of all events: CPU", max(0.0, used - alone) * 1000 / len(pieces), "ms/piece",
-                        floor=copied * 1000 / len(pieces), goal=("<=", 1.5),
+        self.add(Figure(f"{count} followers of all events: CPU", max(0.0, used - alone) * 1000 / len(pieces),
+                        "ms/piece", floor=copied * 1000 / len(pieces), goal=("<=", 1.5),
                         note=f"{made / seconds:.0f} changes/s, whose own CPU ({alone * 1000 / seconds / 10:.1f} % of a"
                              " core) is not counted; floor: bare libmicrohttpd copying the pieces"))
 
@@ -171,8 +171,8 @@ class WatchBench(Bench):
         busy = cpu_seconds(pid) - before
         self.add(Figure(f"a dashboard of {len(self.ids):,} instances, every second: CPU",
                         (busy - quiet) / seconds * 100, "%", goal=("<=", 5),
-                        note=f"of a core, what the nodes tell included; nobody: {quiet / seconds * 100:.1f} %; an answer"
-                             f" takes {statistics.median(took):.1f} ms"))
+                        note=f"of a core, what the nodes tell included; nobody: {quiet / seconds * 100:.1f} %; an"
+                             f" answer takes {statistics.median(took):.1f} ms"))
 
 
 def run(programs, instances=2000, rounds=5, seconds=2, changes=300, followers=100, watch_seconds=10, say=print):

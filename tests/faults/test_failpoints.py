@@ -157,7 +157,8 @@ class Failpoints(unittest.TestCase):
 
     def check_redeploy(self, instance_id, answer, before):
         """The test's image is in no registry: the container that was there is kept."""
-        until(lambda: WORLD.api.instance(instance_id)["InternalState"] in ("READY", "FAILED"), CONVERGES, "it has ended")
+        until(lambda: WORLD.api.instance(instance_id)["InternalState"] in ("READY", "FAILED"), CONVERGES,
+              "it has ended")
         self.assertEqual(WORLD.containers_of(instance_id), [before["Id"]])
         self.assertTrue(WORLD.engine.api.inspect(before["Id"])["State"]["Running"])
 
