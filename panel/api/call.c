@@ -297,7 +297,8 @@ int api_create(const struct api_rooms *rooms, const struct api_settings *setting
         return err_nomem(err);
     }
     api->settings.public_url = api->public_url;
-    if (list_cache_create(&api->lists, err) < 0 || lister_create(&api->lister, err) < 0) {
+    if (list_cache_create(&api->lists, err) < 0 || lister_create(&api->lister, err) < 0 ||
+        event_memo_create(&api->events, err) < 0) {
         api_destroy(api);
         return -1;
     }
@@ -318,6 +319,7 @@ void api_destroy(struct api *api)
         return;
     lister_destroy(api->lister);
     list_cache_destroy(api->lists);
+    event_memo_destroy(api->events);
     free(api->public_url);
     free(api);
 }

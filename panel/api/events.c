@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/json_writer.h"
+#include "panel/api/event_memo.h"
 #include "panel/api/event_stream.h"
 #include "panel/api/handlers.h"
 #include "panel/domain/instance_state.h"
@@ -18,6 +19,7 @@
 
 struct follower {
     struct store *store;
+    struct event_memo *memo; /* NULL: it doesn't follow all */
     struct store_listener commits;
     struct live_listener listener;
     bool listening;
@@ -81,6 +83,14 @@ static int put_event(const struct event *event, void *arg, struct err *err)
 
 /* --- following ------------------------------------------------------------------------------- */
 
+/* What another one has just read at the same place. */
+static struct shared *take_known(struct follower *follower)
+{
+    return follower->memo
+               ? event_memo_get(follower->memo, follower->filter.after, &follower->filter.after)
+               : NULL;
+}
+
 static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_lost)
 {
     struct follower *follower = arg;
@@ -88,17 +98,21 @@ static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_
     struct err err = {0};
     int64_t first;
     int64_t last;
+    int64_t after = follower->filter.after;
     if (follower->lost) {
         *ret_lost = follower->lost;
         follower->lost = 0;
         return FEED_LOST;
     }
+    *ret_piece = take_known(follower);
+    if (*ret_piece)
+        return FEED_PIECE;
     if (store_event_bounds(follower->store, &first, &last, &err) < 0)
         return FEED_END; /* its client comes back */
     if (last <= follower->filter.after)
         return FEED_NOTHING;
     if (first > follower->filter.after + 1) { /* they were dropped before it read them */
-        *ret_lost = (uint64_t)(first - follower->filter.after - 1);
+        *ret_lost = (uint64_t)(first - after - 1);
         follower->filter.after = first - 1;
         return FEED_LOST;
     }
@@ -115,6 +129,8 @@ static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_
     size_t len = walk.out.len;
     char *text = strbuf_steal(&walk.out);
     *ret_piece = text ? shared_create(text, len) : NULL;
+    if (*ret_piece && follower->memo)
+        event_memo_put(follower->memo, after, follower->filter.after, *ret_piece);
     return *ret_piece ? FEED_PIECE : FEED_END;
 }
 
@@ -192,8 +208,11 @@ static struct follower *follower_create(const struct call *call, struct err *err
     follower->filter.user_id = follower->ids[2];
     if (read_id(call, "instance", follower->ids[0], err) == 0 &&
         read_id(call, "node", follower->ids[1], err) == 0 &&
-        read_id(call, "user", follower->ids[2], err) == 0 && read_place(call, follower, err) == 0)
+        read_id(call, "user", follower->ids[2], err) == 0 && read_place(call, follower, err) == 0) {
+        bool all = !follower->ids[0][0] && !follower->ids[1][0] && !follower->ids[2][0];
+        follower->memo = all ? call->api->events : NULL;
         return follower;
+    }
     free(follower);
     return NULL;
 }

@@ -13,6 +13,7 @@
 #include "common/err.h"
 #include "common/strbuf.h"
 #include "panel/api/api.h"
+#include "panel/api/event_memo.h"
 #include "panel/api/list_cache.h"
 #include "panel/api/lister.h"
 
@@ -23,6 +24,7 @@ struct api {
     uint8_t dummy_key[CRYPTO_HASH_BYTES]; /* for joins of nodes that don't exist */
     struct list_cache *lists;
     struct lister *lister;
+    struct event_memo *events;
 };
 
 /* --- routes.c -------------------------------------------------------------------------------- */

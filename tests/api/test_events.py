@@ -156,6 +156,22 @@ class ComeBack(unittest.TestCase):
             first = self.ids(stream)[0]
             self.assertEqual(self.ids(stream)[:120], list(range(first, first + 120)))
 
+    def test_all_who_follow_are_told_the_same(self):
+        """Wherever they stand, and whatever another one at that place has just read for them."""
+        with follow() as first, follow() as second, follow(paused=True) as slow:
+            self.make(10)
+            until(lambda: len(first.events) >= 20, 10, lambda: str(first.events))
+            with follow(last_id=first.events[4].id) as late, follow("?node=nowhere") as filtered:
+                slow.reading.set()
+                self.make(2)
+                for stream, count in ((first, 24), (second, 24), (slow, 24), (late, 19)):
+                    until(lambda s=stream, n=count: len(s.events) >= n, 10, lambda s=stream: str(s.events))
+                told = [(event.id, event.data) for event in first.events[:24]]
+                for stream in (second, slow):
+                    self.assertEqual([(e.id, e.data) for e in stream.events[:24]], told)
+                self.assertEqual([(e.id, e.data) for e in late.events[:19]], told[5:])
+                self.assertEqual(filtered.events, [])
+
     def test_what_is_no_longer_kept_is_counted(self):
         self.make(3)
         WORLD.panel.stop()

@@ -1,5 +1,5 @@
-"""kill -9 at every failpoint of deploy, suspend, restart, redeploy, reinstall, change, replacement and delete, on both sides; then: one container or
-none, as was wanted, and nothing for ever in between.
+"""kill -9 at every failpoint of deploy, suspend, restart, redeploy, reinstall, change, replacement, drain and
+delete, on both sides; then: one container or none, as was wanted, and nothing for ever in between.
 
 The list of places is read from the sources, so that a new failpoint is tested without a line here."""
 import glob
@@ -29,11 +29,12 @@ ONLY = {
     "panel.forget.committed": ("delete",),
     "panel.answer.final": ("suspend", "delete"),
     "panel.result.writing": ("deploy", "suspend"), "panel.result.committed": OPERATIONS,
-    "agent.container.creating": ("deploy",), "agent.container.created": ("deploy",),
+    "agent.container.creating": ("deploy", "replace"), "agent.container.created": ("deploy", "replace"),
     "agent.container.starting": ("deploy", "restart"),
     "agent.container.started": ("deploy", "restart"),
-    "agent.container.stopping": ("suspend", "restart"),
-    "agent.container.stopped": ("suspend", "restart"),
+    "agent.container.stopping": ("suspend", "restart", "replace", "drain"),
+    "agent.container.stopped": ("suspend", "restart", "replace", "drain"),
+    "panel.drain.written": ("drain", "undrain"),
     "panel.edit.written": ("change",), "agent.container.resizing": ("change",),
     "agent.container.resized": ("change",),
     "agent.container.sparing": ("replace",), "agent.container.spared": ("replace", "undo"),
@@ -43,8 +44,10 @@ ONLY = {
     "panel.redeploy.written": ("redeploy",),
     "panel.reinstall.written": ("reinstall",), "agent.install.starting": ("reinstall",),
     "agent.install.file": ("reinstall",), "agent.install.ending": ("reinstall",),
+    "agent.volume.wiping": ("reinstall",), "agent.volume.wiped": ("reinstall",),
     "panel.power.written": ("restart",), "panel.restart.written": ("restart",),
-    "agent.container.deleting": ("delete",), "agent.container.deleted": ("delete",),
+    "agent.container.deleting": ("delete", "undo"),
+    "agent.container.deleted": ("delete", "undo", "reinstall"),
     "agent.volume.erasing": ("delete",), "agent.volume.erased": ("delete",),
     "agent.apply.received": ("deploy", "suspend"), "agent.apply.answered": ("deploy", "suspend"),
     "agent.remove.received": ("delete",), "agent.remove.answered": ("delete",),
@@ -91,7 +94,7 @@ def arm(place):
 
 def is_online():
     try:
-        return WORLD.api.node(WORLD.node_id)["status"] == "Online"
+        return WORLD.api.node(WORLD.node_id)["status"] in ("Online", "Maintenance")
     except Exception:  # the panel died of its failpoint
         return False
 
@@ -109,6 +112,9 @@ def request(operation, instance_id, spec):
             return client.request("PATCH", f"/api/instances/{instance_id}", CHANGE, timeout=40)
         if operation in REPLACED:
             return client.request("PATCH", f"/api/instances/{instance_id}", REPLACED[operation], timeout=40)
+        if operation in ("drain", "undrain"):
+            return client.request("PATCH", f"/api/nodes/{WORLD.node_id}", {"drain": operation == "drain"},
+                                  timeout=40)
         if operation == "redeploy":
             return client.post(f"/api/instances/{instance_id}/redeploy", {}, query={"wait": 1}, timeout=40)
         if operation == "reinstall":
@@ -131,6 +137,7 @@ class Failpoints(unittest.TestCase):
             side.daemon.extra_env.pop("PANEL_FAILPOINTS", None)
             side.kill()
             side.start()
+        WORLD.api.request("PATCH", f"/api/nodes/{WORLD.node_id}", {"maintenance": False}).expect(200)
         WORLD.await_status(WORLD.node_id, "Online", timeout=30)
         WORLD.clear()
 
@@ -176,9 +183,24 @@ class Failpoints(unittest.TestCase):
 
     def check_redeploy(self, instance_id, answer, before):
         """The test's image is in no registry: the container that was there is kept."""
-        until(lambda: WORLD.api.instance(instance_id)["InternalState"] in ("READY", "FAILED"), CONVERGES, "it has ended")
+        until(lambda: WORLD.api.instance(instance_id)["InternalState"] in ("READY", "FAILED"), CONVERGES,
+              "it has ended")
         self.assertEqual(WORLD.containers_of(instance_id), [before["Id"]])
         self.assertTrue(WORLD.engine.api.inspect(before["Id"])["State"]["Running"])
+
+    def check_drain(self, instance_id, answer, before):
+        node = WORLD.api.node(WORLD.node_id)
+        if answer is not None and answer.status == 200:
+            self.assertIsNotNone(node["drain"], "an acknowledged drain is kept")
+        WORLD.await_instance(instance_id, CONVERGES, State="stopped" if node["drain"] else "running",
+                             InternalState="READY")
+        self.assertEqual(WORLD.containers_of(instance_id), [before["Id"]])
+        self.assertEqual(WORLD.engine.api.inspect(before["Id"])["State"]["Running"], not node["drain"])
+
+    def check_undrain(self, instance_id, answer, before):
+        if answer is not None and answer.status == 200:
+            self.assertIsNone(WORLD.api.node(WORLD.node_id)["drain"], "what was acknowledged is kept")
+        self.check_drain(instance_id, None, before)
 
     def check_reinstall(self, instance_id, answer, before):
         WORLD.await_instance(instance_id, CONVERGES, State="running", InternalState="READY")
@@ -215,17 +237,20 @@ class Failpoints(unittest.TestCase):
         template = TEMPLATES.get(operation)
         instance_id = None if operation == "deploy" else WORLD.deploy(imagename=template)["Id"]
         before = WORLD.container(WORLD.api.instance(instance_id)) if instance_id else None
+        if operation == "undrain":
+            request("drain", instance_id, None).expect(200)
+            WORLD.await_instance(instance_id, CONVERGES, State="stopped")
         spec = WORLD.spec()
         arm(place)
         side = side_of(place)
         # Some places are passed as soon as the daemon is up; then it dies before it is asked.
-        until(lambda: not side.daemon.running() or is_online(), 15, "the node is Online")
+        until(lambda: not side.daemon.running() or is_online(), 15, "the node answers")
         answer = request(operation, instance_id, spec) if side.daemon.running() else None
         until(lambda: not side.daemon.running(), 15, f"{place} is passed")
         side.daemon.extra_env.pop("PANEL_FAILPOINTS")
         side.kill()
         side.start()
-        WORLD.await_status(WORLD.node_id, "Online", timeout=30)
+        until(is_online, 30, "the node answers")
         check = getattr(self, f"check_{operation}", None)
         if check:
             check(instance_id, answer, before)
