@@ -334,6 +334,14 @@ static void hub_place(struct log_hub *hub, struct log_point place)
     hub->place = place;
 }
 
+/* There is no container yet, so all that one will print is new. The place is everybody's: one who
+ * asked for what is still to come doesn't keep what is printed until then from the others. */
+static struct log_point place_without_container(const struct log_query *query)
+{
+    uint64_t now = (uint64_t)clock_wall_ms() * 1000000u;
+    return query->after.time_ns > now ? (struct log_point){now, 0} : query->after;
+}
+
 static void go_live(struct log_follower *follower)
 {
     if (!follower->reader.feed)
@@ -351,7 +359,8 @@ static void take_history(struct log_follower *follower, const Wire__HistoryReply
     uint32_t count;
     struct log_hub *hub = follower->hub;
     if (!hub->placed)
-        hub_place(hub, history ? get_point(history->end) : follower->query.after);
+        hub_place(hub,
+                  history ? get_point(history->end) : place_without_container(&follower->query));
     if (history && !follower->query.only_new) {
         follower->history =
             lines_as_events(history->lines, history->n_lines, follower->query.after, &count);

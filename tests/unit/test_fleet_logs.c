@@ -449,6 +449,29 @@ static void test_only_what_is_new(void **state)
     leave(follower);
 }
 
+static void test_without_a_container_nobody_is_ahead_of_now(void **state)
+{
+    (void)state;
+    Wire__Failure failure = WIRE__FAILURE__INIT;
+    Wire__Envelope envelope = WIRE__ENVELOPE__INIT;
+    struct log_query later = {.after = {UINT64_MAX - 1, 0}};
+    failure.code = "no_container";
+    failure.message = "";
+    envelope.body_case = WIRE__ENVELOPE__BODY_FAILURE;
+    envelope.failure = &failure;
+    struct log_follower *follower = follow(later);
+    end_call(expect_call(WIRE__ENVELOPE__BODY_HISTORY), &envelope, NULL);
+    pass_time(10);
+    struct sent watch = expect_call(WIRE__ENVELOPE__BODY_WATCH);
+    uint64_t place = watch.request->watch->logs[0]->after->time_ns;
+    assert_true(place <= (uint64_t)clock_wall_ms() * 1000000u);
+    envelope.body_case = WIRE__ENVELOPE__BODY_WATCH_REPLY;
+    Wire__WatchReply nothing = WIRE__WATCH_REPLY__INIT;
+    envelope.watch_reply = &nothing;
+    end_call(watch, &envelope, NULL);
+    leave(follower);
+}
+
 static void test_of_nothing(void **state)
 {
     (void)state;
@@ -478,6 +501,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_it_ends_with_the_instance, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_only_what_is_new, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_without_a_container_nobody_is_ahead_of_now, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_of_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
