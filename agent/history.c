@@ -83,7 +83,7 @@ static void answer(struct history *history)
     struct log_position at = end_of(history);
     end.time_ns = at.time_ns;
     end.index = at.index;
-    reply.lines = log_lines_tell(lines, TOLD_MAX, &reply.n_lines);
+    reply.lines = log_lines_tell(lines, TOLD_MAX, &reply.n_lines, NULL);
     reply.left_out = lines->dropped;
     reply.end = &end;
     envelope.body_case = WIRE__ENVELOPE__BODY_HISTORY_REPLY;
