@@ -172,6 +172,7 @@ struct fleet {
         struct stats_hub *hubs;
         struct stats_wait *waits;
         _Atomic int64_t all_until; /* mono ms: all instances are looked at */
+        _Atomic int64_t all_from;  /* mono ms: since then nodes have had time for the first rows */
         struct timer timer;
     } stats;
     unsigned writes; /* store changes under way */
