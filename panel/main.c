@@ -318,6 +318,10 @@ static int run(int argc, char **argv, struct config *config)
     if (command)
         return command->run(config, &args, argv[argc - 1]);
     if (args.check_only) {
+        if (serve_check(config, &err) < 0) {
+            fprintf(stderr, "paneld: %s\n", err.msg);
+            return 1;
+        }
         puts("the settings are right");
         return 0;
     }
