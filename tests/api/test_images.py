@@ -138,6 +138,14 @@ class Report(unittest.TestCase):
             self.assertIn(says, told[member])
         self.assertEqual(len(told), 11, told)
 
+    def test_a_stop_signal_that_is_not_known_is_reported(self):
+        for number, command in enumerate(("^C", "^SIGTERM", "^term", "^\\", "stop", "C^Q", "", None)):
+            self.assertEqual(warned({"Name": f"Stop {number}", "Image": "x", "StopCommand": command}), {})
+        for command in ("^Q", "^^C", "^SIG", "^", "^SIGNAL", "^9"):
+            told = warned({"Name": f"Stop {command}", "Image": "x", "StopCommand": command})
+            self.assertEqual(list(told), ["StopCommand"])
+            self.assertIn(command, told["StopCommand"])
+
     def test_the_report_is_bounded(self):
         answer = create({"Name": "Odd", "Image": "x", **{f"m{i}": i for i in range(500)}}).expect(201)
         self.assertEqual(len(answer.json["warnings"]), 100)
