@@ -126,6 +126,15 @@ class Followed(unittest.TestCase):
             count = len(stream.events)
             until(lambda: len(stream.events) > count + 1, 15, "it goes on")
 
+    def test_ends_with_the_panel_at_once(self):
+        with EventStream(WORLD.api, f"/api/instances/{QUIET}/stats?follow=1") as stream, \
+                EventStream(WORLD.api, "/api/events?after=0") as events:
+            until(lambda: stream.events and events.events, 5, "the first")
+            WORLD.panel.stop()
+            until(lambda: stream.ended and events.ended, 5, "their ends")
+        WORLD.panel.start()
+        WORLD.await_status(WORLD.node_id, "Online")
+
     def test_ends_with_the_instance(self):
         instance = deploy("sleep 1000000")
         with EventStream(WORLD.api, f"/api/instances/{instance}/stats?follow=1") as stream:
