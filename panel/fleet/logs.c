@@ -298,6 +298,10 @@ static struct log_hub *hub_open(struct fleet *fleet, const char *id)
     HASH_FIND_STR(fleet->instances, id, inst);
     if (!inst) /* perhaps newer than the last notice */
         inst = instance_reload(fleet, id);
+    if (inst && inst->node->log_hubs >= NODE_LOGS_MAX) {
+        log_warn("too many logs of a node are followed", "node=%s instance=%s", inst->node->id, id);
+        return NULL;
+    }
     hub = inst && !inst->orphan ? calloc(1, sizeof(*hub)) : NULL;
     if (!hub)
         return NULL;
@@ -313,6 +317,7 @@ static struct log_hub *hub_open(struct fleet *fleet, const char *id)
         free(hub);
         return NULL;
     }
+    hub->node->log_hubs++;
     timers_set(&fleet->timers, &hub->sign, clock_mono_ms() + SIGN_MS);
     return hub;
 }
@@ -321,6 +326,7 @@ static void hub_close(struct log_hub *hub)
 {
     struct fleet *fleet = hub->node->fleet;
     HASH_DEL(fleet->hubs, hub);
+    hub->node->log_hubs--;
     timers_cancel(&fleet->timers, &hub->retry);
     timers_cancel(&fleet->timers, &hub->sign);
     feed_end(hub->feed);

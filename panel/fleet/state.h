@@ -15,7 +15,8 @@
 #include "panel/fleet/task.h"
 
 #define ID_SIZE            65
-#define ERROR_MESSAGE_SIZE 401 /* an agent's own are as long at most */
+#define ERROR_MESSAGE_SIZE 401  /* an agent's own are as long at most */
+#define NODE_LOGS_MAX      256u /* an agent follows no more at once */
 
 struct fleet_node;
 
@@ -137,6 +138,7 @@ struct fleet_node {
     struct orphan *orphans;
     bool orphans_changed; /* since the board was told */
     /* what somebody looks at */
+    unsigned log_hubs;
     unsigned histories; /* under way */
     unsigned commands;  /* likewise */
     struct {

@@ -472,6 +472,51 @@ static void test_without_a_container_nobody_is_ahead_of_now(void **state)
     leave(follower);
 }
 
+/* An agent would never tell of more, and they would wait in silence. */
+static void test_of_too_many_at_one_node(void **state)
+{
+    (void)state;
+    static struct log_follower *followers[NODE_LOGS_MAX];
+    struct live_listener listener = {wake, release, NULL};
+    struct log_query query = {.lines_max = 1};
+    struct err err = {0};
+    struct log_follower *last = NULL;
+    for (unsigned i = 0; i <= NODE_LOGS_MAX; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "many%u", i);
+        struct instance row = {.id = id,
+                               .node_id = "n1",
+                               .generation = 1,
+                               .phase = PHASE_READY,
+                               .observed = OBSERVED_RUNNING,
+                               .container_id = "c1",
+                               .error_code = "",
+                               .error_message = ""};
+        assert_non_null(instance_add(&fleet, &row, &err));
+        last = log_follower_create(&fleet, id, &query, &listener);
+        assert_non_null(last);
+        log_follower_begin(last);
+        run_inbox();
+        if (i < NODE_LOGS_MAX) {
+            followers[i] = last;
+            assert_takes(last, "");
+        }
+    }
+    assert_takes(last, ".");
+    leave(last);
+    leave(followers[0]);
+    struct sent asked = expect_call(WIRE__ENVELOPE__BODY_HISTORY);
+    end_call(asked, NULL, &(struct err){.code = ERR_OFFLINE});
+    struct log_follower *next =
+        log_follower_create(&fleet, "many256", &query, &listener); /* there is room again */
+    log_follower_begin(next);
+    run_inbox();
+    assert_takes(next, "");
+    leave(next);
+    for (unsigned i = 1; i < NODE_LOGS_MAX; i++)
+        leave(followers[i]);
+}
+
 static void test_of_nothing(void **state)
 {
     (void)state;
@@ -503,6 +548,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_only_what_is_new, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_a_container_nobody_is_ahead_of_now, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_of_too_many_at_one_node, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_of_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
