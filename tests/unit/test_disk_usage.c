@@ -16,13 +16,13 @@
 #define BLOCK (64u * 1024u)
 
 static char dir[64];
-static struct loop loop;
+static struct loop the_loop;
 static struct loop_task *posted;
 static sem_t is_posted;
 
-void loop_post(struct loop *to, struct loop_task *task)
+void loop_post(struct loop *loop, struct loop_task *task)
 {
-    assert_ptr_equal(to, &loop);
+    assert_ptr_equal(loop, &the_loop);
     posted = task;
     sem_post(&is_posted);
 }
@@ -51,7 +51,7 @@ static uint64_t measure(void)
 {
     struct err err;
     uint64_t bytes = UINT64_MAX;
-    struct disk_usage *usage = disk_usage_create(&loop);
+    struct disk_usage *usage = disk_usage_create(&the_loop);
     assert_non_null(usage);
     assert_int_equal(disk_usage_measure(usage, dir, take_bytes, &bytes, &err), 0);
     assert_int_equal(disk_usage_measure(usage, dir, take_bytes, &bytes, &err), -1);
