@@ -41,7 +41,8 @@ static const char options_text[] =
     "address\n"
     "  that a request came to), heartbeatMs (5000), installTimeoutMs (1800000), stopTimeoutMs "
     "(60000),\n"
-    "  autoPortFirst (20000), autoPortLast (29999), memoryOvercommit (1.0)\n"
+    "  autoPortFirst (20000), autoPortLast (29999), memoryOvercommit (1.0), auditDays\n"
+    "  (90)\n"
     "\n"
     "Examples:\n"
     "  paneld --data ./panel                               # and in another shell:\n"
@@ -317,6 +318,10 @@ static int run(int argc, char **argv, struct config *config)
     if (command)
         return command->run(config, &args, argv[argc - 1]);
     if (args.check_only) {
+        if (serve_check(config, &err) < 0) {
+            fprintf(stderr, "paneld: %s\n", err.msg);
+            return 1;
+        }
         puts("the settings are right");
         return 0;
     }

@@ -16,6 +16,7 @@
 
 #define AT_ONCE_MAX 200u
 #define ALL_LOST    UINT64_MAX /* as many as nobody knows */
+#define COUNTED_MAX 1000000000 /* more are not missing but numbers that a restore left out */
 
 struct follower {
     struct store *store;
@@ -69,6 +70,8 @@ static int put_event(const struct event *event, void *arg, struct err *err)
     put_id(out, "instanceId", event->instance_id);
     put_id(out, "nodeId", event->node_id);
     put_id(out, "userId", event->user_id);
+    put_id(out, "imageId", event->image_id);
+    put_id(out, "keyId", event->key_id);
     if (strcmp(event->kind, "node.status") == 0)
         jw_string(out, "status", event->name);
     else
@@ -112,7 +115,8 @@ static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_
     if (last <= follower->filter.after)
         return FEED_NOTHING;
     if (first > follower->filter.after + 1) { /* they were dropped before it read them */
-        *ret_lost = (uint64_t)(first - after - 1);
+        int64_t count = first - after - 1;
+        *ret_lost = count <= COUNTED_MAX ? (uint64_t)count : ALL_LOST;
         follower->filter.after = first - 1;
         return FEED_LOST;
     }
@@ -121,7 +125,7 @@ static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_
         strbuf_fini(&walk.out);
         return FEED_END;
     }
-    if (!walk.out.len) { /* nothing that is wanted, up to there */
+    if (!walk.out.len && !walk.out.failed) { /* nothing that is wanted, up to there */
         strbuf_fini(&walk.out);
         follower->filter.after = last;
         return FEED_NOTHING;
@@ -188,10 +192,17 @@ static int read_place(const struct call *call, struct follower *follower, struct
     if (!text_parse_uint(after, INT64_MAX, &place))
         return err_field(err, ERR_INVALID, "invalid_field", field,
                          "\"%s\" has to be the id of an event of this stream.", field);
-    if ((int64_t)place > last) /* the database was put back to an older one */
-        follower->lost = ALL_LOST;
-    else
+    /* Numbers are without gaps, but for the one that a restore leaves (backup.c). */
+    int known = (int64_t)place > last ? 0
+                : !place || (int64_t)place < first
+                    ? 1
+                    : store_event_exists(follower->store, (int64_t)place, err);
+    if (known < 0)
+        return -1;
+    if (known)
         follower->filter.after = (int64_t)place;
+    else /* the database was put back to an older one */
+        follower->lost = ALL_LOST;
     return 0;
 }
 

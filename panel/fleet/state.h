@@ -15,7 +15,8 @@
 #include "panel/fleet/task.h"
 
 #define ID_SIZE            65
-#define ERROR_MESSAGE_SIZE 401 /* an agent's own are as long at most */
+#define ERROR_MESSAGE_SIZE 401  /* an agent's own are as long at most */
+#define NODE_LOGS_MAX      256u /* an agent follows no more at once */
 
 struct fleet_node;
 
@@ -138,6 +139,7 @@ struct fleet_node {
     struct orphan *orphans;
     bool orphans_changed; /* since the board was told */
     /* what somebody looks at */
+    unsigned log_hubs;
     unsigned histories; /* under way */
     unsigned commands;  /* likewise */
     struct {
@@ -173,6 +175,7 @@ struct fleet {
         struct stats_hub *hubs;
         struct stats_wait *waits;
         _Atomic int64_t all_until; /* mono ms: all instances are looked at */
+        _Atomic int64_t all_from;  /* mono ms: since then nodes have had time for the first rows */
         struct timer timer;
     } stats;
     unsigned writes; /* store changes under way */

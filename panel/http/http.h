@@ -56,6 +56,9 @@ struct http_settings {
     uint32_t idle_timeout_ms;
 };
 
+/* Can HTTPS be served with these? Opens no socket. ERR_INVALID "bad_tls": no. */
+int http_check_tls(const char *cert_pem, const char *key_pem, struct err *err);
+
 int http_server_start(const struct http_settings *settings, const struct http_app *app,
                       struct http_server **ret_server, struct err *err);
 uint16_t http_server_port(const struct http_server *server);

@@ -28,6 +28,7 @@
 #include "common/clock.h"
 #include "panel/http/guard.h"
 
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define HEAD_MEMORY                                                                                \
     (36u * 1024u)             /* a connection's buffer for its head; past 32 K it is a mapping     \
                                * of its own, which goes back to the system with it */
@@ -535,9 +536,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, unsigned limi
                                                    (void *)(uintptr_t)settings->tls_cert_pem};
         options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0,
                                                    (void *)(uintptr_t)settings->tls_key_pem};
-        options[count++] = (struct MHD_OptionItem){
-            MHD_OPTION_HTTPS_PRIORITIES, 0,
-            (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"};
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
+                                                   (void *)(uintptr_t)TLS_PRIORITIES};
     }
     if (threads > 1) /* a pool of one is no pool */
         options[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, threads, NULL};
@@ -547,6 +547,19 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, unsigned limi
                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
                             MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_ARRAY,
                             options, MHD_OPTION_END);
+}
+
+int http_check_tls(const char *cert_pem, const char *key_pem, struct err *err)
+{
+    struct MHD_Daemon *daemon =
+        MHD_start_daemon(MHD_USE_TLS | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, NULL,
+                         MHD_OPTION_HTTPS_MEM_CERT, cert_pem, MHD_OPTION_HTTPS_MEM_KEY, key_pem,
+                         MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_END);
+    if (!daemon)
+        return err_set(err, ERR_INVALID, "bad_tls",
+                       "the certificate or its key is not in PEM, or they are no pair");
+    MHD_stop_daemon(daemon);
+    return 0;
 }
 
 int http_server_start(const struct http_settings *settings, const struct http_app *app,

@@ -146,6 +146,25 @@ static const char drain_in_events[] =
     " WHERE node_id = NEW.id AND suspended = 0 AND power = 0 AND phase < 2; END;";
 _Static_assert(PHASE_FAILED == 2 && PHASE_DELETING == 3 && POWER_ON == 0 && POWER_OFF == 1,
                "drain_in_events says so");
+
+/* Of images only their names had been told, and of keys nothing. */
+static const char events_of_images_and_keys[] =
+    "ALTER TABLE events ADD COLUMN image_id TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE events ADD COLUMN key_id TEXT NOT NULL DEFAULT '';"
+    "DROP TRIGGER event_image_created; DROP TRIGGER event_image_changed;"
+    "DROP TRIGGER event_image_deleted;"
+    "CREATE TRIGGER event_image_created AFTER INSERT ON images"
+    OTHER_EVENT("image.created", "image_id", "NEW", "NEW.name")
+    "CREATE TRIGGER event_image_changed AFTER UPDATE OF name, body ON images"
+    " WHEN NEW.name <> OLD.name OR NEW.body <> OLD.body"
+    OTHER_EVENT("image.changed", "image_id", "NEW", "NEW.name")
+    "CREATE TRIGGER event_image_deleted AFTER DELETE ON images"
+    OTHER_EVENT("image.deleted", "image_id", "OLD", "OLD.name")
+    "CREATE TRIGGER event_key_created AFTER INSERT ON api_keys"
+    OTHER_EVENT("key.created", "key_id", "NEW", "NEW.name")
+    "CREATE TRIGGER event_key_revoked AFTER UPDATE OF revoked_at ON api_keys"
+    " WHEN NEW.revoked_at <> 0 AND OLD.revoked_at = 0"
+    OTHER_EVENT("key.revoked", "key_id", "NEW", "NEW.name");
 /* clang-format on */
 
 /* --- all ------------------------------------------------------------------------------------- */
@@ -298,6 +317,9 @@ static const char *const migrations[] = {
 
     /* 16 */
     drain_in_events,
+
+    /* 17 */
+    events_of_images_and_keys,
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

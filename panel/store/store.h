@@ -102,10 +102,11 @@ int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
 int store_key_list(struct store *store, store_key_fn fn, void *arg, struct err *err);
 /* Inside apply(). From the commit on the key is not found. ERR_NOT_FOUND "key_not_found" when no
  * live key has that id or name, ERR_CONFLICT "key_ambiguous" when several have the name. */
-int store_key_revoke(struct store_tx *tx, const char *id_or_name, struct err *err);
+int store_key_revoke(struct store_tx *tx, const char *id_or_name, char ret_id[API_KEY_ID_SIZE],
+                     struct err *err);
 /* Inside apply(). */
 int store_key_create(struct store_tx *tx, const char *name, const uint8_t hash[CRYPTO_HASH_BYTES],
-                     struct err *err);
+                     char ret_id[API_KEY_ID_SIZE], struct err *err);
 
 /* --- users ----------------------------------------------------------------------------------- */
 
@@ -498,15 +499,16 @@ int store_removal_scan(struct store *store, const char *instance_id, store_remov
 
 /* What happened, in order: "instance.created", "instance.state", "instance.changed",
  * "instance.deleted"; "node.created", "node.joined", "node.status", "node.changed",
- * "node.deleted"; "user.…" and "image.…" likewise; "access.given" and "access.taken". Written with
- * the change itself. */
+ * "node.deleted"; "user.…" and "image.…" likewise; "access.given" and "access.taken"; "key.created"
+ * and "key.revoked". Written with the change itself. */
 struct event {
     int64_t seq;
     int64_t at; /* wall ms */
     const char *kind;
     const char *instance_id, *node_id, *user_id; /* "" where it concerns none */
-    const char *name;                            /* of an image; a node's status; else "" */
-    bool has_state;                              /* the rest is told: it is an instance's */
+    const char *image_id, *key_id;               /* likewise */
+    const char *name; /* of an image or a key; a node's status; else "" */
+    bool has_state;   /* the rest is told: it is an instance's */
     enum instance_phase phase;
     bool suspended;
     enum instance_power power;
@@ -522,6 +524,8 @@ struct event_filter {
 
 /* The oldest and the newest that there are; 0: none. Reader. */
 int store_event_bounds(struct store *store, int64_t *ret_first, int64_t *ret_last, struct err *err);
+/* 1 or 0: is there one of that number? -1 when it can't be read. Reader. */
+int store_event_exists(struct store *store, int64_t seq, struct err *err);
 /* In order; limit at most. Reader. */
 int store_event_list(struct store *store, const struct event_filter *filter, uint32_t limit,
                      store_event_fn fn, void *arg, struct err *err);

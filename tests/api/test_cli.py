@@ -442,6 +442,21 @@ class Tls(Cli):
         panel.client().get("/api/users").expect(200)
         panel.stop()
 
+    def test_a_check_of_the_settings_reads_the_files(self):
+        cert, key = self.make_certificate()
+
+        def check(cert, key):
+            return self.run_paneld("--check-config", "--config", self.config({"tlsCert": cert, "tlsKey": key}))
+        self.assertEqual(check(cert, key).code, 0)
+        os.rename(key, key + ".first")
+        _, other = self.make_certificate()
+        for bad in ((cert, key + ".first"), (other, cert), (cert, "/nowhere.key"), ("/nowhere.crt", key)):
+            with self.subTest(bad=bad):
+                done = check(*bad)
+                self.assertEqual(done.code, 1)
+                self.assertIn("nowhere" if "/nowhere" in "".join(bad) else bad[1], done.err)
+                self.assertEqual(done.out, "")
+
     def test_a_key_that_does_not_belong_is_said(self):
         cert, _ = self.make_certificate()
         os.rename(cert, cert + ".first")

@@ -114,7 +114,7 @@ static const char digest[CRYPTO_HEX_LEN + 1] = "d";
 static int create_key(struct store_tx *tx, struct err *err)
 {
     uint8_t hash[CRYPTO_HASH_BYTES] = {7};
-    return store_key_create(tx, "a key", hash, err);
+    return store_key_create(tx, "a key", hash, (char[API_KEY_ID_SIZE]){0}, err);
 }
 
 static int create_user(struct store_tx *tx, struct err *err)
@@ -334,7 +334,7 @@ static int one_of_each(struct store_tx *tx, struct err *err)
     uint8_t hash[CRYPTO_HASH_BYTES] = {1};
     return store_user_create(tx, &user, "hash", err) < 0 ||
                    store_image_create(tx, &image, err) < 0 ||
-                   store_key_create(tx, "first", hash, err) < 0 ||
+                   store_key_create(tx, "first", hash, (char[API_KEY_ID_SIZE]){0}, err) < 0 ||
                    create_node_named("n1", tx, err) < 0 || observe_node(tx, err) < 0 ||
                    create_instance_named("i1", tx, err) < 0 || observe_instance(tx, err) < 0 ||
                    save_answer_as("k1", tx, err) < 0
