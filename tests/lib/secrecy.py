@@ -5,6 +5,7 @@ log is searched when its daemon ends."""
 import re
 
 _secrets = {}  # text: what it is
+MOST = 1000  # a run that makes more has shown enough with the first
 
 # What nobody has to know to see that it is one.
 _SHAPES = [(re.compile(pattern), what) for pattern, what in [
@@ -17,7 +18,7 @@ _SHAPES = [(re.compile(pattern), what) for pattern, what in [
 
 def learn(text, what):
     """Those that are short, or one letter again and again, are left out: they are parts of other words."""
-    if isinstance(text, str) and len(text) >= 8 and len(set(text)) >= 4:
+    if isinstance(text, str) and len(text) >= 8 and len(set(text)) >= 4 and len(_secrets) < MOST:
         _secrets.setdefault(text.encode(), what)
 
 

@@ -166,23 +166,37 @@ static void what_a_client_would_rather_have(void **state)
         assert_int_equal(expose_wants_openmetrics(cases[i].accept), cases[i].openmetrics);
 }
 
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void *wait_at_gate(void *arg)
+{
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+    return arg;
+}
+
 static void the_process_as_the_system_has_it(void **state)
 {
     (void)state;
     struct process first;
     struct process second;
     struct err err;
+    pthread_t thread;
     assert_int_equal(process_read(&first, &err), 0);
+    pthread_mutex_lock(&gate);
+    assert_int_equal(pthread_create(&thread, NULL, wait_at_gate, NULL), 0);
     int fds[10];
     for (int i = 0; i < 10; i++)
         fds[i] = dup(0);
     assert_int_equal(process_read(&second, &err), 0);
+    pthread_mutex_unlock(&gate);
+    pthread_join(thread, NULL);
     for (int i = 0; i < 10; i++)
         close(fds[i]);
     assert_int_equal(second.fds, first.fds + 10);
     assert_true(first.fds >= 1 && first.fds_max > first.fds);
     assert_true(first.resident > 100000 && first.virtual >= first.resident);
-    assert_int_equal(first.threads, 1);
+    assert_int_equal(second.threads, first.threads + 1);
     assert_true(second.cpu_us >= first.cpu_us);
     assert_int_equal(second.started_ms, first.started_ms);
     assert_true(first.started_ms <= clock_wall_ms() + 1000 &&
