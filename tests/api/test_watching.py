@@ -294,6 +294,18 @@ class Health(unittest.TestCase):
         faulty.heal()
         self.anonymous("/readyz").expect(200)
 
+    def test_a_store_that_can_t_be_written_is_no_reason_to_be_killed(self):
+        self.world.start()
+        with sqlite3.connect(f"{self.world.panel.data}/panel.db", isolation_level=None) as db:
+            db.execute("BEGIN IMMEDIATE")  # the panel waits five seconds for whoever has it
+            refused = until(lambda: (answer := self.anonymous("/readyz")).status == 503 and answer, 20,
+                            "it is not ready")
+            refused.refused(503, code="not_ready", says="store: it can't be written")
+            self.anonymous("/healthz").expect(200)
+            db.execute("ROLLBACK")
+        db.close()
+        self.anonymous("/readyz").expect(200)
+
     def test_to_ask_often_is_not_to_write_often(self):
         self.world.start()
         until(lambda: self.anonymous("/readyz").status == 200, 20, "it has loaded its fleet")
