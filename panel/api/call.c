@@ -211,12 +211,13 @@ static bool is_keyed(const struct api *api, const struct http_req *req)
 }
 
 /* Keys have no scopes yet: each may read and write. */
-static bool key_may(const struct call *call)
+static bool key_may(const struct api *api, const struct http_req *req, const struct call *call)
 {
     switch (call->route->permission) {
     case PERMISSION_PUBLIC:
-    case PERMISSION_METRICS: /* which is_keyed() has seen to */
         return true;
+    case PERMISSION_METRICS:
+        return call->key.id[0] != '\0' || metrics_are_open(api, req);
     case PERMISSION_READ:
     case PERMISSION_WRITE:
         return call->key.id[0] != '\0';
@@ -311,7 +312,7 @@ static void admit(void *arg, struct http_req *req, struct http_verdict *verdict,
         return;
     }
     verdict->metric = route_metric(call->route);
-    if (!key_may(call)) {
+    if (!key_may(api, req, call)) {
         verdict->refuse_status = 403;
         error_write(body, "forbidden", "This API key may not do this.", http_req_id(req), NULL,
                     NULL);

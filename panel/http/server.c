@@ -95,7 +95,7 @@ static bool add_extras(struct http_req *req, struct MHD_Response *response)
     return ok;
 }
 
-/* It is on its way. For who came in a moment ago: now in microseconds, monotonic. */
+/* Its answer is on its way, now, which is the monotonic clock's. */
 static void count_answer(const struct http_req *req, int status, int64_t now_us)
 {
     int64_t took = now_us - req->started_us;
