@@ -170,8 +170,7 @@ void reconcile_fail(struct instance *inst, const struct failure *failure)
     inst->pending = false;
     set_error(inst, failure->code, failure->message);
     log_warn("instance failed",
-             "instance=%s goal=%s generation=%" PRIu64 " attempt=%" PRIu64
-             " code=%s message=\"%s\"",
+             "instance=%s goal=%s generation=%" PRIu64 " attempt=%" PRIu64 " code=%s reason=\"%s\"",
              inst->id, goal_names[inst->goal], inst->generation, inst->attempt, inst->error_code,
              inst->error_message);
     reconcile_settle(inst, true);

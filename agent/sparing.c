@@ -37,7 +37,7 @@ bool sparing_fall_back(struct instance *inst, const struct failure *why)
 {
     if (inst->goal != GOAL_RUNNING || inst->spare.state == CONTAINER_NONE || inst->kept.why.code)
         return false;
-    log_warn("the older container is put back", "instance=%s code=%s message=\"%s\"", inst->id,
+    log_warn("the older container is put back", "instance=%s code=%s reason=\"%s\"", inst->id,
              why->code, why->message);
     reconcile_keep(inst, inst->spare.id, why);
     return true;

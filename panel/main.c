@@ -33,11 +33,13 @@ static const char options_text[] =
     "  --config FILE       settings as a JSON object; options given here win over it\n"
     "  --check-config      say whether the settings are right, and exit\n"
     "  --log-level LEVEL   debug, info, warn or error (default info), to stderr\n"
+    "  --log-format FORM   logfmt or json (default logfmt)\n"
     "  --version           print the version\n"
     "  --help, -h          print this\n"
     "\n"
     "Settings in FILE, with their defaults:\n"
-    "  listen (127.0.0.1:3001), tlsCert and tlsKey (none), logLevel (info), publicUrl (the "
+    "  listen (127.0.0.1:3001), tlsCert and tlsKey (none), logLevel (info), logFormat\n"
+    "  (logfmt), metricsAccess (key: /metrics wants an API key; loopback, open), publicUrl (the "
     "address\n"
     "  that a request came to), heartbeatMs (5000), installTimeoutMs (1800000), stopTimeoutMs "
     "(60000),\n"
@@ -67,6 +69,7 @@ enum {
     OPT_CONFIG,
     OPT_CHECK,
     OPT_LEVEL,
+    OPT_FORMAT,
     OPT_NAME,
     OPT_REPLACE,
     OPT_VERSION,
@@ -81,6 +84,7 @@ static const struct option options[] = {
     {"config", required_argument, NULL, OPT_CONFIG},
     {"check-config", no_argument, NULL, OPT_CHECK},
     {"log-level", required_argument, NULL, OPT_LEVEL},
+    {"log-format", required_argument, NULL, OPT_FORMAT},
     {"name", required_argument, NULL, OPT_NAME},
     {"replace", no_argument, NULL, OPT_REPLACE},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -124,6 +128,8 @@ static int read_option(int c, struct config *config, struct arguments *args, str
         return config_set_text(&config->tls_key, optarg, err);
     case OPT_LEVEL:
         return config_set_text(&config->log_level, optarg, err);
+    case OPT_FORMAT:
+        return config_set_text(&config->log_format, optarg, err);
     case OPT_CONFIG:
         args->config_file = optarg; /* read before */
         return 0;
@@ -315,6 +321,7 @@ static int run(int argc, char **argv, struct config *config)
         return args.check_only || args.config_file ? 1 : 2;
     }
     log_level_set(config->level);
+    log_format_set(config->format);
     if (command)
         return command->run(config, &args, argv[argc - 1]);
     if (args.check_only) {

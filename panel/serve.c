@@ -136,6 +136,7 @@ static int rooms_open(struct rooms *rooms, const struct config *config, struct e
         .memory_overcommit = config->memory_overcommit,
         .auto_ports = auto_ports,
         .public_url = config->public_url,
+        .metrics_access = config->metrics,
     };
     if (fs_make_dir(config->data_dir, 0700, err) < 0)
         return -1;

@@ -26,15 +26,7 @@
 
 static const char *find_target(const struct call *call, const char *made)
 {
-    static const char *const names[] = {"id", "nodeId"};
-    if (call->param[0])
-        return call->param;
-    for (size_t i = 0; !made[0] && i < sizeof(names) / sizeof(names[0]); i++) {
-        const char *id = json_string_value(json_object_get(call->body, names[i]));
-        if (id && strlen(id) < ROUTE_PARAM_SIZE)
-            return id;
-    }
-    return made;
+    return made[0] && !call->param[0] ? made : call_target(call);
 }
 
 static struct audit describe(const struct call *call, const char *made, int status)

@@ -63,4 +63,8 @@ void console_command(struct call *call);
 
 void join_answer(struct call *call);
 
+void metrics_get(struct call *call);
+void health_alive(struct call *call);
+void health_ready(struct call *call);
+
 #endif

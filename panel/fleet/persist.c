@@ -235,7 +235,8 @@ void instance_persist(struct fleet_instance *inst)
         return;
     }
     if (submit(inst, WRITE_FACTS, &err) < 0) {
-        log_warn("instance not written", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        log_warn("instance not written", "instance=%s node=%s reason=\"%s\"", inst->id,
+                 inst->node->id, err.msg);
         later(inst);
         return;
     }
@@ -249,7 +250,8 @@ void instance_forget(struct fleet_instance *inst)
     if (inst->writing)
         return; /* it goes on when that write has come home */
     if (submit(inst, WRITE_FORGET, &err) < 0) {
-        log_warn("instance not forgotten", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        log_warn("instance not forgotten", "instance=%s node=%s reason=\"%s\"", inst->id,
+                 inst->node->id, err.msg);
         later(inst);
     }
 }
@@ -275,7 +277,8 @@ static void change_wish(struct fleet_instance *inst, enum write_kind kind)
     if (inst->writing)
         return; /* it goes on when that write has come home */
     if (submit(inst, kind, &err) < 0) {
-        log_warn("instance not written", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        log_warn("instance not written", "instance=%s node=%s reason=\"%s\"", inst->id,
+                 inst->node->id, err.msg);
         later(inst);
     }
 }

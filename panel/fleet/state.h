@@ -86,6 +86,10 @@ struct fleet_instance {
     bool changing; /* its last change isn't proven yet, and can be undone */
     bool dirty;
     bool forgetting;
+    bool suspended;
+    bool counted; /* in its node's counts, as … */
+    bool counted_looping;
+    uint8_t counted_state, counted_phase;
     char container_id[65];
     char id[];
 };
@@ -132,6 +136,7 @@ struct fleet_node {
     uint32_t cpus;
     /* work */
     struct fleet_instance *instances;
+    struct board_counts counts; /* of them */
     struct fleet_instance *queue, **queue_tail;
     unsigned calls;
     bool renewing;
@@ -165,6 +170,7 @@ struct fleet {
     atomic_bool rescan_posted;
     struct timer rescan_timer;
     bool closed; /* waits are refused */
+    atomic_bool loaded;
     struct timers timers;
     struct fleet_node *nodes;
     struct fleet_instance *instances;
@@ -231,6 +237,11 @@ size_t stats_watched(struct fleet_node *node, char **ids, size_t ids_max, bool *
 void stats_take(struct fleet_node *node, const Wire__Stats *told);
 void stats_node_ready(struct fleet_node *node);
 void stats_instance_gone(struct fleet_instance *inst);
+
+/* count.c */
+/* It may have another state than it is counted as. */
+void count_instance(struct fleet_instance *inst);
+void count_instance_gone(struct fleet_instance *inst);
 
 /* watch.c */
 /* What is looked at has changed, or the node can be asked again. */

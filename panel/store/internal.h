@@ -47,7 +47,15 @@ struct store {
     bool drained; /* the writer has ended */
     void (*on_fatal)(const struct err *err);
     struct err lost; /* the writer's: a commit's outcome is unknown, so nothing more is written */
+    _Atomic int64_t committed_at; /* mono ms */
+    const char *_Atomic failure;  /* of the last commit; one of health.c's words, or NULL */
 };
+
+/* health.c, for the writer: how a commit ended. */
+void health_committed(struct store *store);
+void health_failed(struct store *store, const struct err *err);
+
+#define QUEUE_MAX 8192 /* changes */
 
 int readers_init(struct store *store, struct err *err);
 void readers_fini(struct store *store);

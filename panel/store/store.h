@@ -55,6 +55,26 @@ struct store_change {
  * store is closing: then done() is not called. Any thread. */
 int store_submit(struct store *store, struct store_change *change, struct err *err);
 
+/* --- how it does ------------------------------------------------------------------------------ */
+
+struct store_health {
+    uint32_t queued, queue_max; /* changes that wait or are being committed */
+    int64_t committed_at;       /* mono ms of the last commit that worked; the opening is one */
+    char failure[40];           /* why the last one didn't; "" when it did */
+};
+/* Any thread; takes no lock. */
+void store_health(struct store *store, struct store_health *ret_health);
+
+struct store_space {
+    uint64_t database, free_pages, wal; /* bytes; free_pages are part of the first */
+    uint64_t disk, disk_free;           /* of the filesystem it lies on, as its owner may use it */
+};
+/* Reader. */
+int store_space(struct store *store, struct store_space *ret_space, struct err *err);
+
+/* Inside apply(): a write that changes nothing anybody sees, to learn whether writing works. */
+int store_touch(struct store_tx *tx, struct err *err);
+
 /* --- versions: what ETags are made from ------------------------------------------------------ */
 
 enum store_table { STORE_USERS, STORE_NODES, STORE_IMAGES, STORE_INSTANCES, STORE_TABLES };
