@@ -63,4 +63,7 @@ void console_command(struct call *call);
 
 void join_answer(struct call *call);
 
+void docs_get_document(struct call *call);
+void docs_get_page(struct call *call);
+
 #endif

@@ -79,6 +79,11 @@ const struct route routes[] = {
     {HTTP_GET, "/api/stats", PERMISSION_READ, MIB, SOON, false, stats_list, NULL},
 
     {HTTP_POST, "/join", PERMISSION_PUBLIC, 64 * KIB, SOON, false, join_answer, NULL},
+
+    {HTTP_GET, "/api/openapi.json", PERMISSION_READ, KIB, AT_ONCE, false, docs_get_document, NULL},
+    {HTTP_GET, "/docs", PERMISSION_PUBLIC, KIB, AT_ONCE, false, docs_get_page, NULL},
+    {HTTP_GET, "/docs/openapi.json", PERMISSION_PUBLIC, KIB, AT_ONCE, false, docs_get_document,
+     NULL},
 };
 const size_t routes_count = sizeof(routes) / sizeof(routes[0]);
 
