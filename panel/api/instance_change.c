@@ -9,6 +9,7 @@
 #include "panel/api/body.h"
 #include "panel/api/handlers.h"
 #include "panel/api/wire.h"
+#include "panel/domain/limits.h"
 #include "panel/domain/quantity.h"
 #include "panel/domain/text.h"
 

@@ -12,7 +12,7 @@
     " i.observed, i.container_id, i.error_code, i.error_message, i.progress_percent,"              \
     " i.updated_at, n.name, n.address, n.port, i.port_choices, i.power,"                           \
     " i.stop_timeout_s, n.maintenance, i.exits, i.last_exit_at, i.terminal, n.drained,"            \
-    " i.install, i.install_round, i.install_wipe, i.resizes, i.pull_round, i.seq"                  \
+    " i.install, i.install_round, i.install_wipe, i.resizes, i.pull_round, i.seq, n.joined"        \
     " FROM instances i JOIN nodes n ON n.id = i.node_id "
 #define COLUMN_SEQ 44
 
@@ -67,6 +67,7 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
         .install_wipe = db_int(stmt, 41) != 0,
         .resizes = (uint32_t)db_int(stmt, 42),
         .pull_round = (uint64_t)db_int(stmt, 43),
+        .node_joined = db_int(stmt, 45) != 0,
     };
     return fn(&row, arg, err);
 }

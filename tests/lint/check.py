@@ -19,10 +19,11 @@ ARROWS = {
     "panel/http": {"panel/http", "common"},
     "panel/domain": {"panel/domain", "common"},
     "panel/live": {"panel/live", "common"},
+    "panel/import": {"panel/import", "panel/store", "panel/domain", "panel/auth", "common"},
     "panel/fleet": {"panel/fleet", "panel/store", "panel/pki", "panel/live", "panel/domain", "common"},
     "panel/api": {"panel/api", "panel/domain", "panel/auth", "panel/http", "panel/store",
                   "panel/fleet", "panel/live", "panel/pki", "common"},
-    "panel": {"panel", "panel/api", "panel/auth", "panel/http", "panel/store", "panel/fleet",
+    "panel": {"panel", "panel/import", "panel/api", "panel/auth", "panel/http", "panel/store", "panel/fleet",
               "panel/pki", "common"},
     "agent": {"agent", "common"},
 }
