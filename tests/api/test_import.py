@@ -1,6 +1,7 @@
 """paneld import-skyport: from the database of a Skyport panel to a panel that runs with it."""
 import json
 import os
+import random
 import shutil
 import unittest
 
@@ -301,6 +302,46 @@ class Refused(Case):
     def test_a_node_that_is_only_a_name(self):
         self.theirs.rows["nodes"] = [NODE_ID, "gone"]
         self.refused(None, "row", "no row of its own")
+
+
+class Anything(Case):
+    """What is no such panel's: it is refused, or taken as what it says, and never half."""
+
+    WRONG = [None, True, -1, 0.5, 1e308, 2**63, "", " ", ":", "x" * 70000, "\u0007", "\ud800", "../..",
+             [], {}, [[]], [None], {"": None}, {"value": 1}]
+
+    def places(self, value, found):
+        """(container, key) of everything inside."""
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, member in list(inner):
+            found.append((value, key))
+            if isinstance(member, (dict, list)):
+                self.places(member, found)
+        return found
+
+    def test_each_member_replaced_by_what_it_can_not_be(self):
+        outcomes = set()
+        for seed in range(30):
+            chance = random.Random(seed)
+            self.theirs = Skyport()
+            rows = json.loads(json.dumps(self.theirs.all_rows()))
+            for _ in range(chance.randint(1, 3)):
+                holder, key = chance.choice(self.places(rows, []))
+                holder[key] = chance.choice(self.WRONG)
+            self.theirs.all_rows = lambda rows=rows: rows
+            if os.path.exists(self.file):
+                os.unlink(self.file)
+            self.theirs.write(self.file)
+            done = self.command("--dry-run", "--json")
+            with self.subTest(f"seed {seed}"):
+                self.assertIn(done.code, (0, 1), done.err)
+                if done.out:
+                    json.loads(done.out)
+                else:
+                    self.assertIn("can't import", done.err)
+            outcomes.add((done.code, bool(done.out)))
+        self.assertGreaterEqual(len(outcomes), 2, "all of them ended alike")
+        self.assertEqual(self.everything()["users"], [])
 
 
 class Files(Case):

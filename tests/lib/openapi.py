@@ -56,11 +56,12 @@ class _Description:
         yield from self.unknown([schema], value, "")
 
     def parts(self, schemas):
-        """The schemas, each without references and with those of its allOf beside it."""
+        """The schemas, each without references and with those that it is put together from."""
         for schema in schemas:
             schema = self.resolve(schema)
             yield schema
-            yield from self.parts(schema.get("allOf", []))
+            for word in ("allOf", "anyOf", "oneOf"):
+                yield from self.parts(schema.get(word, []))
 
     def unknown(self, schemas, value, where):
         """Members of objects that none of the schemas for them names."""
@@ -102,7 +103,13 @@ class _Description:
             there, value = self.example_of(part)
             if there:
                 made.update(value)
-        return bool(made), made
+        if made:
+            return True, made
+        for part in schema.get("anyOf", []) + schema.get("oneOf", []):
+            there, value = self.example_of(part)
+            if there:
+                return True, value
+        return False, None
 
 
 def load():
