@@ -113,6 +113,19 @@ class Examples(unittest.TestCase):
                             self.assertEqual(list(description.errors(
                                 media["schema"], f"{side} {name} {media_type}", example)), [])
 
+    def test_no_text_is_cut_by_a_comma(self):
+        """In { description: one, two } YAML takes "two" for a member."""
+        def cut(value, where):
+            if isinstance(value, dict):
+                for key, member in value.items():
+                    if member is None and " " in key:
+                        yield f"{where}: {key}"
+                    yield from cut(member, f"{where}/{key}")
+            elif isinstance(value, list):
+                for member in value:
+                    yield from cut(member, where)
+        self.assertEqual(list(cut(openapi.load().document, "")), [])
+
     def test_each_is_done_and_answered_as_shown(self):
         for template, method, operation in operations():
             name = f"{method} {template}"
