@@ -110,6 +110,12 @@ def help_of(program):
     return text
 
 
+@functools.lru_cache(None)
+def help_of_command(*names):
+    return subprocess.run([os.path.join(BIN, "panelctl"), *names, "--help"], capture_output=True,
+                          text=True, timeout=20, check=False).stdout
+
+
 def commands(code):
     """(program, its words) of each command of ours in the lines."""
     for line in " \n".join(code).replace("\\ \n", " ").split("\n"):
@@ -139,13 +145,16 @@ def check_command(program, words):
     if told is None:
         yield f"{program} isn't there"
         return
+    if program == "panelctl":  # each of its commands tells of its own flags
+        names = [word for word in words if re.match(r"[a-z][a-z-]*$", word)]
+        told += "".join(help_of_command(*names[:count]) for count in (1, 2))
     for word in words:
         flag = re.match(r"--[a-z][a-z-]*", word)
         if flag and not re.search(re.escape(flag.group(0)) + r"(?![a-z-])", told) and \
                 flag.group(0) not in ("--help", "--version"):
             yield f"{program} has no {flag.group(0)}"
     if program in PROGRAMS and words and re.match(r"[a-z][a-z-]+$", words[0]):
-        if not re.search(rf"\b{program} {words[0]}\b", told):
+        if not re.search(rf"\b{words[0]}\b", told):
             yield f"{program} has no command {words[0]}"
         elif words[1:] and words[0] == "key" and f"{program} key {words[1]}" not in told:
             yield f"{program} has no command key {words[1]}"
