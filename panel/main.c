@@ -10,6 +10,7 @@
 #include "common/auto.h"
 #include "common/crypto.h"
 #include "common/fs.h"
+#include "panel/import_command.h"
 #include "panel/key_command.h"
 #include "panel/serve.h"
 #include "panel/store/backup.h"
@@ -72,6 +73,10 @@ enum {
     OPT_FORMAT,
     OPT_NAME,
     OPT_REPLACE,
+    OPT_DRY_RUN,
+    OPT_PARTIAL,
+    OPT_JSON,
+    OPT_AGENT_PORT,
     OPT_VERSION,
     OPT_HELP
 };
@@ -87,6 +92,10 @@ static const struct option options[] = {
     {"log-format", required_argument, NULL, OPT_FORMAT},
     {"name", required_argument, NULL, OPT_NAME},
     {"replace", no_argument, NULL, OPT_REPLACE},
+    {"dry-run", no_argument, NULL, OPT_DRY_RUN},
+    {"partial", no_argument, NULL, OPT_PARTIAL},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"agent-port", required_argument, NULL, OPT_AGENT_PORT},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, OPT_HELP},
     {0},
@@ -95,9 +104,11 @@ static const struct option options[] = {
 struct arguments {
     const char *config_file;
     const char *key_name;
+    struct import_options import;
     bool check_only;
     bool replace;
-    bool done; /* --help or --version was answered */
+    bool imports; /* one of import's options was given */
+    bool done;    /* --help or --version was answered */
 };
 
 /* The config file first, wherever it stands, so that the other options win over it. */
@@ -138,6 +149,16 @@ static int read_option(int c, struct config *config, struct arguments *args, str
         return 0;
     case OPT_REPLACE:
         args->replace = true;
+        return 0;
+    case OPT_DRY_RUN:
+        return args->import.dry_run = args->imports = true, 0;
+    case OPT_PARTIAL:
+        return args->import.partial = args->imports = true, 0;
+    case OPT_JSON:
+        return args->import.json = args->imports = true, 0;
+    case OPT_AGENT_PORT:
+        args->import.agent_port = optarg;
+        args->imports = true;
         return 0;
     case OPT_CHECK:
         args->check_only = true;
@@ -212,6 +233,16 @@ static int restore(const struct config *config, const struct arguments *args, co
     return 0;
 }
 
+static int import_skyport(const struct config *config, const struct arguments *args,
+                          const char *file)
+{
+    struct err err = {0};
+    enum import_result result;
+    if (import_command(config, file, &args->import, stdout, &result, &err) < 0)
+        return fail_command("import", &err);
+    return fflush(stdout) == 0 ? (int)result : 1;
+}
+
 static int list_keys(const struct config *config, const struct arguments *args, const char *unused)
 {
     (void)args;
@@ -257,6 +288,18 @@ static const struct command {
      "restore [--data DIR] [--replace] FILE",
      "and back, while no daemon runs;\n"
      "                                                --replace moves what is there aside"},
+    {{"import-skyport", NULL},
+     1,
+     import_skyport,
+     "import-skyport [--data DIR] FILE",
+     "move in from a Skyport panel\n"
+     "                                                by its database, while no daemon runs; "
+     "--dry-run\n"
+     "                                                changes nothing, --partial leaves out what "
+     "can't\n"
+     "                                                be taken, --json reports for a program,\n"
+     "                                                --agent-port PORT (default 7400) is the "
+     "agents'"},
 };
 
 static void print_help(void)
@@ -264,7 +307,7 @@ static void print_help(void)
     fputs(intro_text, stdout);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         printf("  paneld %-37s  %s\n", commands[i].usage, commands[i].help);
-    fputs("The daemon may run meanwhile, or not, but for restore.\n", stdout);
+    fputs("The daemon may run meanwhile, or not, but for restore and import-skyport.\n", stdout);
     fputs(options_text, stdout);
 }
 
@@ -311,9 +354,11 @@ static int run(int argc, char **argv, struct config *config)
     if (optind < argc && !(command = find_command(argc - optind, argv + optind, &err)))
         return fail_usage(argv[0], &err);
     if ((args.key_name && (!command || command->run != create_key)) ||
-        (args.replace && (!command || (command->run != restore && command->run != back_up)))) {
+        (args.replace && (!command || (command->run != restore && command->run != back_up))) ||
+        (args.imports && (!command || command->run != import_skyport))) {
         err_set(&err, ERR_INVALID, "bad_option",
-                "--name belongs to \"key create\", --replace to \"backup\" and \"restore\"");
+                "--name belongs to \"key create\", --replace to \"backup\" and \"restore\", "
+                "--dry-run, --partial, --json and --agent-port to \"import-skyport\"");
         return fail_usage(argv[0], &err);
     }
     if (config_check(config, &err) < 0) {

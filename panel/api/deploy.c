@@ -21,6 +21,7 @@
 #include "panel/api/wire.h"
 #include "panel/domain/environment.h"
 #include "panel/domain/image_ref.h"
+#include "panel/domain/limits.h"
 #include "panel/domain/ports.h"
 #include "panel/domain/quantity.h"
 #include "panel/domain/template.h"
@@ -28,7 +29,6 @@
 
 #define TEXT_MAX          4096
 #define INSTANCE_ID_LEN   20
-#define DEFAULT_MOUNT     "/app/data"
 #define DEPLOYING_MESSAGE "Instance is being installed"
 
 struct deploy {

@@ -14,6 +14,7 @@
 #include "panel/api/wire.h"
 #include "panel/domain/environment.h"
 #include "panel/domain/image_ref.h"
+#include "panel/domain/limits.h"
 #include "panel/domain/ports.h"
 #include "panel/domain/quantity.h"
 #include "panel/domain/text.h"

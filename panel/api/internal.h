@@ -201,10 +201,6 @@ int node_check(const struct node_change *fields, struct err *err);
 struct body;
 void node_read_shares(struct body *body, struct node_change *ret_change);
 
-/* --- deploy.c, instance_change.c -------------------------------------------------------------- */
-
-#define INSTANCE_NAME_MAX 128 /* characters */
-
 /* --- waiting.c ------------------------------------------------------------------------------- */
 
 /* The answer once outcome is known: returns the status, fills out. On the fleet's thread. */

@@ -87,6 +87,10 @@ const struct route routes[] = {
     {HTTP_GET, "/metrics", PERMISSION_METRICS, KIB, AT_ONCE, false, metrics_get, NULL},
     {HTTP_GET, "/healthz", PERMISSION_PUBLIC, KIB, AT_ONCE, false, health_alive, NULL},
     {HTTP_GET, "/readyz", PERMISSION_PUBLIC, KIB, AT_ONCE, false, health_ready, NULL},
+    {HTTP_GET, "/api/openapi.json", PERMISSION_READ, KIB, AT_ONCE, false, docs_get_document, NULL},
+    {HTTP_GET, "/docs", PERMISSION_PUBLIC, KIB, AT_ONCE, false, docs_get_page, NULL},
+    {HTTP_GET, "/docs/openapi.json", PERMISSION_PUBLIC, KIB, AT_ONCE, false, docs_get_document,
+     NULL},
 };
 const size_t routes_count = sizeof(routes) / sizeof(routes[0]);
 _Static_assert(sizeof(routes) / sizeof(routes[0]) < METRIC_ROUTES_MAX, "each route is counted");

@@ -205,8 +205,8 @@ void wire_instance(struct strbuf *out, const char *key, const struct instance *i
                    struct board *board)
 {
     struct node_live live;
-    enum node_status node =
-        wire_node_status(board, instance->node_id, true, instance->node_maintenance, &live);
+    enum node_status node = wire_node_status(board, instance->node_id, instance->node_joined,
+                                             instance->node_maintenance, &live);
     char primary[8];
     snprintf(primary, sizeof(primary), "%u", instance->primary_port);
     jw_object_begin(out, key);

@@ -13,7 +13,7 @@
     " i.updated_at, n.name, n.address, n.port, i.port_choices, i.power,"                           \
     " i.stop_timeout_s, n.maintenance, i.exits, i.last_exit_at, i.terminal, n.drained,"            \
     " i.install, i.install_round, i.install_wipe, i.resizes, i.pull_round, i.own_env,"             \
-    " i.previous IS NOT NULL, i.undone, i.seq"                                                     \
+    " i.previous IS NOT NULL, i.undone, i.seq, n.joined"                                           \
     " FROM instances i JOIN nodes n ON n.id = i.node_id "
 #define COLUMN_SEQ 47
 
@@ -71,6 +71,7 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
         .own_env = db_text(stmt, 44),
         .changing = db_int(stmt, 45) != 0,
         .undone = db_text(stmt, 46),
+        .node_joined = db_int(stmt, 48) != 0,
     };
     return fn(&row, arg, err);
 }

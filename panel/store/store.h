@@ -367,7 +367,7 @@ struct instance {
     const char *node_name;
     const char *node_address;
     const char *node_port;
-    bool node_maintenance, node_drained;
+    bool node_joined, node_maintenance, node_drained;
     const char *install;    /* JSON array text of {"uri","path","sha256"}: what it begins with */
     uint64_t install_round; /* rises with each time that is to be done; 0: never */
     bool install_wipe;      /* its volume is emptied first */
@@ -411,6 +411,12 @@ struct instance_new {
  * has a ratio for them), primary is one of the ports. What depends on the ports picked is made
  * here, by domain/recipe.h (ERR_INVALID as there). Phase is INSTALLING, generation 1. */
 int store_instance_create(struct store_tx *tx, const struct instance_new *create, struct err *err);
+
+/* Inside apply(): one that was elsewhere before, on a node that needs not have joined. It is READY
+ * and stopped, its files are taken for installed, and its node is told nothing but that until it is
+ * started. Room isn't looked at; all else is as in store_instance_create(). */
+int store_instance_adopt(struct store_tx *tx, const struct instance_new *create, bool suspended,
+                         struct err *err);
 
 /* Inside apply(), each ERR_NOT_FOUND "instance_not_found" when it isn't there or is being
  * deleted. All raise the generation where they change anything. */
@@ -628,5 +634,9 @@ int store_answer_forget(struct store_tx *tx, const char *scope, const char *key,
 
 /* Undo what this change did so far and go on, e.g. to remember a refusal. Inside apply(). */
 int store_tx_undo(struct store_tx *tx, struct err *err);
+/* A part of this change that may fail alone: when fn returns -1 what it did is undone, and the
+ * change may go on. Not nested. Inside apply(); returns what fn does, or -1. */
+int store_tx_try(struct store_tx *tx, int (*fn)(void *arg, struct store_tx *tx, struct err *err),
+                 void *arg, struct err *err);
 
 #endif

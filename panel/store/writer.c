@@ -49,6 +49,20 @@ int store_tx_undo(struct store_tx *tx, struct err *err)
     return db_exec(tx->db, "ROLLBACK TO change", err);
 }
 
+int store_tx_try(struct store_tx *tx, int (*fn)(void *arg, struct store_tx *tx, struct err *err),
+                 void *arg, struct err *err)
+{
+    if (db_do(tx->db, "SAVEPOINT part", err) < 0)
+        return -1;
+    int rc = fn(arg, tx, err);
+    if (rc == 0)
+        return db_do(tx->db, "RELEASE part", err);
+    /* Lost with the whole transaction, as on a full disk: run_change() sees that. */
+    if (db_in_transaction(tx->db))
+        (void)db_exec(tx->db, "ROLLBACK TO part; RELEASE part", NULL);
+    return rc;
+}
+
 /* 0, or -1 when the transaction is lost and the batch must be run again. */
 static int run_change(struct store_tx *tx, struct store_change *change)
 {

@@ -232,6 +232,7 @@ ENDPOINTS = [
     Endpoint("delete orphan", "DELETE", "/api/nodes/{id}/orphans", 201,
              lambda world: (f"/api/nodes/{world.node_id}/orphans", {"instanceId": _orphan(world)}),
              {"instanceId": ID}),
+    Endpoint("description", "GET", "/api/openapi.json", 200),
 ]
 
 LISTS = [e for e in ENDPOINTS if e.name.startswith("list ") and "{id}" not in e.path]

@@ -100,12 +100,14 @@ def far_away(sight):
 
 # I2
 
-def doubled(containers_by_node, home=None, running=False):
-    """containers_by_node: what was seen on each node at about one time. home: {instance: node}. running: one
-    that is being replaced may have a second one that doesn't run."""
+def doubled(containers_by_node, home=None, running=False, changing=()):
+    """containers_by_node: what was seen on each node at about one time. home: {instance: node}. running: all
+    goes on, and one that is being replaced may have a second one that doesn't run; changing: so may these,
+    which were stopped in the middle of it."""
     found = []
     for node, containers in enumerate(containers_by_node):
-        ids = [instance_of(c) for c in containers if not running or c["State"] == "running"]
+        ids = [instance_of(c) for c in containers if c["State"] == "running" or
+               not (running or instance_of(c) in changing)]
         for instance_id, count in Counter(ids).items():
             if count > 1:
                 found.append(Problem("I2", instance_id, f"{count} containers on node {node}"))

@@ -320,7 +320,8 @@ class Storm:
         self.problems += checks.lost_or_invented(journal, sight)
         home = {row["Id"]: [n.id for n in self.cluster.nodes].index(row["Node"]["id"])
                 for row in sight.instances}
-        self.problems += checks.doubled(sight.containers, home)
+        self.problems += checks.doubled(sight.containers, home, changing={
+            row["Id"] for row in sight.instances if row["change"]})
         self.problems += checks.differs_from_store(sight, *look.stored(self.cluster))
         seen = look.see_bystanders(self.cluster, self.placed)
         self.problems += checks.touched(self.bystanders, seen, self.restarted)

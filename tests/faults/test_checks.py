@@ -391,6 +391,14 @@ class Containers(Case):
         two[0][1]["State"] = "running"
         self.says(checks.doubled(two, running=True), ("I2", "2 containers on node 0"))
 
+    def test_one_that_was_stopped_while_it_was_replaced(self):
+        two = [[container("aaa", "exited"), container("aaa", "exited")]]
+        self.says(checks.doubled(two, changing={"bbb"}), ("I2", "2 containers on node 0"))
+        self.says(checks.doubled(two, changing={"aaa"}))
+        for one in two[0]:
+            one["State"] = "running"
+        self.says(checks.doubled(two, changing={"aaa"}), ("I2", "2 containers on node 0"))
+
     def test_a_container_on_another_node(self):
         self.says(checks.doubled([[], [container("aaa")]], {"aaa": 0}), ("I2", "isn't its own"))
 

@@ -21,6 +21,9 @@ _METRICS = {"text/plain; version=0.0.4; charset=utf-8",
             "application/openmetrics-text; version=1.0.0; charset=utf-8"}
 _LOGS = re.compile(r"^GET /api/instances/[^/]+/logs(\?|$)")
 
+# What speaks of passwords and keys, and has none.
+_DESCRIPTION = re.compile(r"^GET /(api|docs)/openapi\.json(\?|$)")
+
 _SNAKE = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
 
 
@@ -54,6 +57,8 @@ def check_answer(status, headers, body, what):
         value = json.loads(body.decode("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError):
         broken("body is not JSON")
+    if status == 200 and _DESCRIPTION.match(what):
+        return value
     text = body.decode("utf-8")
     for pattern, name in _FORBIDDEN:
         if pattern.search(text):

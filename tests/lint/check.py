@@ -20,11 +20,12 @@ ARROWS = {
     "panel/http": {"panel/http", "panel/metrics", "common"},
     "panel/domain": {"panel/domain", "common"},
     "panel/live": {"panel/live", "panel/metrics", "common"},
+    "panel/import": {"panel/import", "panel/store", "panel/domain", "panel/auth", "common"},
     "panel/fleet": {"panel/fleet", "panel/store", "panel/pki", "panel/live", "panel/domain",
                     "panel/metrics", "common"},
     "panel/api": {"panel/api", "panel/domain", "panel/auth", "panel/http", "panel/store",
                   "panel/fleet", "panel/live", "panel/pki", "panel/metrics", "common"},
-    "panel": {"panel", "panel/api", "panel/auth", "panel/http", "panel/store", "panel/fleet",
+    "panel": {"panel", "panel/import", "panel/api", "panel/auth", "panel/http", "panel/store", "panel/fleet",
               "panel/pki", "common"},
     "agent": {"agent", "common"},
 }
