@@ -28,6 +28,7 @@
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/watchdog.h"
 
 #define FLUSH_MS      500
 #define LINGER_MS     50 /* "sent" means handed to the link; this is for its leaving */
@@ -45,6 +46,9 @@ struct agent {
     struct rpc *rpc;
     struct handlers handlers;
     struct timer trim;
+    struct watchdog
+        watchdog; /* without hearts: the loop that would be asked is the one that ticks */
+    struct timer tick;
     bool announced;
 };
 
@@ -88,6 +92,21 @@ static void fire_trim(struct timer *timer)
     timers_set(&agent->loop.timers, timer, clock_mono_ms() + TRIM_EVERY_MS);
 }
 
+static void fire_tick(struct timer *timer)
+{
+    struct agent *agent = (struct agent *)((char *)timer - offsetof(struct agent, tick));
+    watchdog_tick(&agent->watchdog);
+    timers_set(&agent->loop.timers, timer, clock_mono_ms() + agent->watchdog.tick_ms);
+}
+
+static void begin_ticks(struct agent *agent)
+{
+    watchdog_init(&agent->watchdog);
+    agent->tick.fire = fire_tick;
+    if (agent->watchdog.tick_ms)
+        timers_set(&agent->loop.timers, &agent->tick, clock_mono_ms());
+}
+
 static int build(struct agent *agent, const struct options *options, struct err *err)
 {
     struct identity *id = &agent->identity;
@@ -122,6 +141,7 @@ static int build(struct agent *agent, const struct options *options, struct err 
     agent->loop.settle_arg = agent;
     agent->trim.fire = fire_trim;
     timers_set(&agent->loop.timers, &agent->trim, clock_mono_ms() + TRIM_FIRST_MS);
+    begin_ticks(agent);
     return rpc_listen(agent->rpc, id->key, id->cert, id->ca, err);
 }
 

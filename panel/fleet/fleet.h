@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "common/watchdog.h"
 #include "panel/fleet/board.h"
 #include "panel/pki/ca.h"
 #include "panel/store/store.h"
@@ -31,6 +32,9 @@ void fleet_end_waits(struct fleet *fleet);
 void fleet_destroy(struct fleet *fleet);
 
 struct board *fleet_board(struct fleet *fleet);
+
+/* Of the loop. It may be asked as long as fleet_destroy() hasn't been called. */
+struct heart *fleet_heart(struct fleet *fleet);
 
 /* A row was committed: look at it. Cannot fail (without memory it looks at everything). */
 void fleet_notice_instance(struct fleet *fleet, const char *instance_id);
