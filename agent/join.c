@@ -21,6 +21,7 @@
 #include "common/envelope.h"
 #include "common/fs.h"
 #include "common/json_writer.h"
+#include "common/owner.h"
 #include "common/pki.h"
 
 #define SECRET_LEN      43
@@ -371,8 +372,9 @@ int join_run(const struct options *options, struct err *err)
 {
     struct ticket ticket;
     auto_fd int lock = -1;
+    /* The package's agent runs as a user of its own, who has to be able to read what we write. */
     if (parse_token(options->token, &ticket, err) < 0 ||
-        fs_make_dir(options->state_dir, 0700, err) < 0)
+        owner_become(options->state_dir, err) < 0 || fs_make_dir(options->state_dir, 0700, err) < 0)
         return -1;
     if (fs_lock(options->state_dir, "agent.lock", &lock, err) < 0)
         return err->code == ERR_CONFLICT

@@ -28,6 +28,7 @@
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/owner.h"
 #include "common/watchdog.h"
 
 #define FLUSH_MS      500
@@ -182,11 +183,27 @@ static void block_signals(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+/* As root it would leave files there that the service can't read, and without root it would lack
+ * what the service's unit lets it do. */
+static int check_user(const char *state_dir, struct err *err)
+{
+    char name[64];
+    if (!owner_is_other(state_dir))
+        return 0;
+    owner_name(state_dir, name, sizeof(name));
+    return err_set(err, ERR_INVALID, "other_user",
+                   "%s belongs to the user %s, so the agent has to run as a service of that user: "
+                   "systemctl start panel-agent",
+                   state_dir, name);
+}
+
 static int serve(const struct options *options, struct err *err)
 {
     struct agent agent = {0};
     auto_fd int lock = -1;
     block_signals();
+    if (check_user(options->state_dir, err) < 0)
+        return -1;
     int rc = identity_load(options->state_dir, &agent.identity, err);
     if (rc < 0 && err->code == ERR_NOT_FOUND)
         return err_set(err, ERR_NOT_FOUND, "not_joined",
