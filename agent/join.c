@@ -154,6 +154,7 @@ static char *make_request(const struct ticket *ticket, const struct pending *pen
     jw_string(&sb, "csr", pending->csr);
     jw_string(&sb, "nonce", pending->nonce);
     jw_string(&sb, "agentVersion", PANEL_VERSION);
+    jw_int(&sb, "protocolVersion", WIRE_PROTOCOL_VERSION);
     jw_string(&sb, "mac", mac);
     jw_object_end(&sb);
     return strbuf_steal(&sb);
@@ -259,6 +260,7 @@ static int fill_identity(const struct options *options, const struct ticket *tic
     if (pki_check_pair(pending->key, text_of(answer, "certificate"), err) < 0)
         return err_wrap(err, "the panel's answer can't be used");
     ret->dir = strdup(dir);
+    ret->panel_url = strdup(options->panel_url);
     ret->panel_id = strdup(text_of(answer, "panelId"));
     ret->node_id = strdup(ticket->node_id);
     ret->address = strdup(text_of(answer, "address"));
@@ -266,8 +268,8 @@ static int fill_identity(const struct options *options, const struct ticket *tic
     ret->key = strdup(pending->key);
     ret->cert = strdup(text_of(answer, "certificate"));
     ret->ca = strdup(text_of(answer, "ca"));
-    if (!ret->dir || !ret->panel_id || !ret->node_id || !ret->address || !ret->port || !ret->key ||
-        !ret->cert || !ret->ca)
+    if (!ret->dir || !ret->panel_url || !ret->panel_id || !ret->node_id || !ret->address ||
+        !ret->port || !ret->key || !ret->cert || !ret->ca)
         return err_nomem(err);
     return choose_listen(options, ret->address, ret->port, &ret->listen, err);
 }
@@ -328,6 +330,18 @@ static int exchange(const struct options *options, const struct ticket *ticket, 
     return rc;
 }
 
+/* With the package, systemd watches for the identity and starts the service (panel-agent.path). */
+static void say_what_next(const char *state_dir)
+{
+    bool usual = strcmp(state_dir, OPTIONS_STATE_DEFAULT) == 0;
+    if (usual && access("/run/systemd/system", F_OK) == 0 &&
+        access("/lib/systemd/system/panel-agent.path", F_OK) == 0)
+        puts("Its service starts by itself now. How it does: panel-agent doctor");
+    else
+        printf("Now start the agent:\n  panel-agent%s%s\n", usual ? "" : " --state ",
+               usual ? "" : state_dir);
+}
+
 static int join_in(const struct options *options, const struct ticket *ticket, const char *dir,
                    struct err *err)
 {
@@ -357,12 +371,9 @@ static int join_in(const struct options *options, const struct ticket *ticket, c
         rc = identity_store(&identity, err);
     if (rc == 0) {
         unlink(pending_path);
-        bool usual = strcmp(options->state_dir, OPTIONS_STATE_DEFAULT) == 0;
-        printf("Joined: this machine is node %s and will listen on %s.\n"
-               "Now start the agent:\n"
-               "  panel-agent%s%s\n",
-               identity.node_id, identity.listen, usual ? "" : " --state ",
-               usual ? "" : options->state_dir);
+        printf("Joined: this machine is node %s and will listen on %s.\n", identity.node_id,
+               identity.listen);
+        say_what_next(options->state_dir);
     }
     identity_fini(&identity);
     return rc;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/doctor.h"
 #include "agent/handlers.h"
 #include "agent/identity.h"
 #include "agent/join.h"
@@ -245,6 +246,8 @@ int main(int argc, char **argv)
     log_level_set(options.log_level);
     set_up_process();
     int rc = crypto_init(&err);
+    if (rc == 0 && options.doctor)
+        return (int)doctor_run(&options);
     if (rc == 0)
         rc = options.join ? join_run(&options, &err) : serve(&options, &err);
     if (rc < 0)
