@@ -1,42 +1,23 @@
 """Both daemons under a supervisor as systemd is one: READY=1, then WATCHDOG=1 as long as their loops go round."""
 import os
-import socket
 import time
 import unittest
 
 from lib import places
 from lib.agent import Agent
 from lib.daemon import Daemon
+from lib.supervisor import Supervisor
 from lib.wait import until
 from lib.world import World
 
 PATIENCE = 0.4  # the supervisor's, in seconds
 
 
-class Supervisor:
-    def __init__(self, directory, name):
-        self.path = os.path.join(directory, name + ".notify")
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(self.path)
-        self.env = {"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": str(int(PATIENCE * 1e6))}
-
-    def next(self, timeout=10):
-        """What is said next; None when nothing is in time."""
-        self.socket.settimeout(timeout)
-        try:
-            return self.socket.recv(256).decode()
-        except TimeoutError:
-            return None
-
-    def close(self):
-        self.socket.close()
-
-
 class Supervised(unittest.TestCase):
     def setUp(self):
         self.world = World("scripted").start(join=False)
         self.addCleanup(self.world.stop)
-        self.supervisor = Supervisor(self.world.dir, "x")
+        self.supervisor = Supervisor(PATIENCE)
         self.addCleanup(self.supervisor.close)
 
     def expect_pings(self, count):
