@@ -1,15 +1,18 @@
 """Install, the three commands of docs/install.md, upgrade, remove, purge: in a copy of this system, with a
 real Docker Engine, the services started as their units say."""
+import contextlib
 import os
 import pwd
 import re
 import shlex
 import shutil
+import sqlite3
 import stat
 import unittest
 
 from lib import images, packages, places
 from lib.client import Client
+from lib.daemon import Daemon
 from lib.dockerd import DockerEngine
 from lib.packages import NAMES, Service, file_of, install, make, owner, run, stage, status
 from lib.wait import until
@@ -64,8 +67,8 @@ class Life(unittest.TestCase):
         return self.api.post("/api/instances/deploy", body, query={"wait": 60},
                              timeout=90).expect(201).json["instance"]
 
-    def begin_api(self):
-        key = run("paneld", "key", "create", "--name", "tests").strip()
+    def begin_api(self, paneld="paneld"):
+        key = run(paneld, "key", "create", "--name", "tests").strip()
         self.api = Client("127.0.0.1", 3001, key)
         self.user = self.api.post("/api/auth/create-user", {
             "username": "owner", "email": "owner@example.test", "password": "correct horse"}
@@ -117,11 +120,7 @@ class Life(unittest.TestCase):
         volume = f"{NODE}/volumes/{instance['VolumeId']}"
         until(lambda: os.path.isdir(volume + "/sticky"), 10, "the container has written to its volume")
         self.upgrade()
-        after = self.docker.api.inspect(instance["ContainerId"])
-        for key in ("Id", "Created", "RestartCount"):
-            self.assertEqual(after[key], before[key])
-        self.assertEqual(after["State"]["StartedAt"], before["State"]["StartedAt"])
-        self.assertEqual(after["State"]["Pid"], before["State"]["Pid"])
+        self.expect_untouched(before)
         self.assertEqual(self.api.instance(instance["Id"])["State"], "running")
         self.look_at_stats(instance)
         self.doctor_is_content()
@@ -129,6 +128,14 @@ class Life(unittest.TestCase):
         self.api.delete("/api/instance/delete", {"id": instance["Id"]}, timeout=90).expect(201)
         until(lambda: not os.path.exists(volume), 10, "the volume is gone")
         self.assertEqual(os.listdir(f"{NODE}/trash"), [])
+
+    def expect_untouched(self, before):
+        after = self.docker.api.inspect(before["Id"])
+        for key in ("Created", "RestartCount"):
+            self.assertEqual(after[key], before[key])
+        self.assertTrue(after["State"]["Running"])
+        for key in ("StartedAt", "Pid"):
+            self.assertEqual(after["State"][key], before["State"][key])
 
     def upgrade(self):
         """dpkg with both running, then what postinst has systemd do. What was changed in /etc stays."""
@@ -155,6 +162,43 @@ class Life(unittest.TestCase):
         said = run("panel-agent", "doctor", check=False)
         self.assertNotIn("BROKEN", said)
         self.assertIn(self.node, said)
+
+    @unittest.skipUnless(os.environ.get("PANEL_OLDER"), "packaging/test-deb builds an older version")
+    def test_an_older_version_that_root_ran_by_hand(self):
+        """Database migrated, node still joined, no container touched."""
+        self.begin_docker()
+        older = os.environ["PANEL_OLDER"]
+        panel = Daemon("older-paneld", [older + "/paneld"], self.dir).start()
+        self.addCleanup(panel.kill)
+        until(lambda: "listening" in panel.output(), 10, "the older panel listens")
+        self.begin_api(older + "/paneld")
+        node = self.api.post("/api/nodes/create", {
+            "name": "n", "tags": "t", "ram": "8", "disk": "8", "processor": "1", "address": "127.0.0.1",
+            "port": "7400"}).expect(201).json
+        self.node = node["id"]
+        run(older + "/panel-agent", "join", "--panel", "http://127.0.0.1:3001", "--token", node["joinToken"])
+        agent = Daemon("older-agent", [older + "/panel-agent"], self.dir).start()
+        self.addCleanup(agent.kill)
+        self.await_online()
+        instance = self.deploy()
+        before = self.docker.api.inspect(instance["ContainerId"])
+        schema = self.schema()
+        panel.stop()
+        agent.stop()
+        install(file_of("panel"), file_of("panel-agent"))
+        self.panel.start()
+        self.agent.start()
+        self.await_online()
+        self.assertGreater(self.schema(), schema)
+        self.assertTrue(os.path.exists(f"{PANEL}/panel.db.before-{schema + 1}"))
+        self.assertEqual({owner(os.path.join(PANEL, name)) for name in os.listdir(PANEL)}, {"panel"})
+        until(lambda: self.api.instance(instance["Id"])["State"] == "running", 15, "it runs, says the panel")
+        self.expect_untouched(before)
+        self.api.delete("/api/instance/delete", {"id": instance["Id"]}, timeout=90).expect(201)
+
+    def schema(self):
+        with contextlib.closing(sqlite3.connect(f"file:{PANEL}/panel.db?mode=ro", uri=True)) as db:
+            return db.execute("PRAGMA user_version").fetchone()[0]
 
     def test_remove_keeps_state_and_purge_does_not(self):
         install(file_of("panel"), file_of("panel-agent"))
