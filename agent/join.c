@@ -379,7 +379,7 @@ static int join_in(const struct options *options, const struct ticket *ticket, c
     return rc;
 }
 
-int join_run(const struct options *options, struct err *err)
+static int run(const struct options *options, struct err *err)
 {
     struct ticket ticket;
     auto_fd int lock = -1;
@@ -396,5 +396,13 @@ int join_run(const struct options *options, struct err *err)
     int rc = dir ? join_in(options, &ticket, dir, err)
                  : err_io(err, errno, "can't open %s", options->state_dir);
     crypto_wipe(&ticket, sizeof(ticket));
+    return rc;
+}
+
+int join_run(const struct options *options, struct err *err)
+{
+    int rc = run(options, err);
+    if (rc < 0 && err->os_errno == EACCES && geteuid() != 0)
+        err_wrap(err, "joining needs root, as by sudo");
     return rc;
 }

@@ -205,6 +205,18 @@ class Joined(Case):
         self.assertIn("already used", done.err)
         self.assertIn("/token", done.err)
 
+    def test_join_says_that_it_needs_root(self):
+        agent, node = self.joined_as_nobody("rooted")
+        os.chown(agent.state, 0, 0)
+        done = run_tool([*AS_NOBODY, places.AGENT, "join", "--panel", WORLD.panel.url, "--token",
+                         node["joinToken"], "--state", agent.state], WORLD.dir)
+        self.assertEqual(done.code, 1)
+        self.assertIn("sudo", done.err)
+
+    def test_who_has_no_key_is_told_the_protocol_alone(self):
+        said = WORLD.api.get("/join", key=None).expect(200).json
+        self.assertEqual(said, {"protocolVersion": 1})
+
     def test_join_says_that_versions_do_not_match(self):
         node = WORLD.create_node("future")
         body = {"nodeId": node["id"], "csr": "x", "nonce": "x", "agentVersion": "9", "mac": "x",

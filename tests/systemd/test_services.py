@@ -170,7 +170,7 @@ class Services(unittest.TestCase):
         BOX["api"].delete("/api/instance/delete", {"id": BOX["instance"]["Id"]}, timeout=90).expect(201)
         until(lambda: not os.path.exists(volume), 30, "the volume is gone")
 
-    def test_9_the_journal_has_it_all_and_nothing_was_denied(self):
+    def test_9_all_is_in_the_journal_and_nothing_was_denied(self):
         for service in SERVICES:
             said = journal(service)
             self.assertIn("listening", said)
@@ -179,7 +179,7 @@ class Services(unittest.TestCase):
                                  run("systemd-analyze", "security", service + ".service")).group(1)
             self.assertLessEqual(float(exposure), 2.0)
 
-    def test_9_removed_and_purged(self):
+    def test_9_then_it_is_removed_and_purged(self):
         run("dpkg", "--remove", *NAMES)
         for service in SERVICES:
             self.assertNotEqual(state(service), "active")
