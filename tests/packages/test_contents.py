@@ -4,9 +4,10 @@ import re
 import subprocess
 import tempfile
 import unittest
+from pathlib import PurePath
 
 from lib import places
-from lib.packages import NAMES, Unit, file_of, project_version, run
+from lib.packages import NAMES, Unit, file_of, others, project_version, run
 from lib.places import ROOT
 
 # Everything but folders: what may be there, and how.
@@ -54,15 +55,27 @@ class Contents(unittest.TestCase):
     def test_files_and_modes(self):
         for package in NAMES:
             with self.subTest(package=package):
-                found = {}
+                found, folders = {}, set()
                 for line in run("dpkg-deb", "--contents", file_of(package)).splitlines():
                     mode, who, _, _, _, path = line.split(None, 5)
                     self.assertEqual(who, "root/root", path)
                     if mode.startswith("d"):
                         self.assertEqual(mode, "drwxr-xr-x", path)
+                        folders.add(path.strip("./"))
                     else:
                         found[path[1:]] = mode
                 self.assertEqual(found, FILES[package])
+                wanted = {str(parent) for path in found for parent in PurePath(path[1:]).parents}
+                self.assertEqual(folders - {""}, wanted - {"."})
+
+    def test_any_other_package_has_a_program_a_manual_and_its_papers(self):
+        for package in others():
+            with self.subTest(package=package):
+                found = run("dpkg-deb", "--contents", file_of(package))
+                self.assertRegex(found, rf"-rwxr-xr-x root/root .* \./usr/bin/{package}\n")
+                self.assertRegex(found, rf"-rw-r--r-- root/root .* \./usr/share/man/man[18]/{package}\.[18]\.gz\n")
+                for name in ("copyright", "changelog.gz"):
+                    self.assertIn(f"./usr/share/doc/{package}/{name}\n", found)
 
     def test_what_is_kept_of_an_administrators(self):
         for package in NAMES:
@@ -89,7 +102,7 @@ class Contents(unittest.TestCase):
         said = run("lintian", "--tag-display-limit=0",
                    # A build with sanitizers is no package for anybody.
                    "--suppress-tags=hardening-no-fortify-functions,hardening-no-pie,custom-library-search-path",
-                   *map(file_of, NAMES), check=False)
+                   *map(file_of, [*NAMES, *others()]), check=False)
         self.assertEqual([line for line in said.splitlines() if re.match("[EW]: ", line)], [], said)
 
     def test_settings_that_come_with_it_are_right(self):
