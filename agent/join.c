@@ -21,6 +21,7 @@
 #include "common/envelope.h"
 #include "common/fs.h"
 #include "common/json_writer.h"
+#include "common/owner.h"
 #include "common/pki.h"
 
 #define SECRET_LEN      43
@@ -153,6 +154,7 @@ static char *make_request(const struct ticket *ticket, const struct pending *pen
     jw_string(&sb, "csr", pending->csr);
     jw_string(&sb, "nonce", pending->nonce);
     jw_string(&sb, "agentVersion", PANEL_VERSION);
+    jw_int(&sb, "protocolVersion", WIRE_PROTOCOL_VERSION);
     jw_string(&sb, "mac", mac);
     jw_object_end(&sb);
     return strbuf_steal(&sb);
@@ -258,6 +260,7 @@ static int fill_identity(const struct options *options, const struct ticket *tic
     if (pki_check_pair(pending->key, text_of(answer, "certificate"), err) < 0)
         return err_wrap(err, "the panel's answer can't be used");
     ret->dir = strdup(dir);
+    ret->panel_url = strdup(options->panel_url);
     ret->panel_id = strdup(text_of(answer, "panelId"));
     ret->node_id = strdup(ticket->node_id);
     ret->address = strdup(text_of(answer, "address"));
@@ -265,8 +268,8 @@ static int fill_identity(const struct options *options, const struct ticket *tic
     ret->key = strdup(pending->key);
     ret->cert = strdup(text_of(answer, "certificate"));
     ret->ca = strdup(text_of(answer, "ca"));
-    if (!ret->dir || !ret->panel_id || !ret->node_id || !ret->address || !ret->port || !ret->key ||
-        !ret->cert || !ret->ca)
+    if (!ret->dir || !ret->panel_url || !ret->panel_id || !ret->node_id || !ret->address ||
+        !ret->port || !ret->key || !ret->cert || !ret->ca)
         return err_nomem(err);
     return choose_listen(options, ret->address, ret->port, &ret->listen, err);
 }
@@ -327,6 +330,18 @@ static int exchange(const struct options *options, const struct ticket *ticket, 
     return rc;
 }
 
+/* With the package, systemd watches for the identity and starts the service (panel-agent.path). */
+static void say_what_next(const char *state_dir)
+{
+    bool usual = strcmp(state_dir, OPTIONS_STATE_DEFAULT) == 0;
+    if (usual && access("/run/systemd/system", F_OK) == 0 &&
+        access("/lib/systemd/system/panel-agent.path", F_OK) == 0)
+        puts("Its service starts by itself now. How it does: panel-agent doctor");
+    else
+        printf("Now start the agent:\n  panel-agent%s%s\n", usual ? "" : " --state ",
+               usual ? "" : state_dir);
+}
+
 static int join_in(const struct options *options, const struct ticket *ticket, const char *dir,
                    struct err *err)
 {
@@ -356,23 +371,21 @@ static int join_in(const struct options *options, const struct ticket *ticket, c
         rc = identity_store(&identity, err);
     if (rc == 0) {
         unlink(pending_path);
-        bool usual = strcmp(options->state_dir, OPTIONS_STATE_DEFAULT) == 0;
-        printf("Joined: this machine is node %s and will listen on %s.\n"
-               "Now start the agent:\n"
-               "  panel-agent%s%s\n",
-               identity.node_id, identity.listen, usual ? "" : " --state ",
-               usual ? "" : options->state_dir);
+        printf("Joined: this machine is node %s and will listen on %s.\n", identity.node_id,
+               identity.listen);
+        say_what_next(options->state_dir);
     }
     identity_fini(&identity);
     return rc;
 }
 
-int join_run(const struct options *options, struct err *err)
+static int run(const struct options *options, struct err *err)
 {
     struct ticket ticket;
     auto_fd int lock = -1;
+    /* The package's agent runs as a user of its own, who has to be able to read what we write. */
     if (parse_token(options->token, &ticket, err) < 0 ||
-        fs_make_dir(options->state_dir, 0700, err) < 0)
+        owner_become(options->state_dir, err) < 0 || fs_make_dir(options->state_dir, 0700, err) < 0)
         return -1;
     if (fs_lock(options->state_dir, "agent.lock", &lock, err) < 0)
         return err->code == ERR_CONFLICT
@@ -383,5 +396,13 @@ int join_run(const struct options *options, struct err *err)
     int rc = dir ? join_in(options, &ticket, dir, err)
                  : err_io(err, errno, "can't open %s", options->state_dir);
     crypto_wipe(&ticket, sizeof(ticket));
+    return rc;
+}
+
+int join_run(const struct options *options, struct err *err)
+{
+    int rc = run(options, err);
+    if (rc < 0 && err->os_errno == EACCES && geteuid() != 0)
+        err_wrap(err, "joining needs root, as by sudo");
     return rc;
 }

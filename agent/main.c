@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/doctor.h"
 #include "agent/handlers.h"
 #include "agent/identity.h"
 #include "agent/join.h"
@@ -28,6 +29,8 @@
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/owner.h"
+#include "common/watchdog.h"
 
 #define FLUSH_MS      500
 #define LINGER_MS     50 /* "sent" means handed to the link; this is for its leaving */
@@ -45,6 +48,9 @@ struct agent {
     struct rpc *rpc;
     struct handlers handlers;
     struct timer trim;
+    struct watchdog
+        watchdog; /* without hearts: the loop that would be asked is the one that ticks */
+    struct timer tick;
     bool announced;
 };
 
@@ -88,6 +94,21 @@ static void fire_trim(struct timer *timer)
     timers_set(&agent->loop.timers, timer, clock_mono_ms() + TRIM_EVERY_MS);
 }
 
+static void fire_tick(struct timer *timer)
+{
+    struct agent *agent = (struct agent *)((char *)timer - offsetof(struct agent, tick));
+    watchdog_tick(&agent->watchdog);
+    timers_set(&agent->loop.timers, timer, clock_mono_ms() + agent->watchdog.tick_ms);
+}
+
+static void begin_ticks(struct agent *agent)
+{
+    watchdog_init(&agent->watchdog);
+    agent->tick.fire = fire_tick;
+    if (agent->watchdog.tick_ms)
+        timers_set(&agent->loop.timers, &agent->tick, clock_mono_ms());
+}
+
 static int build(struct agent *agent, const struct options *options, struct err *err)
 {
     struct identity *id = &agent->identity;
@@ -122,6 +143,7 @@ static int build(struct agent *agent, const struct options *options, struct err 
     agent->loop.settle_arg = agent;
     agent->trim.fire = fire_trim;
     timers_set(&agent->loop.timers, &agent->trim, clock_mono_ms() + TRIM_FIRST_MS);
+    begin_ticks(agent);
     return rpc_listen(agent->rpc, id->key, id->cert, id->ca, err);
 }
 
@@ -162,11 +184,27 @@ static void block_signals(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+/* As root it would leave files there that the service can't read, and without root it would lack
+ * what the service's unit lets it do. */
+static int check_user(const char *state_dir, struct err *err)
+{
+    char name[64];
+    if (!owner_is_other(state_dir))
+        return 0;
+    owner_name(state_dir, name, sizeof(name));
+    return err_set(err, ERR_INVALID, "other_user",
+                   "%s belongs to the user %s, so the agent has to run as a service of that user: "
+                   "systemctl start panel-agent",
+                   state_dir, name);
+}
+
 static int serve(const struct options *options, struct err *err)
 {
     struct agent agent = {0};
     auto_fd int lock = -1;
     block_signals();
+    if (check_user(options->state_dir, err) < 0)
+        return -1;
     int rc = identity_load(options->state_dir, &agent.identity, err);
     if (rc < 0 && err->code == ERR_NOT_FOUND)
         return err_set(err, ERR_NOT_FOUND, "not_joined",
@@ -209,6 +247,8 @@ int main(int argc, char **argv)
     log_format_set(options.log_format);
     set_up_process();
     int rc = crypto_init(&err);
+    if (rc == 0 && options.doctor)
+        return (int)doctor_run(&options);
     if (rc == 0)
         rc = options.join ? join_run(&options, &err) : serve(&options, &err);
     if (rc < 0)

@@ -21,24 +21,28 @@ static const char help[] =
     "      secret in it never leaves this machine. After a failure the same command may be run\n"
     "      again.\n"
     "\n"
+    "  panel-agent doctor [--state DIR] [--docker unix://PATH] [--panel URL]\n"
+    "      Say what keeps this machine from being a good node, and what to do. Exits with 0 when\n"
+    "      all is well, 1 when something is broken, 3 when there are warnings alone.\n"
+    "\n"
     "  panel-agent [--state DIR] [--docker unix://PATH] [--log-level LEVEL] [--log-format FORM]\n"
     "              [--install-max-mib N] [--install-timeout SECONDS] [--install-allow-local]\n"
     "      Serve. Stays up while Docker or the panel is away. SIGTERM ends it and leaves the\n"
     "      containers running.\n"
     "\n"
-    "Options of both, with their defaults:\n"
+    "Options of all, with their defaults:\n"
     "  --state DIR         identity and volumes           (" OPTIONS_STATE_DEFAULT ")\n"
     "  --log-level LEVEL   debug, info, warn or error     (info), to stderr\n"
     "  --log-format FORM   logfmt or json                 (logfmt)\n"
     "  --version           print the version\n"
     "  --help, -h          print this\n"
-    "Options of serving:\n"
+    "Options of serving, the first of the doctor as well:\n"
     "  --docker unix://P   the Docker Engine's socket     (" OPTIONS_DOCKER_DEFAULT ")\n"
     "  --install-max-mib N        of all that a template has downloaded together   (4096)\n"
     "  --install-timeout SECONDS  of all of that, 1 to 86400                        (1200)\n"
     "  --install-allow-local      templates may have files downloaded from this host and its\n"
     "                             link-local addresses, too\n"
-    "Options of join:\n"
+    "Options of join, the first of the doctor as well:\n"
     "  --panel URL         the panel, https:// or http://\n"
     "  --token TOKEN       pj1.<node>.<secret>\n"
     "  --listen ADDR:PORT  where the panel connects to; an IP address, IPv6 in brackets (the "
@@ -112,6 +116,10 @@ static int check(struct options *o, const char *docker, const char *level, int *
                            ret_status);
     if (!*o->state_dir)
         return usage_error("--state must name a folder", "", ret_status);
+    if (o->doctor)
+        return o->token || o->listen
+                   ? usage_error("--token and --listen belong to: panel-agent join", "", ret_status)
+                   : 0;
     if (!o->join)
         return o->panel_url || o->token || o->listen
                    ? usage_error("--panel, --token and --listen belong to: panel-agent join", "",
@@ -159,6 +167,10 @@ int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
         bool missing = false;
         if (i == 1 && strcmp(argv[i], "join") == 0) {
             o.join = true;
+            continue;
+        }
+        if (i == 1 && strcmp(argv[i], "doctor") == 0) {
+            o.doctor = true;
             continue;
         }
         if (strcmp(argv[i], "--install-allow-local") == 0) {

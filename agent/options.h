@@ -12,12 +12,13 @@
 
 struct options {
     bool join;
+    bool doctor;
     const char *state_dir;
     const char *docker_socket; /* the path alone */
     enum log_level log_level;
     enum log_format log_format;
     struct install_limits install;
-    const char *panel_url; /* of join, likewise the next two */
+    const char *panel_url; /* of join, likewise the next two; the doctor takes it, too */
     const char *token;
     const char *listen; /* NULL: chosen from the node's address */
 };

@@ -11,6 +11,7 @@
 #include "common/crypto.h"
 #include "common/fs.h"
 #include "panel/import_command.h"
+#include "common/owner.h"
 #include "panel/key_command.h"
 #include "panel/serve.h"
 #include "panel/store/backup.h"
@@ -205,7 +206,8 @@ static int create_key(const struct config *config, const struct arguments *args,
 static int back_up(const struct config *config, const struct arguments *args, const char *file)
 {
     struct err err = {0};
-    if (backup_write(config->data_dir, file, args->replace, &err) < 0)
+    if (backup_write(config->data_dir, file, args->replace, &err) < 0 ||
+        owner_give_back(config->data_dir, &err) < 0)
         return fail_command("back up", &err);
     printf("backed up to %s; it holds keys, so keep it as you keep those\n", file);
     return 0;
@@ -223,7 +225,8 @@ static int restore(const struct config *config, const struct arguments *args, co
                     config->data_dir);
         return fail_command("restore", &err);
     }
-    if (backup_restore(config->data_dir, file, args->replace, &err) < 0)
+    if (backup_restore(config->data_dir, file, args->replace, &err) < 0 ||
+        owner_give_back(config->data_dir, &err) < 0)
         return fail_command("restore", &err);
     printf(
         "restored to %s%s\n"
@@ -311,6 +314,14 @@ static void print_help(void)
     fputs(options_text, stdout);
 }
 
+/* Root's file of a backup may lie where the panel's user can't go; the rest is done as that user.
+ */
+static int take_user(const struct config *config, const struct command *command, struct err *err)
+{
+    bool is_file = command && (command->run == back_up || command->run == restore);
+    return is_file ? 0 : owner_become(config->data_dir, err);
+}
+
 /* The command that the operands name; NULL with err set when they name none. */
 static const struct command *find_command(int count, char **words, struct err *err)
 {
@@ -367,6 +378,8 @@ static int run(int argc, char **argv, struct config *config)
     }
     log_level_set(config->level);
     log_format_set(config->format);
+    if (!args.check_only && take_user(config, command, &err) < 0)
+        return fail_command("begin", &err);
     if (command)
         return command->run(config, &args, argv[argc - 1]);
     if (args.check_only) {

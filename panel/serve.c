@@ -7,12 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/auto.h"
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/watchdog.h"
 #include "panel/api/api.h"
 #include "panel/control.h"
 #include "panel/key_command.h"
@@ -167,12 +169,28 @@ static void warn_if_open(const struct config *config)
                  config->listen);
 }
 
+/* Until one comes that ends us; meanwhile the supervisor sees that we live. */
+static int wait_for_stop(const struct rooms *rooms, const sigset_t *stops)
+{
+    struct watchdog watchdog;
+    watchdog_init(&watchdog);
+    watchdog_add(&watchdog, store_heart(rooms->store));
+    watchdog_add(&watchdog, fleet_heart(rooms->fleet));
+    const struct timespec tick = {.tv_sec = watchdog.tick_ms / 1000,
+                                  .tv_nsec = watchdog.tick_ms % 1000 * 1000000};
+    for (;;) {
+        watchdog_tick(&watchdog);
+        int caught = sigtimedwait(stops, NULL, watchdog.tick_ms ? &tick : NULL);
+        if (caught > 0 && caught != SIGHUP)
+            return caught;
+    }
+}
+
 int serve(const struct config *config)
 {
     struct rooms rooms = {.lock_fd = -1};
     struct err err = {0};
     sigset_t stops;
-    int caught = 0;
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
     sigaddset(&stops, SIGINT);
@@ -189,9 +207,7 @@ int serve(const struct config *config)
     fflush(stdout);
     warn_if_open(config);
     notify_supervisor("READY=1");
-    while (sigwait(&stops, &caught) != 0 || caught == SIGHUP)
-        ;
-    log_info("stopping", "signal=%d", caught);
+    log_info("stopping", "signal=%d", wait_for_stop(&rooms, &stops));
     notify_supervisor("STOPPING=1");
     rooms_close(&rooms);
     return atomic_load(&store_is_lost) ? 1 : 0;

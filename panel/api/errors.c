@@ -27,6 +27,7 @@ static const struct mapping {
     {ERR_CONFLICT, "user_exists", 409, true},
     {ERR_CONFLICT, "image_exists", 409, true},
     {ERR_CONFLICT, "node_exists", 409, true},
+    {ERR_CONFLICT, "protocol_mismatch", 409, true},
     {ERR_CONFLICT, "idempotency_key_reused", 409, true},
     {ERR_CONFLICT, "token_used", 409, true},
     {ERR_CONFLICT, "not_failed", 409, true},

@@ -61,6 +61,7 @@ void audit_list(struct call *call);
 void events_follow(struct call *call);
 void console_command(struct call *call);
 
+void join_describe(struct call *call);
 void join_answer(struct call *call);
 
 void metrics_get(struct call *call);

@@ -82,6 +82,7 @@ const struct route routes[] = {
     {HTTP_GET, "/api/audit", PERMISSION_READ, MIB, AT_ONCE, false, audit_list, NULL},
     {HTTP_GET, "/api/stats", PERMISSION_READ, MIB, SOON, false, stats_list, NULL},
 
+    {HTTP_GET, "/join", PERMISSION_PUBLIC, KIB, AT_ONCE, false, join_describe, NULL},
     {HTTP_POST, "/join", PERMISSION_PUBLIC, 64 * KIB, SOON, false, join_answer, NULL},
 
     {HTTP_GET, "/metrics", PERMISSION_METRICS, KIB, AT_ONCE, false, metrics_get, NULL},

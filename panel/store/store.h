@@ -20,6 +20,7 @@
 #include "common/err.h"
 #include "common/mailbox.h"
 #include "common/strbuf.h"
+#include "common/watchdog.h"
 #include "panel/domain/words.h"
 
 struct store;
@@ -36,6 +37,9 @@ int store_open(const char *dir, void (*on_fatal)(const struct err *err), struct 
 void store_drain(struct store *store);
 /* The same, then closes. Other threads must have ended their reads. */
 void store_close(struct store *store);
+
+/* Of the writer. It may be asked until store_drain(). */
+struct heart *store_heart(struct store *store);
 
 /* --- writing --------------------------------------------------------------------------------- */
 

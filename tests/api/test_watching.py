@@ -44,7 +44,6 @@ class Format(unittest.TestCase):
                 self.assertEqual(family.unit, name.rpartition("_")[2])
             self.assertRegex(family.help, r"^[A-Z1].*\.$")
 
-    @unittest.skipUnless(prometheus.PROMTOOL, "promtool is not installed")
     def test_promtool_finds_nothing_to_say(self):
         text = WORLD.api.get("/metrics").expect(200).body.decode()
         self.assertEqual(promtool("check", "metrics", text=text), (0, ""))
@@ -368,7 +367,6 @@ def names_in(expression):
     return set(re.findall(r"\b(?:panel|process)_\w+\b|\bup\b", bare))
 
 
-@unittest.skipUnless(prometheus.PROMETHEUS, "Prometheus is not installed")
 class WithPrometheus(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -435,7 +433,6 @@ class WithPrometheus(unittest.TestCase):
             self.assertLessEqual(place["x"] + place["w"], 24)
 
 
-@unittest.skipUnless(prometheus.PROMTOOL, "promtool is not installed")
 class Alerts(unittest.TestCase):
     def test_they_fire_when_they_should_and_not_before(self):
         folder = os.path.dirname(RULES)
