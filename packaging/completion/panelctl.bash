@@ -63,7 +63,7 @@ _panelctl() {
     esac
     if [ -z "$words$things" ]; then
         case "$noun $verb" in
-        "node list"|"node ls"|"nodes list"|"nodes ls") options="--watch" things="" ;;
+        "node list"|"node ls"|"nodes list"|"nodes ls"|"nodes ") options="--watch" things="" ;;
         "node get"|"node show"|"nodes get"|"nodes show") options="--watch" things="node" ;;
         "node create"|"nodes create") options="--address --port --tags --ram --disk --processor --port-range --overcommit-memory --overcommit-cpu" things="" ;;
         "node update"|"nodes update") options="--name --address --maintenance --port --tags --ram --disk --processor --port-range --overcommit-memory --overcommit-cpu" things="node" ;;
@@ -73,7 +73,7 @@ _panelctl() {
         "node delete"|"node rm"|"nodes delete"|"nodes rm") options="--force --yes" things="node" ;;
         "node orphans"|"nodes orphans") options="--watch" things="node" ;;
         "node remove-orphan"|"nodes remove-orphan") options="--yes" things="node" ;;
-        "instance list"|"instance ls"|"instances list"|"instances ls") options="--user --shared --node --state --watch" things="" ;;
+        "instance list"|"instance ls"|"instances list"|"instances ls"|"instances ") options="--user --shared --node --state --watch" things="" ;;
         "instance get"|"instance show"|"instances get"|"instances show") options="--watch" things="instance" ;;
         "instance deploy"|"instance create"|"instance run"|"instances deploy"|"instances create"|"instances run") options="--image --template --user --ports --node --tags --memory --cpu --disk --primary --var --no-wait" things="" ;;
         "instance update"|"instances update") options="--name --user --image --ports --memory --cpu --disk --primary --var --env --no-wait" things="instance" ;;
@@ -94,21 +94,21 @@ _panelctl() {
         "instance users"|"instances users") options="--watch" things="instance" ;;
         "instance share"|"instances share") options="" things="instance" ;;
         "instance unshare"|"instances unshare") options="" things="instance" ;;
-        "user list"|"user ls"|"users list"|"users ls") options="--watch" things="" ;;
+        "user list"|"user ls"|"users list"|"users ls"|"users ") options="--watch" things="" ;;
         "user get"|"user show"|"users get"|"users show") options="--watch" things="user" ;;
         "user create"|"users create") options="--email --id --admin" things="" ;;
         "user update"|"users update") options="--username --email --admin --password" things="user" ;;
         "user delete"|"user rm"|"users delete"|"users rm") options="--force --yes" things="user" ;;
-        "image list"|"image ls"|"images list"|"images ls") options="--watch" things="" ;;
+        "image list"|"image ls"|"images list"|"images ls"|"images ") options="--watch" things="" ;;
         "image get"|"image show"|"images get"|"images show") options="--watch" things="image" ;;
         "image import"|"image create"|"images import"|"images create") options="--name" things="files" ;;
         "image update"|"images update") options="--file --name --image --description" things="image" ;;
         "image delete"|"image rm"|"images delete"|"images rm") options="--force --yes" things="image" ;;
-        "key list"|"key ls"|"keys list"|"keys ls") options="--watch" things="" ;;
+        "key list"|"key ls"|"keys list"|"keys ls"|"keys ") options="--watch" things="" ;;
         "key create"|"keys create") options="--scopes --user --expires" things="" ;;
         "key revoke"|"key delete"|"key rm"|"keys revoke"|"keys delete"|"keys rm") options="--yes" things="key" ;;
         "key rotate"|"keys rotate") options="--yes" things="key" ;;
-        "event list"|"event ls"|"events list"|"events ls") options="--follow --instance --node --user --after" things="" ;;
+        "event list"|"event ls"|"events list"|"events ls"|"events ") options="--follow --instance --node --user --after" things="" ;;
         "audit list"|"audit ls") options="--key --target --since --limit" things="" ;;
         "backup "|"backups ") options="" things="" ;;
         "top ") options="--sort --once" things="" ;;

@@ -11,7 +11,7 @@
 #include "common/crypto.h"
 #include "common/utf8.h"
 
-#define TRIES_MAX     5
+#define TRIES_MAX     4
 #define WAIT_MAX_S    60
 #define PATIENCE_MS   330000u /* of changes: the panel may wait for a node for so long */
 #define PAGE          "1000"
@@ -118,9 +118,10 @@ static int send_until(struct ctl *ctl, const struct http_request *request, struc
     for (int try = 1;; try++, wait_ms *= 2) {
         struct http_answer answer = {0};
         if (http_send(ctl->http, request, &answer, err) < 0) {
+            bool timed_out = strcmp(err->reason, "timed_out") == 0;
             lost |= err->code == ERR_TIMEOUT;
-            if (!lost || try == TRIES_MAX)
-                return -1;
+            if (!lost || try == TRIES_MAX || (timed_out && try > 1))
+                return -1; /* who has waited for so long twice wants to know */
             tell(ctl, "the answer was lost", wait_ms);
             sleep_ms(wait_ms);
             continue;

@@ -35,7 +35,7 @@ static json_t *descend(json_t *object, const char **member)
     return inner;
 }
 
-static int put_pair(json_t *object, const struct given *given, struct err *err)
+static int put_pair(json_t *object, const struct given *given, const char *value, struct err *err)
 {
     const char *member = given->option->member;
     json_t *pairs = json_object_get(object, member);
@@ -44,62 +44,57 @@ static int put_pair(json_t *object, const struct given *given, struct err *err)
         if (put(object, member, pairs, err) < 0)
             return -1;
     }
-    const char *equals = strchr(given->value, '=');
-    size_t len = equals ? (size_t)(equals - given->value) : strlen(given->value);
-    bool removes = !equals && len > 1 && given->value[len - 1] == '-';
+    const char *equals = strchr(value, '=');
+    size_t len = equals ? (size_t)(equals - value) : strlen(value);
+    bool removes = !equals && len > 1 && value[len - 1] == '-';
     if (!len || (!equals && !removes))
         return err_set(err, ERR_INVALID, "usage",
                        "--%s wants KEY=VALUE, or KEY- to remove it, not \"%.64s\"",
-                       given->option->name, given->value);
-    auto_free char *key = strndup(given->value, removes ? len - 1 : len);
+                       given->option->name, value);
+    auto_free char *key = strndup(value, removes ? len - 1 : len);
     if (!key)
         return err_nomem(err);
     return put(pairs, key, removes ? json_null() : json_string(equals + 1), err);
 }
 
-static int put_words(json_t *object, const struct given *given, struct err *err)
+static int put_words(json_t *object, const char *member, const char *value, struct err *err)
 {
     json_t *words = json_array();
-    for (const char *p = given->value; *p;) {
+    for (const char *p = value; *p;) {
         size_t len = strcspn(p, ",");
         if (len && json_array_append_new(words, json_stringn(p, len)) < 0)
             break;
         p += len + (p[len] == ',');
     }
-    return put(object, given->option->member, words, err);
-}
-
-static int put_yes_no(json_t *object, const char *member, const struct given *given,
-                      struct err *err)
-{
-    return put(object, member, json_boolean(strcmp(given->value, "yes") == 0), err);
+    return put(object, member, words, err);
 }
 
 static int put_given(json_t *body, const struct given *given, struct err *err)
 {
     const char *member = given->option->member;
+    const char *value = given->value ? given->value : "";
     json_t *object = given->option->kind == BODY_NONE ? body : descend(body, &member);
     if (!object)
         return err_nomem(err);
-    if (given->value && !utf8_is_valid(given->value))
+    if (!utf8_is_valid(value))
         return err_set(err, ERR_INVALID, "usage", "the value of --%s is not UTF-8",
                        given->option->name);
     switch (given->option->kind) {
     case BODY_NONE:
         return 0;
     case BODY_TEXT:
-        return body_set(object, member, given->value, err);
+        return body_set(object, member, value, err);
     case BODY_TRUE:
         return put(object, member, json_true(), err);
     case BODY_YES_NO:
-        return put_yes_no(object, member, given, err);
+        return put(object, member, json_boolean(strcmp(value, "yes") == 0), err);
     case BODY_TEXT_OR_NULL:
-        return strcmp(given->value, "none") == 0 ? put(object, member, json_null(), err)
-                                                 : body_set(object, member, given->value, err);
+        return strcmp(value, "none") == 0 ? put(object, member, json_null(), err)
+                                          : body_set(object, member, value, err);
     case BODY_PAIR:
-        return put_pair(object, given, err);
+        return put_pair(object, given, value, err);
     case BODY_WORDS:
-        return put_words(object, given, err);
+        return put_words(object, member, value, err);
     }
     return 0;
 }

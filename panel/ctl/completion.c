@@ -93,6 +93,8 @@ static void put_pattern(const struct command *command)
             between = "|";
             verb += strcspn(verb, "|") + !!strchr(verb, '|');
         } while (*verb);
+        if (form_has(command->verb, "list") && noun[form_first(noun) - 1] == 's')
+            printf("|\"%.*s \"", form_first(noun), noun); /* "nodes" alone */
     }
 }
 

@@ -139,11 +139,10 @@ static void read_lines(struct console *console)
 {
     char *line = NULL;
     size_t size = 0;
-    ssize_t len;
     /* The stream is open before the first line goes, so that nobody misses its answer. */
     while (!console->over && !stream_is_open(console->stream))
         turn(console);
-    while (!console->over && (len = getline(&line, &size, stdin)) >= 0) {
+    while (!console->over && getline(&line, &size, stdin) >= 0) {
         line[strcspn(line, "\r\n")] = '\0';
         send_line(console, line);
         turn(console);

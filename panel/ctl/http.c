@@ -251,7 +251,7 @@ static int fail(const struct http *http, const struct transfer *transfer, CURLco
         if (!connected)
             return err_set(err, ERR_OFFLINE, "unreachable",
                            "can't reach the panel at %.120s: %.150s", url, reason);
-        return err_set(err, ERR_TIMEOUT, "answer_lost", "no answer from %.120s in time", url);
+        return err_set(err, ERR_TIMEOUT, "timed_out", "no answer from %.120s in time", url);
     }
     default:
         if (transfer->too_large)

@@ -112,8 +112,12 @@ const char *line_editor_read(struct line_editor *editor)
 {
     HistEvent event;
     int count = 0;
+    /* Its modes are there before the prompt is, and stay while a line is sent: else what is typed
+     * early would be shown twice, and a Ctrl-D be the terminal's own, and lost. */
+    el_set(editor->el, EL_PREP_TERM, 1);
     const char *line = el_gets(editor->el, &count);
     editor->reading = false;
+    el_set(editor->el, EL_PREP_TERM, 1);
     if (editor->ended || !line || count <= 0)
         return NULL;
     free(editor->line);

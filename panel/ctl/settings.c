@@ -172,8 +172,9 @@ static char *default_config_path(void)
 static int find_config(struct settings *settings, const struct args *args, struct err *err)
 {
     const char *named = args_value(args, "config");
-    if (!named && getenv("PANEL_CONFIG") && *getenv("PANEL_CONFIG"))
-        named = getenv("PANEL_CONFIG");
+    const char *variable = getenv("PANEL_CONFIG");
+    if (!named && variable && *variable)
+        named = variable;
     settings->config_path = named ? expand(named) : default_config_path();
     if (!settings->config_path)
         return err_nomem(err);

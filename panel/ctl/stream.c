@@ -80,17 +80,20 @@ bool stream_is_open(const struct stream *stream)
     return stream->http && http_stream_answer(stream->http)->status == 200;
 }
 
-/* Try again later: after as long as the panel said, or longer each time. */
+/* Try again later: after as long as the panel said, or longer each time. That one that was open has
+ * ended is no news yet: mostly it is back at once. */
 static int pause_stream(struct stream *stream, const char *why, int after_s)
 {
+    bool was_open = stream_is_open(stream);
     int ms = after_s > 0 ? after_s * 1000 : stream->wait_ms;
     http_stream_close(stream->http);
     stream->http = NULL;
     stream->again_ms = clock_mono_ms() + (ms > 60000 ? 60000 : ms);
     stream->wait_ms = stream->wait_ms * 2 > LAST_WAIT_MS ? LAST_WAIT_MS : stream->wait_ms * 2;
-    if (!stream->gap_told && stream->events.gap)
+    if (!was_open && !stream->gap_told && stream->events.gap) {
         stream->events.gap(stream->events.arg, why);
-    stream->gap_told = true;
+        stream->gap_told = true;
+    }
     return 1;
 }
 

@@ -10,7 +10,8 @@ struct stream;
 
 struct stream_events {
     sse_take take; /* during stream_poll() */
-    /* It broke, and is tried again; why is a sentence. Called once until it is back. */
+    /* It broke, and couldn't be had again at once; why is a sentence. Called once until it is back.
+     */
     void (*gap)(void *arg, const char *why);
     void *arg;
 };

@@ -100,11 +100,13 @@ static size_t fit(const struct table *table, size_t *widths, size_t width)
 {
     size_t count = table->column_count;
     size_t sum = total(widths, count);
-    while (width && sum > width && count > 1) {
+    while (width && sum > width) {
         size_t *widest = find_widest(table, widths, count);
         if (widest) {
             (*widest)--;
             sum--;
+        } else if (count == 1) {
+            break;
         } else {
             count--;
             measure(table, widths); /* those that are left may have room again */

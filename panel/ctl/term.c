@@ -141,32 +141,39 @@ int term_confirm(const struct term *term, const char *question, struct err *err)
 static int ask_secret(const char *prompt, char *out)
 {
     fputs(prompt, stderr);
-    change(ECHO);
     int len = read_line(out, SECRET_MAX + 1);
-    restore();
     fputc('\n', stderr);
     return len;
 }
 
-static int read_secret(const struct term *term, const char *what, char *out, struct err *err)
+/* Twice, and nothing of it shown, however early it is typed. */
+static int type_secret(const char *what, char *out, struct err *err)
 {
     char prompt[64];
-    if (!term->in) {
-        if (read_line(out, SECRET_MAX + 1) <= 0)
-            return err_set(err, ERR_INVALID, "usage", "stdin holds no %s; its first line is it",
-                           what);
-        return 0;
-    }
     char again[SECRET_MAX + 1];
+    bool same = true;
+    change(ECHO);
     snprintf(prompt, sizeof(prompt), "%s: ", what);
     int len = ask_secret(prompt, out);
+    if (len > 0) {
+        snprintf(prompt, sizeof(prompt), "%s again: ", what);
+        ask_secret(prompt, again);
+        same = strcmp(again, out) == 0;
+        crypto_wipe(again, sizeof(again));
+    }
+    restore();
     if (len <= 0)
         return err_set(err, ERR_INVALID, "usage", "no %s was typed", what);
-    snprintf(prompt, sizeof(prompt), "%s again: ", what);
-    ask_secret(prompt, again);
-    bool same = strcmp(again, out) == 0;
-    crypto_wipe(again, sizeof(again));
     return same ? 0 : err_set(err, ERR_INVALID, "usage", "they are not the same");
+}
+
+static int read_secret(const struct term *term, const char *what, char *out, struct err *err)
+{
+    if (term->in)
+        return type_secret(what, out, err);
+    if (read_line(out, SECRET_MAX + 1) <= 0)
+        return err_set(err, ERR_INVALID, "usage", "stdin holds no %s; its first line is it", what);
+    return 0;
 }
 
 int term_read_secret(const struct term *term, const char *what, char **ret, struct err *err)

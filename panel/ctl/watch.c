@@ -1,21 +1,20 @@
 /* Watching. See watch.h.
  *
- * Asked again every two seconds; the text that results is compared, so nothing is drawn while
- * nothing changes. A panel that is away for a while is waited for, once it has been there. */
+ * Asked again every two seconds. Into a file or a pipe it is printed when what the panel says has
+ * changed; on a terminal also when only an age has. A panel that is away for a while is waited for,
+ * once it has been there. */
 #include "panel/ctl/watch.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#define EVERY_S 2
+#include "panel/ctl/common_steps.h"
 
-static int show_once(struct ctl *ctl, const struct view *view, bool list, watch_fetch fetch,
-                     const void *arg, struct strbuf *out, struct err *err)
+#define EVERY_MS 2000
+
+static int add(struct ctl *ctl, const struct view *view, bool list, const json_t *value,
+               struct strbuf *out, struct err *err)
 {
-    auto_json json_t *value = NULL;
-    if (fetch(ctl, arg, &value, err) < 0)
-        return -1;
     return list ? view_add_list(ctl, view, value, out, err)
                 : view_add_one(ctl, view, value, out, err);
 }
@@ -44,42 +43,53 @@ static bool may_pass(const struct err *err)
     return err->code == ERR_OFFLINE || err->code == ERR_TIMEOUT || err->code == ERR_BUSY;
 }
 
+/* One look; *last is what it saw. */
+static int look(struct ctl *ctl, const struct view *view, bool list, watch_fetch fetch,
+                const void *arg, json_t **last, struct err *err)
+{
+    auto_json json_t *now = NULL;
+    struct strbuf out = {0};
+    if (fetch(ctl, arg, &now, err) < 0)
+        return -1;
+    if (!ctl->term.out && *last && json_equal(*last, now))
+        return 0;
+    if (!*last && ctl->term.out)
+        fputs("\x1b[2J", stdout);
+    int rc = add(ctl, view, list, now, &out, err);
+    if (rc == 0)
+        rc = ctl->term.out ? screen_draw(&out, err) : view_put(&out, err);
+    strbuf_fini(&out);
+    json_decref(*last);
+    *last = json_incref(now);
+    return rc;
+}
+
 static int watch(struct ctl *ctl, const struct view *view, bool list, watch_fetch fetch,
                  const void *arg, struct err *err)
 {
-    struct strbuf shown = {0};
-    int rc = 0;
-    for (bool first = true; rc == 0; first = false) {
-        struct strbuf now = {0};
-        rc = show_once(ctl, view, list, fetch, arg, &now, err);
-        if (rc < 0 && !first && may_pass(err)) {
+    auto_json json_t *last = NULL;
+    for (;;) {
+        if (look(ctl, view, list, fetch, arg, &last, err) < 0) {
+            if (!last || !may_pass(err))
+                return -1;
             if (ctl->term.err)
-                fprintf(stderr, "\rpanelctl: %s; waiting for it\n", err->msg);
+                step_note("panelctl: %s; waiting for it", err->msg);
             *err = (struct err){0};
-            rc = 0;
-        } else if (rc == 0 && (!shown.data || strcmp(shown.data, now.data ? now.data : "") != 0)) {
-            if (ctl->term.out && first)
-                fputs("\x1b[2J", stdout);
-            rc = ctl->term.out ? screen_draw(&now, err) : view_put(&now, err);
-            strbuf_fini(&shown);
-            shown = now;
-            now = (struct strbuf){0};
         }
-        strbuf_fini(&now);
-        if (rc == 0)
-            nanosleep(&(struct timespec){.tv_sec = EVERY_S}, NULL);
+        step_sleep_ms(EVERY_MS);
     }
-    strbuf_fini(&shown);
-    return rc;
 }
 
 int watch_show(struct ctl *ctl, const struct view *view, bool list, watch_fetch fetch,
                const void *arg, struct err *err)
 {
+    auto_json json_t *value = NULL;
+    struct strbuf out = {0};
     if (args_has(&ctl->args, "watch"))
         return watch(ctl, view, list, fetch, arg, err);
-    struct strbuf out = {0};
-    int rc = show_once(ctl, view, list, fetch, arg, &out, err);
+    if (fetch(ctl, arg, &value, err) < 0)
+        return -1;
+    int rc = add(ctl, view, list, value, &out, err);
     if (rc == 0)
         rc = view_put(&out, err);
     strbuf_fini(&out);
