@@ -38,7 +38,7 @@ const size_t common_options_count = ARRAY_LEN(common_options);
 
 #define NODE_FIELDS                                                                                \
     {"port", 0, "PORT", "the agent's port", NULL, BODY_TEXT, "port"},                              \
-        {"tags", 0, "A,B", "by which instances are placed", NULL, BODY_TEXT, "tags"},              \
+        {"tags", 0, "A,B", "by which instances are placed (default)", NULL, BODY_TEXT, "tags"},    \
         {"ram", 0, "TEXT", "kept as it is said; the agent measures", NULL, BODY_TEXT, "ram"},      \
         {"disk", 0, "TEXT", "likewise", NULL, BODY_TEXT, "disk"},                                  \
         {"processor", 0, "TEXT", "likewise", NULL, BODY_TEXT, "processor"},                        \

@@ -74,18 +74,28 @@ static void tell_details(const json_t *failure)
     }
 }
 
+/* What the panel said last is what err is of; else it is of something before that. */
+static bool is_of_panel(const struct ctl *ctl, const struct err *err)
+{
+    return ctl->failure &&
+           strncmp(view_text(ctl->failure, "code"), err->reason, sizeof(err->reason) - 1) == 0;
+}
+
 int step_tell_error(struct ctl *ctl, const struct err *err)
 {
     if (strcmp(err->reason, "reader_gone") == 0)
         return EXIT_FAILED; /* "panelctl … | head": no word about it */
-    step_note("panelctl: %s", err->msg);
-    tell_details(ctl->failure);
-    if (err->code == ERR_INTERNAL && *view_text(ctl->failure, "requestId"))
-        step_note("  the panel's log tells more, at req=%s", view_text(ctl->failure, "requestId"));
+    bool told = is_of_panel(ctl, err);
+    step_note("panelctl: %s", told ? view_text(ctl->failure, "error") : err->msg);
+    if (told)
+        tell_details(ctl->failure);
+    if (told && err->code == ERR_INTERNAL)
+        step_note("  the panel's log tells more about the request %s",
+                  view_text(ctl->failure, "requestId"));
     if (err->code == ERR_UNAUTHORIZED && !ctl->settings.values[SETTING_KEY])
         step_note("  no key is set: export PANEL_API_KEY, or name a file with --key-file; "
                   "\"paneld key create --name NAME\" on the panel's host makes one");
-    else if (err->code == ERR_OFFLINE && ctl->settings.values[SETTING_URL] && !ctl->failure)
+    else if (err->code == ERR_OFFLINE && ctl->settings.values[SETTING_URL])
         step_note("  the address is from %s; \"panelctl doctor\" looks closer",
                   ctl->settings.from[SETTING_URL]);
     json_decref(ctl->failure);

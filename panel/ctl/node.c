@@ -34,8 +34,11 @@ static int print_join(struct ctl *ctl, const json_t *node, const char *name, str
 /* What the panel asks for and nobody needs to say: it measures that itself. */
 static int set_defaults(json_t *body, struct err *err)
 {
-    static const char *const members[][2] = {
-        {"port", "7400"}, {"tags", ""}, {"ram", "auto"}, {"disk", "auto"}, {"processor", "auto"}};
+    static const char *const members[][2] = {{"port", "7400"},
+                                             {"tags", "default"},
+                                             {"ram", "auto"},
+                                             {"disk", "auto"},
+                                             {"processor", "auto"}};
     for (size_t i = 0; i < ARRAY_LEN(members); i++) {
         if (!json_object_get(body, members[i][0]) &&
             body_set(body, members[i][0], members[i][1], err) < 0)

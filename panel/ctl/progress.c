@@ -108,9 +108,10 @@ int progress_tell(struct ctl *ctl, const json_t *instance, struct err *err)
 {
     const char *name = thing_name(THING_INSTANCE, instance);
     const char *id = thing_id(THING_INSTANCE, instance);
-    if (strcmp(view_text(instance, "InternalState"), "FAILED") == 0)
-        return err_set(err, ERR_INTERNAL, "failed", "%.64s (%s) failed: %.180s", name, id,
-                       view_text(instance, "Error.message"));
+    if (strcmp(view_text(instance, "InternalState"), "FAILED") == 0) {
+        step_note("panelctl: %s (%s) failed: %s", name, id, view_text(instance, "Error.message"));
+        return view_is_data(ctl) && view_print_data(ctl, instance, err) < 0 ? -1 : EXIT_FAILED;
+    }
     return view_print_done(ctl, &view_instances, instance, err, "%s (%s) is %s on %s, port %s",
                            name, id, view_text(instance, "State"), view_text(instance, "Node.name"),
                            view_text(instance, "Primary"));

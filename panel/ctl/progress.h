@@ -21,7 +21,7 @@ void progress_end(struct progress *progress);
 /* Follow an instance until it is no longer INSTALLING; *instance is replaced by what it is then. */
 int progress_install(struct ctl *ctl, json_t **instance, struct err *err);
 
-/* Tell how that ended, as view_print_done() does; FAILED is an error with its reason. */
+/* Tell how that ended, as view_print_done() does; of FAILED its reason. The exit code, or -1. */
 int progress_tell(struct ctl *ctl, const json_t *instance, struct err *err);
 
 #endif

@@ -10,6 +10,8 @@ from lib.fake_panel import FakePanel
 from lib.panelctl import Panelctl
 from lib.pki import Authority
 
+BESIDE = True  # it mostly waits; see lib/runner
+
 USER = {"userId": "u-1", "username": "alex", "email": "a@example.test", "accessTo": [], "admin": False,
         "createdAt": "2026-01-01T00:00:00.000Z"}
 KEY = {"id": "k3y1d0000000000a", "name": "shop", "scopes": ["read", "instances"], "userId": None,

@@ -6,6 +6,8 @@ from lib.panelctl import Panelctl
 from lib.wait import until
 from lib.world import World
 
+BESIDE = True  # it mostly waits; see lib/runner
+
 
 class Terminal(unittest.TestCase):
     @classmethod
