@@ -13,7 +13,7 @@
 
 #define TRIES_MAX     4
 #define WAIT_MAX_S    60
-#define PATIENCE_MS   330000u /* of changes: the panel may wait for a node for so long */
+#define PATIENCE_MS   70000u /* of changes: the panel waits for a node for a minute at most */
 #define PAGE          "1000"
 #define FIRST_WAIT_MS 300u
 

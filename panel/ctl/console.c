@@ -32,11 +32,18 @@ struct console {
 };
 
 static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t disturbed; /* another size, or back from a stop */
 
 static void on_interrupt(int number)
 {
     (void)number;
     interrupted = 1;
+}
+
+static void on_disturbance(int number)
+{
+    (void)number;
+    disturbed = 1;
 }
 
 /* --- what comes ------------------------------------------------------------------------------ */
@@ -87,6 +94,10 @@ static bool wait_for_key(void *arg)
 {
     struct console *console = arg;
     while (!console->over && !interrupted) {
+        if (disturbed) {
+            disturbed = 0;
+            line_editor_redraw(console->editor);
+        }
         if (turn(console))
             return !interrupted;
     }
@@ -122,6 +133,9 @@ static int edit(struct console *console, struct err *err)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
+    action.sa_handler = on_disturbance;
+    sigaction(SIGWINCH, &action, NULL);
+    sigaction(SIGCONT, &action, NULL);
     console->editor = line_editor_create("> ", wait_for_key, console, err);
     if (!console->editor)
         return -1;

@@ -242,8 +242,13 @@ static void print_command(FILE *out, const struct command *command)
     fprintf(out, "%s: %s\n\nUsage: %s [OPTION...]\n", help_usage(command), command->help,
             help_usage(command));
     const char *others = command->verb + form_first(command->verb);
-    if (*others)
-        fprintf(out, "Also: %s\n", others + 1);
+    for (const char *lead = "Also: "; *others; lead = ", ") {
+        others++;
+        fprintf(out, "%s%.*s", lead, form_first(others), others);
+        others += form_first(others);
+        if (!*others)
+            fputc('\n', out);
+    }
     if (command->more)
         fprintf(out, "\n%s", command->more);
     if (command->option_count) {

@@ -153,3 +153,15 @@ void line_editor_print(struct line_editor *editor, const char *text, size_t len)
     if (editor->reading)
         el_set(editor->el, EL_REFRESH);
 }
+
+void line_editor_redraw(struct line_editor *editor)
+{
+    if (!editor->reading)
+        return;
+    el_resize(editor->el);
+    el_set(editor->el, EL_PREP_TERM,
+           0); /* whoever had the terminal meanwhile has set its own modes */
+    el_set(editor->el, EL_PREP_TERM, 1);
+    fputs("\r\x1b[J", stdout);
+    el_set(editor->el, EL_REFRESH);
+}

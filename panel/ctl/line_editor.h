@@ -24,4 +24,7 @@ const char *line_editor_read(struct line_editor *editor);
 /* From inside wait(): print text, which ends with a newline, above the line that is being typed. */
 void line_editor_print(struct line_editor *editor, const char *text, size_t len);
 
+/* From inside wait(): the terminal has another size, or the program was stopped and goes on. */
+void line_editor_redraw(struct line_editor *editor);
+
 #endif

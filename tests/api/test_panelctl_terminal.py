@@ -127,6 +127,21 @@ class Terminal(unittest.TestCase):
         until(lambda: console.modes() == before, 10, "it is as it was")
         console.end(0)
 
+    def test_the_console_goes_on_after_a_stop(self):
+        console = self.ctl.terminal("instance", "console", "web", "--tail", "0")
+        console.expect("> ")
+        until(lambda: console.modes() == (False, False), 10, "it takes keys at once")
+        console.type("half")
+        console.expect("half")
+        console.signal(signal.SIGSTOP)
+        console.cook()  # as a shell does
+        console.signal(signal.SIGCONT)
+        console.expect("\r\x1b\\[J> half")
+        self.assertEqual(console.modes(), (False, False))
+        console.type(" a line\n")
+        until(lambda: self.world.engine.find(self.container).heard.endswith(b"half a line\n"), 10, "it arrives")
+        console.type("\x04").end(0)
+
     def test_the_console_tells_of_lines_that_are_not_sent(self):
         stopped = self.world.deploy(name="stopped")["Id"]
         self.ctl.run("instance", "stop", stopped)

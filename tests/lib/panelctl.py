@@ -115,6 +115,12 @@ class Terminal:
         flags = termios.tcgetattr(self.fd)[3]
         return bool(flags & termios.ECHO), bool(flags & termios.ICANON)
 
+    def cook(self):
+        """Echo, and whole lines."""
+        modes = termios.tcgetattr(self.fd)
+        modes[3] |= termios.ECHO | termios.ICANON
+        termios.tcsetattr(self.fd, termios.TCSANOW, modes)
+
     def signal(self, number):
         os.kill(self.pid, number)
         return self

@@ -7,6 +7,7 @@
 
 #include "common/auto.h"
 #include "panel/ctl/args.h"
+#include "panel/ctl/body.h"
 #include "panel/ctl/sse.h"
 
 /* --- the table ------------------------------------------------------------------------------- */
@@ -183,6 +184,64 @@ static void test_values_are_not_told_again(void **state)
     assert_null(strstr(err.msg, "panel_secret"));
 }
 
+/* --- bodies ---------------------------------------------------------------------------------- */
+
+static void assert_body(const char *a, const char *b, const char *c, const char *json)
+{
+    struct args args;
+    struct err err;
+    auto_json json_t *body = NULL;
+    assert_int_equal(parse(&args, &err, "instance", "update", "web", a, b, c, NULL), 0);
+    assert_int_equal(body_from_options(&args, &body, &err), 0);
+    auto_free char *text = json_dumps(body, JSON_COMPACT);
+    assert_string_equal(text, json);
+}
+
+static void test_bodies(void **state)
+{
+    (void)state;
+    assert_body(NULL, NULL, NULL, "{}");
+    assert_body("-m", "2G", "--no-wait", "{\"memory\":\"2G\"}");
+    assert_body("--var=A=1", "-eB=", "-eA=2=3", "{\"variables\":{\"A\":\"2=3\",\"B\":\"\"}}");
+    assert_body("--env", "GONE-", "--name=x", "{\"env\":{\"GONE\":null},\"name\":\"x\"}");
+}
+
+static void test_bodies_of_others(void **state)
+{
+    (void)state;
+    struct args args;
+    struct err err;
+    auto_json json_t *node = NULL;
+    auto_json json_t *key = NULL;
+    assert_int_equal(parse(&args, &err, "node", "update", "n", "--maintenance", "yes",
+                           "--port-range", "none", "--overcommit-cpu=4", "--overcommit-memory=none",
+                           NULL),
+                     0);
+    assert_int_equal(body_from_options(&args, &node, &err), 0);
+    auto_free char *text = json_dumps(node, JSON_COMPACT);
+    assert_string_equal(text, "{\"maintenance\":true,\"portRange\":null,"
+                              "\"overcommit\":{\"cpu\":\"4\",\"memory\":null}}");
+    assert_int_equal(parse(&args, &err, "key", "create", "k", "--scopes", "read,,nodes,", NULL), 0);
+    assert_int_equal(body_from_options(&args, &key, &err), 0);
+    auto_free char *scopes = json_dumps(key, JSON_COMPACT);
+    assert_string_equal(scopes, "{\"scopes\":[\"read\",\"nodes\"]}");
+}
+
+static void test_bodies_that_can_not_be_made(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"", "x", "=1", "-", "\xff=1", "A=\xff"};
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        struct args args;
+        struct err err;
+        auto_json json_t *body = NULL;
+        assert_int_equal(parse(&args, &err, "instance", "update", "web", "--var", values[i], NULL),
+                         0);
+        assert_int_equal(body_from_options(&args, &body, &err), -1);
+        assert_string_equal(err.reason, "usage");
+    }
+}
+
 /* --- events ---------------------------------------------------------------------------------- */
 
 static void take(void *arg, const struct sse_event *event)
@@ -255,6 +314,9 @@ int main(void)
         cmocka_unit_test(test_plurals_and_nothing),
         cmocka_unit_test(test_slips),
         cmocka_unit_test(test_values_are_not_told_again),
+        cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_bodies_of_others),
+        cmocka_unit_test(test_bodies_that_can_not_be_made),
         cmocka_unit_test(test_events_in_pieces),
         cmocka_unit_test(test_a_restart_keeps_the_last_id),
         cmocka_unit_test(test_an_event_without_end_is_refused),
