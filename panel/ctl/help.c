@@ -186,7 +186,7 @@ static const char ending[] =
     "\n"
     "Where the panel is and with which key, the first that says it:\n"
     "  --url, --key-file, --ca-cert                    (a key is never an argument)\n"
-    "  PANEL_URL, PANEL_API_KEY, PANEL_KEY_FILE, PANEL_CA_CERT\n"
+    "  PANEL_URL, PANEL_API_KEY, PANEL_KEY_FILE, PANEL_CA_CERT, PANEL_TIMEOUT\n"
     "  ~/.config/panel/config.json, or --config FILE, or PANEL_CONFIG:\n"
     "      {\"url\": \"https://panel.example.com\", \"keyFile\": \"~/.config/panel/key\"}\n"
     "      also: key, caCert, timeout (seconds), output\n"

@@ -4,6 +4,7 @@
  * no message. A file that holds one and that others may read is refused, as ssh does. */
 #include "panel/ctl/settings.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #include "common/strbuf.h"
 
 #define CONFIG_MAX      (64u * 1024u)
-#define KEY_FILE_MAX    4096u
+#define KEY_LINE_MAX    1024
 #define TIMEOUT_DEFAULT 30u
 #define TIMEOUT_MAX     3600u
 
@@ -57,19 +58,28 @@ static int check_private(const char *path, struct err *err)
                    path);
 }
 
+/* Its first line; it may be a pipe, as in --key-file <(pass show panel). */
 static int read_key_file(const char *path, char **ret, struct err *err)
 {
     auto_free char *expanded = expand(path);
-    auto_free char *text = NULL;
+    char line[KEY_LINE_MAX];
     if (!expanded)
         return err_nomem(err);
     if (check_private(expanded, err) < 0)
         return -1;
-    if (fs_read(expanded, KEY_FILE_MAX, &text, NULL, err) < 0)
-        return err_wrap(err, "can't read the key file");
-    text[strcspn(text, "\r\n")] = '\0';
-    *ret = steal_ptr(text);
-    return 0;
+    FILE *file = fopen(expanded, "re");
+    if (!file)
+        return err_io(err, errno, "can't read the key file %.200s", expanded);
+    bool any = fgets(line, sizeof(line), file) != NULL;
+    fclose(file);
+    if (any) {
+        line[strcspn(line, "\r\n")] = '\0';
+        *ret = strdup(line);
+    }
+    crypto_wipe(line, sizeof(line));
+    if (!any)
+        return err_set(err, ERR_INVALID, "usage", "the key file %.200s is empty", expanded);
+    return *ret ? 0 : err_nomem(err);
 }
 
 /* --- one setting ----------------------------------------------------------------------------- */

@@ -240,8 +240,11 @@ static int add_details(const struct ctl *ctl, const struct view *view, const jso
 /* Byte for byte into a file or a pipe. */
 static int add_data(const struct ctl *ctl, const json_t *value, struct strbuf *out, struct err *err)
 {
+    static bool begun; /* one document after another needs a line between them in YAML */
     auto_strbuf struct strbuf text = {0};
     if (ctl->format == FORMAT_YAML) {
+        strbuf_str(&text, begun ? "---\n" : "");
+        begun = true;
         yaml_add(&text, value);
     } else {
         auto_free char *json =

@@ -100,7 +100,7 @@ class Words(unittest.TestCase):
                            (["--config", "/nowhere.json"], "/nowhere.json")):
             with self.subTest(args=args):
                 done = self.ctl.try_run("nodes", *args)
-                self.assertIn(done.code, (2, 3))
+                self.assertIn(done.code, (1, 2, 3))
                 self.assertIn(word, done.err)
                 self.assertNotIn("secret", done.err)
 
@@ -118,6 +118,10 @@ class Settings(Ctl):
         key = self.file("key", self.ctl.key + "\n")
         stranger.run("nodes", "--url", self.ctl.url, "--key-file", key)
         stranger.run("nodes", env={"PANEL_URL": self.ctl.url, "PANEL_KEY_FILE": key})
+        piped = subprocess.run(["bash", "-c", f"{places.PANELCTL} nodes --key-file <(cat {key})"],
+                               env={**os.environ, **stranger.env({"PANEL_URL": self.ctl.url})},
+                               stdout=subprocess.DEVNULL)
+        self.assertEqual(piped.returncode, 0)
         config = self.file("panel.json", json.dumps({"url": self.ctl.url, "keyFile": key,
                                                      "output": "json", "timeout": 5}))
         self.assertEqual(stranger.run("nodes", "--config", config), "[]\n")
@@ -134,6 +138,7 @@ class Settings(Ctl):
         stranger = Panelctl(self.world.dir)
         key = self.file("open.key", self.ctl.key, 0o644)
         self.assertIn("chmod 600", stranger.run("nodes", "--url", self.ctl.url, "--key-file", key, code=2))
+        self.assertIn("empty", stranger.run("nodes", "--key-file", self.file("empty.key", ""), code=2))
         config = self.file("open.json", json.dumps({"url": self.ctl.url, "key": self.ctl.key}), 0o644)
         self.assertIn("chmod 600", stranger.run("nodes", "--config", config, code=2))
 
@@ -384,6 +389,8 @@ class Instances(Ctl):
         self.deploy("a")
         self.deploy("b")
         self.assertEqual(self.run_ctl("instance", "stop", "a", "b").count("is stopped"), 2)
+        stopped = list(yaml.safe_load_all(self.run_ctl("instance", "stop", "a", "b", "-o", "yaml")))
+        self.assertEqual([instance["Name"] for instance in stopped], ["a", "b"])
         self.assertIn("running", self.run_ctl("instance", "start", "a"))
         self.run_ctl("instance", "restart", "a")
         self.run_ctl("instance", "kill", "a")

@@ -5,7 +5,7 @@ import ssl
 import time
 import unittest
 
-from lib import places
+from lib import openapi, places
 from lib.fake_panel import FakePanel
 from lib.panelctl import Panelctl
 from lib.pki import Authority
@@ -195,3 +195,49 @@ class Doctor(Odd):
                     self.assertIn("--ca-cert", found["panel"]["fix"])
                     self.assertIn("certificate", ctl.run("nodes", code=5))
                 panel.stop()
+
+
+class Routes(Odd):
+    """Whatever the API can, panelctl can."""
+
+    # Those that others do as well or better, and what is for programs alone.
+    LEFT_OUT = {
+        ("POST", "/api/getUser"), ("POST", "/api/getInstance"), ("DELETE", "/api/images/delete"),
+        ("DELETE", "/api/instance/delete"), ("POST", "/api/instances/{id}/console"),
+    }
+    FOR_PROGRAMS = ("/api/auth/login", "/api/auth/logout", "/api/auth/session", "/api/openapi.json")
+
+    LINES = """
+        user list|user create x --email e|user update abc --admin no|user delete abc --yes
+        node list|node create x --address h|node update abc --tags t|node token abc|node orphans abc
+        node remove-orphan abc abcdefgh --yes|node delete abc --yes
+        image list|image import -|image update abc --name x|image delete abc --yes
+        instance list|instance list --user abc|instance deploy x -i x:y -u abc -p 80
+        instance update abc --name x|instance start abc|instance suspend abc|instance unsuspend abc
+        instance delete abc --yes|instance retry abc|instance redeploy abc|instance reinstall abc
+        instance logs abc|instance console abc|instance command abc x|instance stats abc
+        instance users abc|instance share abc abc|instance unshare abc abc
+        key list|key create x|key revoke abc --yes|key rotate abc --yes
+        event list|audit list|top"""
+
+    def answer(self, asked):
+        """One thing that is a bit of everything, and lists of it; no stream."""
+        thing = {name: "abc" for name in ("id", "Id", "userId", "name", "Name", "username", "Image", "key")}
+        path = asked.path.split("?")[0]
+        if path.endswith(("/events", "/console")):
+            return 400, error("nothing_to_follow")
+        if path.count("/") == 2 and path != "/api/getUserInstance" or path.endswith(("/orphans", "/users")):
+            return 200, [thing] if asked.method == "GET" else thing
+        return 200, [] if path == "/api/getUserInstance" else thing
+
+    def test_each_is_reached_by_some_command(self):
+        self.panel.default = self.answer
+        for line in (line.strip() for row in self.LINES.split("\n") for line in row.split("|")):
+            if line:
+                done = self.ctl.try_run(*line.split(), said='{"Name":"x"}')
+                self.assertIn(done.code, (0, 1), f"{line}: {done.err}")
+        asked = {(one.method, openapi.load().find(one.path)[0]) for one in self.panel.asked}
+        routes = {(method.upper(), path) for path, item in openapi.load().document["paths"].items()
+                  for method in item if method in ("get", "post", "patch", "put", "delete")
+                  and path.startswith("/api/") and path not in self.FOR_PROGRAMS}
+        self.assertEqual(routes - asked - self.LEFT_OUT, set())

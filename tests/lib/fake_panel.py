@@ -14,6 +14,7 @@ class FakePanel:
 
     def __init__(self, tls=None):
         self.answers = {}
+        self.default = (404, {"error": "No such path.", "code": "not_found", "requestId": "r"})
         self.asked = []
         panel = self
 
@@ -59,9 +60,7 @@ class FakePanel:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         asked = Asked(handler.command, handler.path, handler.headers, body)
         self.asked.append(asked)
-        waiting = self.answers.get((asked.method, asked.path.split("?")[0]),
-                                   [(404, {"error": "No such path.", "code": "not_found",
-                                           "requestId": "r"})])
+        waiting = self.answers.get((asked.method, asked.path.split("?")[0]), [self.default])
         answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
         if callable(answer):
             answer = answer(asked)
