@@ -26,7 +26,9 @@ static size_t take_char(const char *text, size_t len, wchar_t *ret)
     size_t took = mbrtowc(ret, text, len, &state);
     if (took == 0)
         return 1; /* a NUL */
-    return took > len ? 0 : took;
+    if (took > len || *ret > 0x10ffff || (*ret >= 0xd800 && *ret <= 0xdfff))
+        return 0; /* the library is more generous than RFC 3629 */
+    return took;
 }
 
 size_t text_width(const char *text)
