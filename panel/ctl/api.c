@@ -180,13 +180,13 @@ int api_change(struct ctl *ctl, const char *method, const char *path, const json
                json_t **ret, struct err *err)
 {
     char key[CRYPTO_UUID_SIZE];
-    auto_free char *text = json_dumps(body ? body : json_null(), JSON_COMPACT | JSON_ENCODE_ANY);
+    auto_free char *text = body ? json_dumps(body, JSON_COMPACT) : strdup("{}");
     if (!text)
         return err_nomem(err);
     crypto_uuid(key);
     struct http_request request = {.method = method,
                                    .path = path,
-                                   .body = body ? text : "{}",
+                                   .body = text,
                                    .idempotency_key = key,
                                    .patience_ms = PATIENCE_MS};
     int rc = call(ctl, &request, ret, NULL, err);

@@ -109,12 +109,10 @@ static int take_option(struct args *args, struct reader *in, const struct word *
 {
     const struct option_spec *option = find_option(args->command, word->name, word->len);
     const char *value = word->value;
-    const char *arg = in->argv[in->at];
     if (!option)
-        return help_unknown_option(args->command, arg, err);
-    if (!option->value && value)
-        return err_set(err, ERR_INVALID, "usage", "--%s takes no value, but \"%.80s\" was given",
-                       option->name, arg);
+        return help_unknown_option(args->command, in->argv[in->at], err);
+    if (!option->value && value) /* which may be a secret, so it isn't told again */
+        return err_set(err, ERR_INVALID, "usage", "--%s takes no value", option->name);
     if (option->value && !value) {
         if (in->at + 1 >= in->argc)
             return err_set(err, ERR_INVALID, "usage", "--%s wants a value: --%s %s", option->name,

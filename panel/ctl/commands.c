@@ -335,6 +335,8 @@ const struct command commands[] = {
      "and\n"
      "every node and instance. Changes nothing. Exits with 1 if anything has FAILed.\n",
      NO_OPTIONS, false, false, run_doctor},
+    {"help", "", "[NOUN [VERB]]", 0, 2, "what --help tells", NULL, NO_OPTIONS, true, true,
+     run_help},
     {"completion", "", "bash", 1, 1, "the script for bash, to be sourced", NULL, NO_OPTIONS, true,
      true, run_completion},
     {"__names", "", "NOUN", 1, 1, "for completion", NULL, NO_OPTIONS, true, false, run_names},

@@ -5,6 +5,7 @@
 
 #include "common/auto.h"
 #include "common/strbuf.h"
+#include "panel/ctl/handlers.h"
 
 #define WORD_MAX 32 /* longer words resemble nothing */
 
@@ -113,7 +114,7 @@ int help_unknown_option(const struct command *command, const char *arg, struct e
         consider_forms(&guess, command->options[i].name);
     for (size_t i = 0; i < common_options_count; i++)
         consider_forms(&guess, common_options[i].name);
-    int shown = (int)strcspn(arg, "="); /* a value may be a secret */
+    int shown = arg[1] == '-' ? (int)strcspn(arg, "=") : 2; /* a value may be a secret */
     shown = shown > 64 ? 64 : shown;
     if (guess.best[0] && len > 1)
         return err_set(err, ERR_INVALID, "usage", "there is no option %.*s%s; did you mean --%s?",
@@ -267,4 +268,17 @@ void help_print(FILE *out, const struct args *args)
         print_noun(out, args->noun);
     else
         print_general(out);
+}
+
+int run_help(struct ctl *ctl, struct err *err)
+{
+    const char *noun = ctl->args.count > 0 ? ctl->args.words[0] : NULL;
+    const char *verb = ctl->args.count > 1 ? ctl->args.words[1] : "";
+    struct args args = {.noun = noun, .command = noun ? command_find(noun, verb) : NULL};
+    if (noun && !noun_exists(noun))
+        return help_unknown_noun(noun, err);
+    if (*verb && !args.command)
+        return help_unknown_verb(noun, verb, err);
+    help_print(stdout, &args);
+    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }

@@ -139,9 +139,21 @@ static int choose(const struct search *search, const struct kind *kind, const ch
     return 0;
 }
 
-int resolve(struct ctl *ctl, enum thing thing, const char *word, json_t **ret, struct err *err)
+/* A table cuts long ids, and what was copied from one ends in its "…". */
+static size_t length_without_cut(const char *word)
+{
+    static const char cut[] = "…";
+    size_t len = strlen(word);
+    size_t tail = sizeof(cut) - 1;
+    return len > tail && strcmp(word + len - tail, cut) == 0 ? len - tail : len;
+}
+
+int resolve(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret, struct err *err)
 {
     const struct kind *kind = &kinds[thing];
+    auto_free char *word = strndup(typed, length_without_cut(typed));
+    if (!word)
+        return err_nomem(err);
     int direct = get_directly(ctl, kind, word, ret, err);
     if (direct)
         return direct < 0 ? -1 : 0;

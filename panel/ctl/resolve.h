@@ -10,7 +10,7 @@ enum thing { THING_NODE, THING_INSTANCE, THING_USER, THING_IMAGE, THING_KEY };
 
 /* By id, by name, or by the beginning of an id; the thing as the API shows it, for the caller.
  * ERR_NOT_FOUND: there is none, or several, which the message lists. */
-int resolve(struct ctl *ctl, enum thing thing, const char *word, json_t **ret, struct err *err);
+int resolve(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret, struct err *err);
 
 /* The same, and its id alone for the caller to free. */
 int resolve_id(struct ctl *ctl, enum thing thing, const char *word, char **ret_id, struct err *err);

@@ -73,6 +73,11 @@ class Words(unittest.TestCase):
                 for word in words:
                     self.assertIn(word, told)
 
+    def test_help_as_a_word(self):
+        for words in ([], ["node"], ["node", "drain"], ["top"]):
+            self.assertEqual(self.ctl.run("help", *words), self.ctl.run(*words, "--help"))
+        self.assertIn("node list", self.ctl.run("help", "node", "lst", code=2))
+
     def test_without_a_verb_it_says_what_there_is(self):
         self.assertIn("Exit codes", self.ctl.run(code=2))
         self.assertIn("panelctl node create NAME", self.ctl.run("node", code=2))
@@ -228,6 +233,7 @@ class Finding(Ctl):
         self.assertEqual(self.name_of("BETA"), "beta")
         self.assertEqual(self.name_of("alpha@example.test"), "alpha")
         self.assertEqual(self.name_of("zzz"), "abc-1x")
+        self.assertEqual(self.name_of("zzz-…"), "abc-1x")  # as a table cuts it
 
     def test_an_ambiguous_one_lists_them(self):
         told = self.run_ctl("user", "get", "abc", code=3)

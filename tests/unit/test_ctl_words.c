@@ -182,6 +182,10 @@ static void test_values_are_not_told_again(void **state)
     assert_null(strstr(err.msg, "hunter2"));
     assert_int_equal(parse(&args, &err, "nodes", "--api-key=panel_secret", NULL), -1);
     assert_null(strstr(err.msg, "panel_secret"));
+    assert_int_equal(parse(&args, &err, "user", "update", "x", "--password=hunter2", NULL), -1);
+    assert_null(strstr(err.msg, "hunter2"));
+    assert_int_equal(parse(&args, &err, "user", "update", "x", "-Phunter2", NULL), -1);
+    assert_null(strstr(err.msg, "hunter2"));
 }
 
 /* --- bodies ---------------------------------------------------------------------------------- */
