@@ -241,3 +241,56 @@ class Routes(Odd):
                   for method in item if method in ("get", "post", "patch", "put", "delete")
                   and path.startswith("/api/") and path not in self.FOR_PROGRAMS}
         self.assertEqual(routes - asked - self.LEFT_OUT, set())
+
+
+class Stats(Odd):
+    @staticmethod
+    def stats(identity, cpu, mib):
+        return {"Id": identity, "at": "2026-01-01T00:00:00Z", "running": True, "uptimeSeconds": 5,
+                "cpu": {"percent": cpu, "seconds": 1}, "memory": {"bytes": mib << 20, "limitBytes": 1 << 30},
+                "network": {"receivedBytes": 2048, "sentBytes": 0}, "pids": 3, "volumeBytes": None,
+                "blockIo": {"readBytes": 0, "writtenBytes": 0}}
+
+    def setUp(self):
+        super().setUp()
+        self.panel.on("GET", "/api/instances", (200, [{"Id": "aaa", "Name": "zebra", "State": "running"},
+                                                      {"Id": "bbb", "Name": "ant", "State": "running"}]))
+        self.panel.on("GET", "/api/stats", (200, [self.stats("aaa", 3.25, 100), self.stats("bbb", 50, 2)]))
+
+    def test_top_in_its_orders(self):
+        for order, ids in (([], ["bbb", "aaa"]), (["--sort", "memory"], ["aaa", "bbb"]),
+                           (["--sort", "name"], ["bbb", "aaa"])):
+            self.assertEqual(self.ctl.run("top", "-o", "name", *order).split(), ids)
+        self.assertRegex(self.ctl.run("top"), r"(?m)^aaa  zebra +3\.2 % +100 MiB +1 GiB +2 KiB +0 B +3$")
+        self.assertEqual(self.ctl.json("instance", "stats")[0]["Name"], "ant")
+
+    def test_top_on_a_screen_sums_up(self):
+        top = self.ctl.terminal("top")
+        top.expect(r"2 instances, 2 running; 53\.2 % of a core, 102 MiB")
+        top.type("q").end(0)
+
+    def test_one_followed_has_its_head_once(self):
+        events = "".join(f"event: stats\ndata: {json.dumps(self.stats('aaa', n, n))}\n\n" for n in (1, 2))
+        self.panel.on("GET", "/api/instances/aaa", (200, {"Id": "aaa", "Name": "zebra"}))
+        self.panel.on("GET", "/api/instances/aaa/stats",
+                      (200, events.encode(), {"Content-Type": "text/event-stream"}),
+                      (400, error("instance_not_found")))
+        head, *rows = self.ctl.run("instance", "stats", "aaa", "-f").splitlines()
+        self.assertIn("MEMORY", head)
+        self.assertEqual([row.split()[2] for row in rows], ["1.0", "2.0"])
+
+    def test_lines_that_were_lost_are_told(self):
+        log = ('id: 1\ndata: {"time":"2026-01-01T00:00:00Z","stream":"stdout","line":"first"}\n\n'
+               'event: lost\ndata: {"lines": 7}\n\n'
+               'id: 2\ndata: {"time":"2026-01-01T00:00:01Z","stream":"stdout","base64":"/wBi","cut":true}\n\n'
+               'id: 3\ndata: {"time":"2026-01-01T00:00:01Z","stream":"stdout","line":"rest"}\n\n')
+        self.panel.on("GET", "/api/instances/aaa", (200, {"Id": "aaa", "Name": "zebra"}))
+        self.panel.on("GET", "/api/instances/aaa/logs",
+                      (200, log.encode(), {"Content-Type": "text/event-stream"}),
+                      (400, error("instance_not_found")))
+        with self.ctl.piped("instance", "logs", "aaa", "-f") as logs:
+            out, said = logs.communicate(timeout=30)
+        self.assertEqual(out, b"first\n\xff\x00brest\n")
+        self.assertIn(b"7 lines are missing", said)
+        again = self.panel.of("GET", "/api/instances/aaa/logs")[1]
+        self.assertEqual(again.headers["Last-Event-ID"], "3")
