@@ -113,7 +113,7 @@ def status(name):
 
 
 def purge_all():
-    there = [name for name in NAMES if os.path.exists(f"/var/lib/dpkg/info/{name}.list")]
+    there = [name for name in (*NAMES, "panelctl") if os.path.exists(f"/var/lib/dpkg/info/{name}.list")]
     if there:
         run("dpkg", "--purge", *there)
 

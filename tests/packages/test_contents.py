@@ -163,9 +163,19 @@ class Manuals(unittest.TestCase):
                 for command in re.findall(rf"^  {daemon} ((?:[a-z]+ ?)+)", help_of(daemon), re.M):
                     self.assertIn(command.strip().replace(" ", " "), page)
 
+    def test_that_of_panelctl_tells_its_nouns_and_the_options_of_all(self):
+        with open(f"{ROOT}/docs/man/panelctl.1") as file:
+            page = file.read().replace("\\-", "-")
+        told = run(places.PANELCTL, "--help")
+        options = set(re.findall(r"^ {2,6}(?:-\w, )?(--[a-z-]+)", told, re.M))
+        self.assertIn("--key-file", options)
+        self.assertEqual(set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)), options)
+        for noun in re.findall(r"^  ([a-z]+) {3,}", told, re.M):
+            self.assertIn(f"\n.B {noun}\n", page)
+
     def test_they_are_sound(self):
-        for daemon in DAEMONS:
-            done = subprocess.run(["man", "--warnings", "--local-file", f"{ROOT}/docs/man/{daemon}.8"],
+        for page in (*(f"{daemon}.8" for daemon in DAEMONS), "panelctl.1"):
+            done = subprocess.run(["man", "--warnings", "--local-file", f"{ROOT}/docs/man/{page}"],
                                   env={**os.environ, "MANWIDTH": "80"}, capture_output=True, text=True)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("EXIT STATUS", done.stdout)
