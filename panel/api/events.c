@@ -23,6 +23,7 @@ struct follower {
     bool listening;
     struct event_filter filter;
     char ids[3][ROUTE_PARAM_SIZE];
+    char viewer_id[USER_ID_SIZE];
     uint64_t lost; /* to be told first */
 };
 
@@ -67,6 +68,7 @@ static int put_event(const struct event *event, void *arg, struct err *err)
     put_id(out, "instanceId", event->instance_id);
     put_id(out, "nodeId", event->node_id);
     put_id(out, "userId", event->user_id);
+    put_id(out, "keyId", event->key_id);
     if (strcmp(event->kind, "node.status") == 0)
         jw_string(out, "status", event->name);
     else
@@ -97,8 +99,9 @@ static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_
         return FEED_END; /* its client comes back */
     if (last <= follower->filter.after)
         return FEED_NOTHING;
-    if (first > follower->filter.after + 1) { /* they were dropped before it read them */
-        *ret_lost = (uint64_t)(first - follower->filter.after - 1);
+    if (first > follower->filter.after + 1) {         /* they were dropped before it read them */
+        *ret_lost = follower->viewer_id[0] ? ALL_LOST /* how many were his, nobody knows */
+                                           : (uint64_t)(first - follower->filter.after - 1);
         follower->filter.after = first - 1;
         return FEED_LOST;
     }
@@ -190,6 +193,9 @@ static struct follower *follower_create(const struct call *call, struct err *err
     follower->filter.instance_id = follower->ids[0];
     follower->filter.node_id = follower->ids[1];
     follower->filter.user_id = follower->ids[2];
+    follower->filter.viewer_id = follower->viewer_id;
+    snprintf(follower->viewer_id, sizeof(follower->viewer_id), "%s",
+             call_viewer(call) ? call_viewer(call) : "");
     if (read_id(call, "instance", follower->ids[0], err) == 0 &&
         read_id(call, "node", follower->ids[1], err) == 0 &&
         read_id(call, "user", follower->ids[2], err) == 0 && read_place(call, follower, err) == 0)

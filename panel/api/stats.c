@@ -4,7 +4,9 @@
  * nobody asks. See fleet/stats.h. */
 #include "panel/fleet/stats.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/json_writer.h"
 #include "panel/api/event_stream.h"
@@ -132,6 +134,54 @@ void stats_get(struct call *call)
 
 /* --- all ------------------------------------------------------------------------------------- */
 
+/* The ids of what a user may use, in order. */
+struct ids {
+    char (*ids)[ROUTE_PARAM_SIZE];
+    size_t count, room;
+};
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static int add_id(const struct instance *instance, void *arg, struct err *err)
+{
+    struct ids *ids = arg;
+    if (ids->count == ids->room) {
+        size_t room = ids->room ? ids->room * 2 : 16;
+        void *more = realloc(ids->ids, room * sizeof(ids->ids[0]));
+        if (!more)
+            return err_nomem(err);
+        ids->ids = more;
+        ids->room = room;
+    }
+    snprintf(ids->ids[ids->count++], sizeof(ids->ids[0]), "%s", instance->id);
+    return 0;
+}
+
+/* Keeps the rows that the call may see. */
+static int filter_rows(const struct call *call, struct stats_row *rows, size_t *count,
+                       struct err *err)
+{
+    const char *viewer = call_viewer(call);
+    struct ids ids = {0};
+    struct store_page page = {0};
+    size_t kept = 0;
+    if (!viewer)
+        return 0;
+    int rc = store_instance_list_usable(call->api->rooms.store, viewer, &page, add_id, &ids, err);
+    if (rc == 0 && ids.count)
+        qsort(ids.ids, ids.count, sizeof(ids.ids[0]), compare_ids);
+    for (size_t i = 0; rc == 0 && ids.count && i < *count; i++) {
+        if (bsearch(rows[i].instance_id, ids.ids, ids.count, sizeof(ids.ids[0]), compare_ids))
+            rows[kept++] = rows[i];
+    }
+    free(ids.ids);
+    *count = kept;
+    return rc;
+}
+
 static void answer_all(void *arg)
 {
     struct call *call = arg;
@@ -140,6 +190,11 @@ static void answer_all(void *arg)
     struct stats_row *rows;
     size_t count;
     if (fleet_copy_stats(call->api->rooms.fleet, &rows, &count, &err) < 0) {
+        call_answer_err(call, &err);
+        return;
+    }
+    if (filter_rows(call, rows, &count, &err) < 0) {
+        free(rows);
         call_answer_err(call, &err);
         return;
     }

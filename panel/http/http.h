@@ -81,6 +81,11 @@ void *http_req_route(const struct http_req *req);
 int64_t http_req_age_ms(const struct http_req *req);
 /* Did it come over TLS? */
 bool http_req_is_tls(const struct http_req *req);
+/* What to know its sender's network by: the 4 bytes of an IPv4 address, the first 8 of an IPv6 one,
+ * which are one household's; behind a proxy, the proxy's. How many bytes; 0: it isn't known. Not
+ * after the request was answered. */
+#define HTTP_PEER_MAX 8
+size_t http_req_peer(const struct http_req *req, uint8_t out[HTTP_PEER_MAX]);
 /* A place for the API to keep what it made of the request; free_fn is called with the request. */
 void http_req_keep(struct http_req *req, void *data, void (*free_fn)(void *data));
 void *http_req_kept(const struct http_req *req);

@@ -502,6 +502,13 @@ bool server_is_tls(const struct http_server *server)
     return server->tls;
 }
 
+const struct sockaddr *server_peer(const struct http_req *req)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(req->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info ? info->client_addr : NULL;
+}
+
 struct sweeper *server_sweeper(struct http_server *server)
 {
     return &server->sweeper;

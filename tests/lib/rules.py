@@ -10,11 +10,16 @@ _FORBIDDEN = [
         (r"\$argon2|argon2id", "a password hash"),
         (r"passwordHash|password_hash|\"password\"\s*:", "a password"),
         (r"panel_[0-9A-Za-z]{36}", "an API key"),
+        (r"psess_[0-9A-Za-z]{36}", "a session's token"),
         (r"PRIVATE KEY", "a private key"),
         (r"(?i)sqlite|SELECT |INSERT INTO|UNIQUE constraint|FOREIGN KEY", "database words"),
         (r"[a-z_]+\.c:\d+|\.so\.\d|==\d+==|    at .+\(.+:\d+", "a stack trace"),
         (r"/panel\.db|/var/lib/panel|/proc/self", "a path of the daemon"),
     ]]
+
+# Where a secret is shown, once: what it is called above.
+_SHOWN = [(re.compile(r"^POST /api/keys(/[^/]+/rotate)?(\?|$)"), "an API key"),
+          (re.compile(r"^POST /api/auth/login(\?|$)"), "a session's token")]
 
 # The one answer that is no JSON: what a container has printed.
 _LOGS = re.compile(r"^GET /api/instances/[^/]+/logs(\?|$)")
@@ -50,7 +55,8 @@ def check_answer(status, headers, body, what):
         broken("body is not JSON")
     text = body.decode("utf-8")
     for pattern, name in _FORBIDDEN:
-        if pattern.search(text):
+        shown = status < 300 and any(name == secret and where.match(what) for where, secret in _SHOWN)
+        if pattern.search(text) and not shown:
             broken(f"the answer shows {name}")
     if status >= 400:
         check_error(status, headers, value, broken)
