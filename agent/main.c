@@ -72,7 +72,7 @@ static void on_serve(void *arg, struct rpc_call *call, const uint8_t *data, size
 static void on_listening(void *arg)
 {
     struct agent *agent = arg;
-    log_info("listening", "address=%s node=%s", agent->identity.listen, agent->identity.node_id);
+    log_info("listening", "address=%s", agent->identity.listen);
     if (agent->announced)
         return;
     agent->announced = true;
@@ -175,15 +175,15 @@ static int serve(const struct options *options, struct err *err)
                        options->state_dir, options->state_dir);
     if (rc < 0)
         return -1;
+    log_node_set(agent.identity.node_id);
     rc = fs_lock(agent.identity.dir, "agent.lock", &lock, err);
     if (rc == 0)
         rc = build(&agent, options, err);
     if (rc == 0) {
-        log_info("agent started", "version=%s node=%s panel=%s", PANEL_VERSION,
-                 agent.identity.node_id, agent.identity.panel_id);
+        log_info("agent started", "version=%s panel=%s", PANEL_VERSION, agent.identity.panel_id);
         loop_run(&agent.loop);
         wind_down(&agent);
-        log_info("agent stopped", "node=%s", agent.identity.node_id);
+        log_info("agent stopped", "version=%s", PANEL_VERSION);
     }
     tear_down(&agent);
     return rc;
@@ -206,6 +206,7 @@ int main(int argc, char **argv)
     if (options_parse(argc, argv, &options, &status) < 0)
         return status;
     log_level_set(options.log_level);
+    log_format_set(options.log_format);
     set_up_process();
     int rc = crypto_init(&err);
     if (rc == 0)

@@ -21,7 +21,7 @@ static const char help[] =
     "      secret in it never leaves this machine. After a failure the same command may be run\n"
     "      again.\n"
     "\n"
-    "  panel-agent [--state DIR] [--docker unix://PATH] [--log-level LEVEL]\n"
+    "  panel-agent [--state DIR] [--docker unix://PATH] [--log-level LEVEL] [--log-format FORM]\n"
     "              [--install-max-mib N] [--install-timeout SECONDS] [--install-allow-local]\n"
     "      Serve. Stays up while Docker or the panel is away. SIGTERM ends it and leaves the\n"
     "      containers running.\n"
@@ -29,6 +29,7 @@ static const char help[] =
     "Options of both, with their defaults:\n"
     "  --state DIR         identity and volumes           (" OPTIONS_STATE_DEFAULT ")\n"
     "  --log-level LEVEL   debug, info, warn or error     (info), to stderr\n"
+    "  --log-format FORM   logfmt or json                 (logfmt)\n"
     "  --version           print the version\n"
     "  --help, -h          print this\n"
     "Options of serving:\n"
@@ -124,10 +125,18 @@ static int check(struct options *o, const char *docker, const char *level, int *
     return 0;
 }
 
+static int check_format(struct options *o, const char *format, int *ret_status)
+{
+    if (log_format_parse(format, &o->log_format))
+        return 0;
+    return usage_error("--log-format must be logfmt or json, not ", format, ret_status);
+}
+
 int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
 {
     const char *docker = OPTIONS_DOCKER_DEFAULT;
     const char *level = "info";
+    const char *format = "logfmt";
     const char *install_mib = "4096";
     const char *install_seconds = "1200"; /* before the panel loses its patience */
     struct options o = {.state_dir = OPTIONS_STATE_DEFAULT};
@@ -138,6 +147,7 @@ int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
         {"--state", &o.state_dir},
         {"--docker", &docker},
         {"--log-level", &level},
+        {"--log-format", &format},
         {"--panel", &o.panel_url},
         {"--token", &o.token},
         {"--listen", &o.listen},
@@ -176,7 +186,7 @@ int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
         if (!value)
             return usage_error("unknown option or word: ", argv[i], ret_status);
     }
-    if (check(&o, docker, level, ret_status) < 0 ||
+    if (check(&o, docker, level, ret_status) < 0 || check_format(&o, format, ret_status) < 0 ||
         check_install(&o, install_mib, install_seconds, ret_status) < 0)
         return -1;
     *ret = o;

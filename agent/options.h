@@ -15,6 +15,7 @@ struct options {
     const char *state_dir;
     const char *docker_socket; /* the path alone */
     enum log_level log_level;
+    enum log_format log_format;
     struct install_limits install;
     const char *panel_url; /* of join, likewise the next two */
     const char *token;

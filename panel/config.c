@@ -23,6 +23,8 @@ static const struct setting {
     {"tlsCert", TEXT, offsetof(struct config, tls_cert), 0, 0},
     {"tlsKey", TEXT, offsetof(struct config, tls_key), 0, 0},
     {"logLevel", TEXT, offsetof(struct config, log_level), 0, 0},
+    {"logFormat", TEXT, offsetof(struct config, log_format), 0, 0},
+    {"metricsAccess", TEXT, offsetof(struct config, metrics_access), 0, 0},
     {"publicUrl", TEXT, offsetof(struct config, public_url), 0, 0},
     {"heartbeatMs", NUMBER, offsetof(struct config, heartbeat_ms), 100, 60000},
     {"installTimeoutMs", NUMBER, offsetof(struct config, install_timeout_ms), 1000, 86400000},
@@ -58,7 +60,9 @@ int config_init(struct config *config, struct err *err)
                               .session_hours = 12};
     if (config_set_text(&config->data_dir, "/var/lib/panel", err) < 0 ||
         config_set_text(&config->listen, "127.0.0.1:3001", err) < 0 ||
-        config_set_text(&config->log_level, "info", err) < 0) {
+        config_set_text(&config->log_level, "info", err) < 0 ||
+        config_set_text(&config->log_format, "logfmt", err) < 0 ||
+        config_set_text(&config->metrics_access, "key", err) < 0) {
         config_fini(config);
         return -1;
     }
@@ -72,6 +76,8 @@ void config_fini(struct config *config)
     free(config->tls_cert);
     free(config->tls_key);
     free(config->log_level);
+    free(config->log_format);
+    free(config->metrics_access);
     free(config->public_url);
 }
 
@@ -166,6 +172,22 @@ bad:
                    config->listen);
 }
 
+static int check_metrics_access(struct config *config, struct err *err)
+{
+    static const struct {
+        const char *word;
+        enum metrics_access access;
+    } known[] = {{"key", METRICS_KEYED}, {"loopback", METRICS_LOOPBACK}, {"open", METRICS_OPEN}};
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (strcmp(config->metrics_access, known[i].word) == 0) {
+            config->metrics = known[i].access;
+            return 0;
+        }
+    }
+    return err_set(err, ERR_INVALID, "bad_config",
+                   "metricsAccess \"%.32s\" must be key, loopback or open", config->metrics_access);
+}
+
 int config_check(struct config *config, struct err *err)
 {
     if (check_listen(config, err) < 0)
@@ -173,6 +195,11 @@ int config_check(struct config *config, struct err *err)
     if (!log_level_parse(config->log_level, &config->level))
         return err_set(err, ERR_INVALID, "bad_config",
                        "logLevel \"%.32s\" must be debug, info, warn or error", config->log_level);
+    if (!log_format_parse(config->log_format, &config->format))
+        return err_set(err, ERR_INVALID, "bad_config", "logFormat \"%.32s\" must be logfmt or json",
+                       config->log_format);
+    if (check_metrics_access(config, err) < 0)
+        return -1;
     if (!config->tls_cert != !config->tls_key)
         return err_set(err, ERR_INVALID, "bad_config",
                        "tlsCert and tlsKey go together; only one of them is set");

@@ -10,6 +10,7 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "panel/api/api.h"
 
 struct config {
     char *data_dir;
@@ -17,6 +18,8 @@ struct config {
     char *tls_cert; /* file names; both or neither */
     char *tls_key;
     char *log_level;
+    char *log_format;
+    char *metrics_access;
     char *public_url; /* what agents are told to join at; NULL: from each request's Host */
     int64_t heartbeat_ms;
     int64_t install_timeout_ms;
@@ -31,6 +34,8 @@ struct config {
     char address[64];
     uint16_t port;
     enum log_level level;
+    enum log_format format;
+    enum metrics_access metrics;
 };
 
 /* Defaults. ERR_NO_MEMORY. */

@@ -10,6 +10,7 @@
 #include "common/auto.h"
 #include "common/crypto.h"
 #include "common/fs.h"
+#include "panel/import_command.h"
 #include "panel/key_command.h"
 #include "panel/serve.h"
 #include "panel/store/backup.h"
@@ -33,16 +34,18 @@ static const char options_text[] =
     "  --config FILE       settings as a JSON object; options given here win over it\n"
     "  --check-config      say whether the settings are right, and exit\n"
     "  --log-level LEVEL   debug, info, warn or error (default info), to stderr\n"
+    "  --log-format FORM   logfmt or json (default logfmt)\n"
     "  --version           print the version\n"
     "  --help, -h          print this\n"
     "\n"
     "Settings in FILE, with their defaults:\n"
-    "  listen (127.0.0.1:3001), tlsCert and tlsKey (none), logLevel (info), publicUrl (the "
+    "  listen (127.0.0.1:3001), tlsCert and tlsKey (none), logLevel (info), logFormat\n"
+    "  (logfmt), metricsAccess (key: /metrics wants an API key; loopback, open), publicUrl (the "
     "address\n"
     "  that a request came to), heartbeatMs (5000), installTimeoutMs (1800000), stopTimeoutMs "
     "(60000),\n"
-    "  autoPortFirst (20000), autoPortLast (29999), memoryOvercommit (1.0),\n"
-    "  auditDays (90), rateLimit (60000 requests a minute of each key; 0: any), sessionHours (12)\n"
+    "  autoPortFirst (20000), autoPortLast (29999), memoryOvercommit (1.0), auditDays (90),\n"
+    "  rateLimit (60000 requests a minute of each key; 0: any), sessionHours (12)\n"
     "\n"
     "Examples:\n"
     "  paneld --data ./panel                               # and in another shell:\n"
@@ -67,11 +70,16 @@ enum {
     OPT_CONFIG,
     OPT_CHECK,
     OPT_LEVEL,
+    OPT_FORMAT,
     OPT_NAME,
     OPT_SCOPE,
     OPT_USER,
     OPT_EXPIRES,
     OPT_REPLACE,
+    OPT_DRY_RUN,
+    OPT_PARTIAL,
+    OPT_JSON,
+    OPT_AGENT_PORT,
     OPT_VERSION,
     OPT_HELP
 };
@@ -84,11 +92,16 @@ static const struct option options[] = {
     {"config", required_argument, NULL, OPT_CONFIG},
     {"check-config", no_argument, NULL, OPT_CHECK},
     {"log-level", required_argument, NULL, OPT_LEVEL},
+    {"log-format", required_argument, NULL, OPT_FORMAT},
     {"name", required_argument, NULL, OPT_NAME},
     {"scope", required_argument, NULL, OPT_SCOPE},
     {"user", required_argument, NULL, OPT_USER},
     {"expires", required_argument, NULL, OPT_EXPIRES},
     {"replace", no_argument, NULL, OPT_REPLACE},
+    {"dry-run", no_argument, NULL, OPT_DRY_RUN},
+    {"partial", no_argument, NULL, OPT_PARTIAL},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"agent-port", required_argument, NULL, OPT_AGENT_PORT},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, OPT_HELP},
     {0},
@@ -98,9 +111,11 @@ struct arguments {
     const char *config_file;
     struct key_wish key;
     struct strbuf scopes; /* each --scope, a blank between them */
+    struct import_options import;
     bool check_only;
     bool replace;
-    bool done; /* --help or --version was answered */
+    bool imports; /* one of import's options was given */
+    bool done;    /* --help or --version was answered */
 };
 
 static void arguments_fini(struct arguments *args)
@@ -136,6 +151,8 @@ static int read_option(int c, struct config *config, struct arguments *args, str
         return config_set_text(&config->tls_key, optarg, err);
     case OPT_LEVEL:
         return config_set_text(&config->log_level, optarg, err);
+    case OPT_FORMAT:
+        return config_set_text(&config->log_format, optarg, err);
     case OPT_CONFIG:
         args->config_file = optarg; /* read before */
         return 0;
@@ -154,6 +171,16 @@ static int read_option(int c, struct config *config, struct arguments *args, str
         return 0;
     case OPT_REPLACE:
         args->replace = true;
+        return 0;
+    case OPT_DRY_RUN:
+        return args->import.dry_run = args->imports = true, 0;
+    case OPT_PARTIAL:
+        return args->import.partial = args->imports = true, 0;
+    case OPT_JSON:
+        return args->import.json = args->imports = true, 0;
+    case OPT_AGENT_PORT:
+        args->import.agent_port = optarg;
+        args->imports = true;
         return 0;
     case OPT_CHECK:
         args->check_only = true;
@@ -228,6 +255,16 @@ static int restore(const struct config *config, const struct arguments *args, co
     return 0;
 }
 
+static int import_skyport(const struct config *config, const struct arguments *args,
+                          const char *file)
+{
+    struct err err = {0};
+    enum import_result result;
+    if (import_command(config, file, &args->import, stdout, &result, &err) < 0)
+        return fail_command("import", &err);
+    return fflush(stdout) == 0 ? (int)result : 1;
+}
+
 static int list_keys(const struct config *config, const struct arguments *args, const char *unused)
 {
     (void)args;
@@ -277,6 +314,18 @@ static const struct command {
      "restore [--data DIR] [--replace] FILE",
      "and back, while no daemon runs;\n"
      "                                                --replace moves what is there aside"},
+    {{"import-skyport", NULL},
+     1,
+     import_skyport,
+     "import-skyport [--data DIR] FILE",
+     "move in from a Skyport panel\n"
+     "                                                by its database, while no daemon runs; "
+     "--dry-run\n"
+     "                                                changes nothing, --partial leaves out what "
+     "can't\n"
+     "                                                be taken, --json reports for a program,\n"
+     "                                                --agent-port PORT (default 7400) is the "
+     "agents'"},
 };
 
 static void print_help(void)
@@ -284,7 +333,7 @@ static void print_help(void)
     fputs(intro_text, stdout);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         printf("  paneld %-37s  %s\n", commands[i].usage, commands[i].help);
-    fputs("The daemon may run meanwhile, or not, but for restore.\n", stdout);
+    fputs("The daemon may run meanwhile, or not, but for restore and import-skyport.\n", stdout);
     fputs(options_text, stdout);
 }
 
@@ -332,10 +381,12 @@ static int run(int argc, char **argv, struct config *config)
         return fail_usage(argv[0], &err);
     bool for_key = args.key.name || args.key.scopes || args.key.user_id || args.key.expires;
     if ((for_key && (!command || command->run != create_key)) ||
-        (args.replace && (!command || (command->run != restore && command->run != back_up)))) {
+        (args.replace && (!command || (command->run != restore && command->run != back_up))) ||
+        (args.imports && (!command || command->run != import_skyport))) {
         err_set(&err, ERR_INVALID, "bad_option",
                 "--name, --scope, --user and --expires belong to \"key create\", --replace to "
-                "\"backup\" and \"restore\"");
+                "\"backup\" and \"restore\", --dry-run, --partial, --json and --agent-port to "
+                "\"import-skyport\"");
         return fail_usage(argv[0], &err);
     }
     if (config_check(config, &err) < 0) {
@@ -343,9 +394,14 @@ static int run(int argc, char **argv, struct config *config)
         return args.check_only || args.config_file ? 1 : 2;
     }
     log_level_set(config->level);
+    log_format_set(config->format);
     if (command)
         return command->run(config, &args, argv[argc - 1]);
     if (args.check_only) {
+        if (serve_check(config, &err) < 0) {
+            fprintf(stderr, "paneld: %s\n", err.msg);
+            return 1;
+        }
         puts("the settings are right");
         return 0;
     }

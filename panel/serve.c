@@ -77,12 +77,33 @@ static uint32_t connection_limit(void)
     return limit.rlim_cur / 2 < CONNECTIONS_MAX ? (uint32_t)(limit.rlim_cur / 2) : CONNECTIONS_MAX;
 }
 
+static int read_tls(const struct config *config, char **ret_cert, char **ret_key, struct err *err)
+{
+    if (!config->tls_cert)
+        return 0;
+    return fs_read(config->tls_cert, 1 << 20, ret_cert, NULL, err) < 0 ||
+                   fs_read(config->tls_key, 1 << 20, ret_key, NULL, err) < 0
+               ? -1
+               : 0;
+}
+
+int serve_check(const struct config *config, struct err *err)
+{
+    auto_free char *cert = NULL;
+    auto_free char *key = NULL;
+    int rc = read_tls(config, &cert, &key, err);
+    if (rc == 0 && cert && http_check_tls(cert, key, err) < 0)
+        rc = err_wrap(err, "tlsCert %s, tlsKey %s", config->tls_cert, config->tls_key);
+    if (key)
+        crypto_wipe(key, strlen(key));
+    return rc;
+}
+
 static int serve_http(struct rooms *rooms, const struct config *config, struct err *err)
 {
     auto_free char *cert = NULL;
     auto_free char *key = NULL;
-    if (config->tls_cert && (fs_read(config->tls_cert, 1 << 20, &cert, NULL, err) < 0 ||
-                             fs_read(config->tls_key, 1 << 20, &key, NULL, err) < 0))
+    if (read_tls(config, &cert, &key, err) < 0)
         return -1;
     struct http_settings settings = {
         .address = config->address,
@@ -117,6 +138,7 @@ static int rooms_open(struct rooms *rooms, const struct config *config, struct e
         .public_url = config->public_url,
         .rate_limit = (uint32_t)config->rate_limit,
         .session_hours = (uint32_t)config->session_hours,
+        .metrics_access = config->metrics,
     };
     if (fs_make_dir(config->data_dir, 0700, err) < 0)
         return -1;

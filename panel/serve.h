@@ -8,4 +8,7 @@
  * listens, once it does; why it can't, on stderr. */
 int serve(const struct config *config);
 
+/* Reads the files that the settings name, and sees whether they can be used; changes nothing. */
+int serve_check(const struct config *config, struct err *err);
+
 #endif

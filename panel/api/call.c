@@ -15,10 +15,11 @@
 #include "common/log.h"
 #include "panel/api/audit.h"
 #include "panel/api/body.h"
+#include "panel/metrics/metrics.h"
 
 /* --- answering ------------------------------------------------------------------------------- */
 
-static const char *method_name(enum http_method method)
+const char *call_method_word(enum http_method method)
 {
     static const char *const names[] = {
         [HTTP_GET] = "GET",     [HTTP_POST] = "POST", [HTTP_DELETE] = "DELETE",
@@ -29,16 +30,57 @@ static const char *method_name(enum http_method method)
 
 const char *call_method_name(const struct http_req *req)
 {
-    return method_name(http_req_method(req));
+    return call_method_word(http_req_method(req));
+}
+
+const char *call_target(const struct call *call)
+{
+    static const char *const names[] = {"id", "nodeId"};
+    if (call->param[0] || call->made[0])
+        return call->param[0] ? call->param : call->made;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *id = json_string_value(json_object_get(call->body, names[i]));
+        if (id && strlen(id) < ROUTE_PARAM_SIZE)
+            return id;
+    }
+    return "";
+}
+
+void call_scope_begin(struct call_scope *scope, const struct call *call)
+{
+    log_scope_begin(&scope->req, "req", http_req_id(call->req));
+    log_scope_begin(&scope->op, "op", route_op(call->route));
+    const char *target = call_target(call);
+    scope->on_thing = target[0] != '\0';
+    if (scope->on_thing)
+        log_scope_begin(&scope->thing, route_thing(call->route), target);
+}
+
+void call_scope_end(struct call_scope *scope)
+{
+    if (scope->on_thing)
+        log_scope_end(&scope->thing);
+    log_scope_end(&scope->op);
+    log_scope_end(&scope->req);
 }
 
 /* call is NULL where the request was not admitted. The path last: it may be cut. */
 static void log_answer(const struct http_req *req, const struct call *call, int status)
 {
-    log_write(call && call->route->mutates ? LOG_INFO : LOG_DEBUG, "request",
-              "request=%s key=%s status=%d ms=%lld method=%s path=\"%s\"", http_req_id(req),
-              call && call->key.id[0] ? call->key.name : "-", status,
-              (long long)http_req_age_ms(req), call_method_name(req), http_req_path(req));
+    if (!call) {
+        log_debug("request", "req=%s status=%d ms=%lld method=%s path=\"%s\"", http_req_id(req),
+                  status, (long long)http_req_age_ms(req), call_method_name(req),
+                  http_req_path(req));
+        return;
+    }
+    enum log_level level = call->route->mutates ? LOG_INFO : LOG_DEBUG;
+    if (!log_is_on(level))
+        return;
+    auto_call_scope struct call_scope scope;
+    call_scope_begin(&scope, call);
+    log_write(level, "request", "req=%s op=\"%s\" status=%d ms=%lld key=\"%s\" path=\"%s\"",
+              http_req_id(req), route_op(call->route), status, (long long)http_req_age_ms(req),
+              call->key.id[0] ? call->key.name : "-", http_req_path(req));
 }
 
 void call_defer(struct call *call)
@@ -110,12 +152,30 @@ static void call_free(void *data)
 
 /* --- admission ------------------------------------------------------------------------------- */
 
+static bool is_metrics(const struct http_req *req)
+{
+    return strcmp(http_req_path(req), "/metrics") == 0;
+}
+
 static void refuse(struct http_req *req, const struct err *err, struct http_verdict *verdict,
                    struct strbuf *body)
 {
     verdict->refuse_status = error_status(err);
     error_render(err, http_req_id(req), body);
     log_answer(req, NULL, verdict->refuse_status);
+}
+
+static bool metrics_are_open(const struct call *call)
+{
+    switch (call->api->settings.metrics_access) {
+    case METRICS_OPEN:
+        return true;
+    case METRICS_LOOPBACK:
+        return http_req_is_loopback(call->req);
+    case METRICS_KEYED:
+        break;
+    }
+    return false;
 }
 
 static void add_allowed(struct strbuf *allow, const char *name)
@@ -141,7 +201,7 @@ static const struct route *find_route(const struct http_req *req, char param[ROU
         own |= !by_id;
         if (routes[i].method == http_req_method(req))
             return &routes[i];
-        add_allowed(allow, method_name(routes[i].method));
+        add_allowed(allow, call_method_word(routes[i].method));
         if (routes[i].method == HTTP_GET)
             add_allowed(allow, "HEAD");
     }
@@ -180,10 +240,12 @@ static int check_media_type(const struct http_req *req, struct err *err)
                    "The body has to be JSON in UTF-8, with Content-Type: application/json.");
 }
 
-/* Everything under /api but what says that it is for everybody. */
+/* Everything under /api but what says that it is for everybody; metrics as they are set up. */
 static bool needs_key(const struct call *call)
 {
     const char *path = http_req_path(call->req);
+    if (is_metrics(call->req))
+        return !metrics_are_open(call);
     if (call->route)
         return call->route->permission != PERMISSION_PUBLIC;
     return strncmp(path, "/api", 4) == 0 && (!path[4] || path[4] == '/');
@@ -212,7 +274,8 @@ static void admit(void *arg, struct http_req *req, struct http_verdict *verdict,
     call->api = api;
     call->req = req;
     call->route = find_route(req, call->param, &allow);
-    if (needs_key(call) && identity_take(call, &err) < 0) {
+    bool keyed = needs_key(call);
+    if (keyed && identity_take(call, &err) < 0) {
         refuse(req, &err, verdict, body);
         return;
     }
@@ -225,7 +288,8 @@ static void admit(void *arg, struct http_req *req, struct http_verdict *verdict,
         refuse_route(req, &allow, verdict, body);
         return;
     }
-    if (identity_check(call, &err) < 0) {
+    verdict->metric = route_metric(call->route);
+    if (keyed && identity_check(call, &err) < 0) {
         refuse_forbidden(call, &err, verdict, body);
         return;
     }
@@ -246,8 +310,10 @@ static void handle(void *arg, struct http_req *req)
 {
     (void)arg;
     struct call *call = http_req_kept(req);
+    auto_call_scope struct call_scope scope; /* on this thread the request outlives its answer */
     struct err err = {0};
     int rc = 0;
+    call_scope_begin(&scope, call);
     if (http_req_method(req) != HTTP_GET) {
         size_t len;
         const char *text = http_req_body(req, &len);
@@ -291,7 +357,7 @@ int api_create(const struct api_rooms *rooms, const struct api_settings *setting
     }
     api->settings.public_url = api->public_url;
     if (limiters_create(&api->limiters, err) < 0 || list_cache_create(&api->lists, err) < 0 ||
-        lister_create(&api->lister, err) < 0) {
+        lister_create(&api->lister, err) < 0 || event_memo_create(&api->events, err) < 0) {
         api_destroy(api);
         return -1;
     }
@@ -312,6 +378,7 @@ void api_destroy(struct api *api)
         return;
     lister_destroy(api->lister);
     list_cache_destroy(api->lists);
+    event_memo_destroy(api->events);
     limiters_destroy(&api->limiters);
     free(api->public_url);
     free(api);

@@ -76,4 +76,10 @@ void auth_me(struct call *call);
 
 void join_answer(struct call *call);
 
+void metrics_get(struct call *call);
+void health_alive(struct call *call);
+void health_ready(struct call *call);
+void docs_get_document(struct call *call);
+void docs_get_page(struct call *call);
+
 #endif

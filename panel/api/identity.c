@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "panel/api/internal.h"
 #include "panel/auth/api_key.h"
+#include "panel/metrics/metrics.h"
 
 #define MINUTE_MS     60000u
 #define KEYS_AT_ONCE  8192
@@ -61,7 +62,8 @@ static const char *find_text(const struct http_req *req, size_t *ret_len, bool *
     *ret_cookie = false;
     if (!text) {
         text = http_req_header(req, "Authorization");
-        text = text && strncasecmp(text, "Bearer ", 7) == 0 ? text + 7 : NULL;
+        text =
+            text && strncasecmp(text, "Bearer ", 7) == 0 ? text + 7 + strspn(text + 7, " ") : NULL;
     }
     if (!text) {
         text = find_cookie(http_req_header(req, "Cookie"), ret_len);
@@ -215,6 +217,7 @@ int identity_take(struct call *call, struct err *err)
     if (found < 0)
         return -1;
     if (!found || !len || (cookie && !call->key.session)) {
+        metric_add(len ? METRIC_KEYS_REFUSED : METRIC_KEYS_MISSING, 1);
         call->key = (struct api_key){.id = ""};
         return refuse_stranger(call, err);
     }
@@ -258,7 +261,7 @@ static int no_such_instance(struct err *err)
 static bool is_about_instance(const struct route *route)
 {
     return route->bound == BOUND_USER || route->bound == BOUND_OWNER ||
-           route->bound == BOUND_RENAMER;
+           route->bound == BOUND_EDITOR;
 }
 
 static int check_right(const struct call *call, int right, struct err *err)
@@ -274,16 +277,28 @@ static int check_right(const struct call *call, int right, struct err *err)
     return 0;
 }
 
-static int check_only_name(const struct call *call, struct err *err)
+/* What others pay for, or could be disturbed by, is not for him: what it may use of its node, its
+ * ports, which image it runs, and whose it is. */
+static bool is_owners_to_change(const char *member)
+{
+    static const char *const members[] = {"id", "name", "variables", "env"};
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        if (strcmp(members[i], member) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int check_members(const struct call *call, struct err *err)
 {
     const char *member;
     json_t *value;
     json_object_foreach(call->body, member, value)
     {
-        if (strcmp(member, "name") != 0 && strcmp(member, "id") != 0)
-            return err_field(err, ERR_UNAUTHORIZED, "forbidden", "name",
-                             "A user who is no admin may change the name of an instance, and"
-                             " nothing else of it.");
+        if (!is_owners_to_change(member))
+            return err_field(err, ERR_UNAUTHORIZED, "forbidden", member,
+                             "Of an instance, a user who is no admin may change name, variables"
+                             " and env, and nothing else.");
     }
     return 0;
 }
@@ -296,7 +311,7 @@ int identity_check_bound(const struct call *call, struct err *err)
     int right = store_access_right(call->api->rooms.store, call->param, viewer, err);
     if (check_right(call, right, err) < 0)
         return -1;
-    return call->route->bound == BOUND_RENAMER ? check_only_name(call, err) : 0;
+    return call->route->bound == BOUND_EDITOR ? check_members(call, err) : 0;
 }
 
 int identity_check_bound_tx(const struct call *call, struct store_tx *tx, struct err *err)

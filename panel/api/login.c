@@ -197,7 +197,7 @@ static void on_verified(void *arg, bool right, const struct err *err)
             begin_session(login);
             return;
         }
-        log_info("login refused", "request=%s", http_req_id(login->call->req));
+        log_info("login refused", "req=%s", http_req_id(login->call->req));
         refuse_login(&refusal);
         err = &refusal;
     }

@@ -217,3 +217,12 @@ int password_pool_verify(struct password_pool *pool, const char *password, size_
     snprintf(job->against, sizeof(job->against), "%s", against ? against : nobodys);
     return submit(pool, job, err);
 }
+
+size_t password_pool_queued(struct password_pool *pool, size_t *ret_max)
+{
+    *ret_max = pool->queue_max;
+    pthread_mutex_lock(&pool->lock);
+    size_t queued = pool->queued;
+    pthread_mutex_unlock(&pool->lock);
+    return queued;
+}

@@ -32,4 +32,7 @@ int password_pool_verify(struct password_pool *pool, const char *password, size_
                          void (*done)(void *arg, bool right, const struct err *err), void *arg,
                          struct err *err);
 
+/* How many wait for a worker, and how many may. Any thread. */
+size_t password_pool_queued(struct password_pool *pool, size_t *ret_max);
+
 #endif

@@ -20,6 +20,7 @@ static const char *const names[SCOPE_COUNT] = {
     [SCOPE_KEYS_WRITE] = "keys:write",
     [SCOPE_EVENTS_READ] = "events:read",
     [SCOPE_AUDIT_READ] = "audit:read",
+    [SCOPE_METRICS_READ] = "metrics:read",
 };
 
 const char *scope_name(enum scope scope)
@@ -63,7 +64,8 @@ int scope_add(const char *field, const char *word, scope_set *scopes, struct err
         return err_field(
             err, ERR_INVALID, "invalid_field", field,
             "a scope has to be admin, read, or users, nodes, images, instances or keys"
-            " followed by :read or :write, or events:read or audit:read, not \"%.32s\"",
+            " followed by :read or :write, or events:read, audit:read or metrics:read, not"
+            " \"%.32s\"",
             word);
     *scopes |= means;
     return 0;

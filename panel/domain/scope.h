@@ -24,6 +24,7 @@ enum scope {
     SCOPE_KEYS_WRITE,
     SCOPE_EVENTS_READ,
     SCOPE_AUDIT_READ,
+    SCOPE_METRICS_READ,
     SCOPE_COUNT,
 };
 

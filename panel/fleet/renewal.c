@@ -6,21 +6,29 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "panel/fleet/state.h"
+#include "panel/metrics/metrics.h"
 
 #define RENEW_BEFORE_S (CA_AGENT_DAYS * 24 * 3600 / 3)
 #define RETRY_MS       (3600 * 1000)
 #define CALL_MS        15000
+
+static void note_failure(const struct fleet_node *node, const char *why)
+{
+    metric_add(METRIC_RENEWALS_FAILED, 1);
+    log_warn("certificate not renewed", "node=%s op=%s reason=\"%s\"", node->id, "renew", why);
+}
 
 static void installed(void *arg, Wire__Envelope **reply, const struct err *err)
 {
     struct fleet_node *node = arg;
     node->renewing = false;
     node->calls--;
-    if (err || (*reply)->body_case != WIRE__ENVELOPE__BODY_ACK)
-        log_warn("certificate not renewed", "node=%s reason=\"%s\"", node->id,
-                 err ? err->msg : "the agent refused it");
-    else
-        log_info("certificate renewed", "node=%s", node->id);
+    if (err || (*reply)->body_case != WIRE__ENVELOPE__BODY_ACK) {
+        note_failure(node, err ? err->msg : "the agent refused it");
+        return;
+    }
+    metric_add(METRIC_RENEWALS, 1);
+    log_info("certificate renewed", "node=%s op=%s", node->id, "renew");
 }
 
 static int install(struct fleet_node *node, const char *csr, struct err *err)
@@ -52,7 +60,7 @@ static void requested(void *arg, Wire__Envelope **reply, const struct err *faile
     if (err.code) {
         node->renewing = false;
         node->calls--;
-        log_warn("certificate not renewed", "node=%s reason=\"%s\"", node->id, err.msg);
+        note_failure(node, err.msg);
     }
 }
 
@@ -71,7 +79,7 @@ void renewal_consider(struct fleet_node *node, uint64_t cert_not_after)
     envelope.body_case = WIRE__ENVELOPE__BODY_CERT_REQUEST;
     envelope.cert_request = &body;
     if (link_call(node->link, &envelope, CALL_MS, requested, node, &err) < 0) {
-        log_warn("certificate not renewed", "node=%s reason=\"%s\"", node->id, err.msg);
+        note_failure(node, err.msg);
         return;
     }
     node->renewing = true;

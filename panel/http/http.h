@@ -29,6 +29,7 @@ struct http_verdict {
     size_t max_body;      /* bytes; more is 413 */
     uint32_t deadline_ms; /* from the end of the body to the answer */
     bool known;           /* who asks has shown a key: its connection isn't cut to make room */
+    unsigned metric;      /* what it is counted under; see metric_request() */
     void *route;          /* handed to the handler by http_req_route() */
 };
 
@@ -55,6 +56,9 @@ struct http_settings {
     uint32_t body_timeout_ms; /* from the head to the whole body */
     uint32_t idle_timeout_ms;
 };
+
+/* Can HTTPS be served with these? Opens no socket. ERR_INVALID "bad_tls": no. */
+int http_check_tls(const char *cert_pem, const char *key_pem, struct err *err);
 
 int http_server_start(const struct http_settings *settings, const struct http_app *app,
                       struct http_server **ret_server, struct err *err);
@@ -86,6 +90,9 @@ bool http_req_is_tls(const struct http_req *req);
  * after the request was answered. */
 #define HTTP_PEER_MAX 8
 size_t http_req_peer(const struct http_req *req, uint8_t out[HTTP_PEER_MAX]);
+/* Did it come from this machine, as far as its connection tells? A proxy here makes it so for all.
+ * In admit only. */
+bool http_req_is_loopback(const struct http_req *req);
 /* A place for the API to keep what it made of the request; free_fn is called with the request. */
 void http_req_keep(struct http_req *req, void *data, void (*free_fn)(void *data));
 void *http_req_kept(const struct http_req *req);

@@ -114,6 +114,7 @@ struct http_req {
     struct MHD_Connection *connection;
     struct http_conn *conn;
     int64_t started; /* monotonic ms */
+    int64_t started_us;
 
     /* how far libmicrohttpd's side has come; the pool thread's alone */
     bool begun;
@@ -191,6 +192,7 @@ void server_suspend_stream(struct http_stream *stream);
 bool server_is_tls(const struct http_server *server);
 /* Its address as a struct sockaddr; NULL when it isn't known. */
 const struct sockaddr *server_peer(const struct http_req *req);
+bool server_is_loopback(const struct http_req *req);
 struct sweeper *server_sweeper(struct http_server *server);
 
 #endif

@@ -173,6 +173,11 @@ size_t http_req_peer(const struct http_req *req, uint8_t out[HTTP_PEER_MAX])
     return is_v4 ? 4 : 8;
 }
 
+bool http_req_is_loopback(const struct http_req *req)
+{
+    return server_is_loopback(req);
+}
+
 void http_req_keep(struct http_req *req, void *data, void (*free_fn)(void *data))
 {
     req->kept = data;

@@ -302,10 +302,10 @@ static int find_live(struct store_tx *tx, const char *id_or_name, char ret_id[AP
     return found < 0 || more < 0 ? -1 : 0;
 }
 
-int store_key_revoke(struct store_tx *tx, const char *id_or_name, struct err *err)
+int store_key_revoke(struct store_tx *tx, const char *id_or_name, char ret_id[API_KEY_ID_SIZE],
+                     struct err *err)
 {
-    char id[API_KEY_ID_SIZE];
-    return find_live(tx, id_or_name, id, err) < 0 ? -1 : store_key_end(tx, id, err);
+    return find_live(tx, id_or_name, ret_id, err) < 0 ? -1 : store_key_end(tx, ret_id, err);
 }
 
 int store_key_used(struct store_tx *tx, int64_t seq, struct err *err)

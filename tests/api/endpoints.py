@@ -168,7 +168,8 @@ ENDPOINTS = [
              lambda world: (f"/api/instances/{_kept_instance(world)}", None)),
     Endpoint("change instance", "PATCH", "/api/instances/{id}", 200,
              lambda world: (f"/api/instances/{_kept_instance(world)}", {"disk": "1 GiB"}), {},
-             {"name": TEXT, "user": ID, "disk": SIZE, "memory": SIZE, "cpu": SIZE}),
+             {"name": TEXT, "user": ID, "disk": SIZE, "memory": SIZE, "cpu": SIZE,
+              "image": TEXT, "ports": PORTS, "primary": SIZE, "variables": OBJECT, "env": OBJECT}),
     Endpoint("delete one instance", "DELETE", "/api/instances/{id}", 200,
              lambda world: (f"/api/instances/{_new_instance(world)}", {}), {}, {"id": ID}),
     Endpoint("get user instances", "POST", "/api/getUserInstance", 200,
@@ -260,6 +261,7 @@ ENDPOINTS = [
     Endpoint("who am I", "GET", "/api/auth/me", 200),
     # The tests' key is no session; what becomes of one is in test_login.py.
     Endpoint("logout", "POST", "/api/auth/logout", 400, lambda world: ("/api/auth/logout", {})),
+    Endpoint("description", "GET", "/api/openapi.json", 200),
 ]
 
 # Keys have no ETag, since they tell when they were last used.

@@ -503,19 +503,29 @@ class Older(unittest.TestCase):
             for name in triggers:
                 db.execute(f"DROP TRIGGER {name}")
             db.executescript(
-                "DROP TABLE secrets; DROP TABLE api_keys; ALTER TABLE events DROP COLUMN key_id;"
+                "DROP TABLE secrets; DROP TABLE api_keys;"
                 "CREATE TABLE api_keys(id TEXT PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL UNIQUE,"
                 " created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL DEFAULT 0,"
                 " revoked_at INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
-                "PRAGMA user_version = 14;")
+                "CREATE TRIGGER event_key_created AFTER INSERT ON api_keys BEGIN INSERT INTO events(at, kind, key_id,"
+                " name) VALUES(0, 'key.created', NEW.id, NEW.name); END;"
+                "CREATE TRIGGER event_key_revoked AFTER UPDATE OF revoked_at ON api_keys WHEN NEW.revoked_at <> 0 AND"
+                " OLD.revoked_at = 0 BEGIN INSERT INTO events(at, kind, key_id, name) VALUES(0, 'key.revoked',"
+                " NEW.id, NEW.name); END;"
+                "PRAGMA user_version = 17;")
             db.executemany("INSERT INTO api_keys(id, name, hash, created_at) VALUES(?, ?, ?, ?)", hashes)
             db.commit()
             db.close()
             world.panel.start()
             me = world.api.get("/api/auth/me").expect(200).json
             self.assertEqual((me["key"]["id"], me["key"]["scopes"], me["admin"]), (hashes[0][0], ["admin"], True))
-            world.api.post("/api/keys", {"name": "after"}).expect(201)
-            self.assertGreaterEqual(version, 15)
+            made = world.api.post("/api/keys", {"name": "after"}).expect(201).json["id"]
+            world.api.delete(f"/api/keys/{made}").expect(200)
+            self.assertGreaterEqual(version, 18)
+            db = sqlite3.connect(f"file:{world.panel.data}/panel.db?mode=ro", uri=True)
+            kinds = [row[0] for row in db.execute("SELECT kind FROM events WHERE key_id = ? ORDER BY seq", (made,))]
+            db.close()
+            self.assertEqual(kinds, ["key.created", "key.revoked"])
         finally:
             world.stop()
 

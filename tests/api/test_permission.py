@@ -13,15 +13,16 @@ WORLD = None
 OWN = None  # the instance that all this is about; owner's, and the guest may use it
 KEYS = {}   # kind: text
 SCOPES = [f"{resource}:{action}" for resource in ("users", "nodes", "images", "instances", "keys")
-          for action in ("read", "write")] + ["events:read", "audit:read"]
+          for action in ("read", "write")] + ["events:read", "audit:read", "metrics:read"]
 PASSWORD = "correct horse"
 
 READING_POSTS = ("/api/getUser", "/api/getInstance", "/api/getUserInstance")
 RESOURCES = {"nodes": "nodes", "images": "images", "keys": "keys", "events": "events", "audit": "audit",
              "users": "users", "getUser": "users", "instances": "instances", "instance": "instances",
-             "stats": "instances", "getInstance": "instances", "getUserInstance": "instances"}
-ANY_KEY = {("GET", "/api/auth/me"), ("POST", "/api/auth/logout")}
-PUBLIC = {("POST", "/api/auth/login"), ("POST", "/join")}
+             "metrics": "metrics", "stats": "instances", "getInstance": "instances", "getUserInstance": "instances"}
+ANY_KEY = {("GET", "/api/auth/me"), ("POST", "/api/auth/logout"), ("GET", "/api/openapi.json")}
+PUBLIC = {("POST", "/api/auth/login"), ("POST", "/join"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/docs"),
+          ("GET", "/docs/openapi.json")}
 
 # What a user may who is no admin: "use" and "own" an instance; "self": only what is his is there.
 MAY = {
@@ -40,7 +41,7 @@ MAY = {
     ("GET", "/api/keys"): "self", ("POST", "/api/keys"): "self", ("GET", "/api/keys/:id"): "self",
     ("PATCH", "/api/keys/:id"): "self", ("DELETE", "/api/keys/:id"): "self",
     ("POST", "/api/keys/:id/rotate"): "self",
-    ("GET", "/api/auth/me"): "self", ("POST", "/api/auth/logout"): "self",
+    ("GET", "/api/auth/me"): "self", ("POST", "/api/auth/logout"): "self", ("GET", "/api/openapi.json"): "self",
 }
 
 
@@ -50,7 +51,7 @@ def scope_of(route):
         return None
     if route.path == "/api/auth/create-user":
         return "users:write"
-    resource = RESOURCES[route.path.split("/")[2]]
+    resource = RESOURCES[route.path.removeprefix("/api").split("/")[1]]
     reads = route.method == "GET" or route.path in READING_POSTS
     return f"{resource}:{'read' if reads else 'write'}"
 

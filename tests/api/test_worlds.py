@@ -147,6 +147,18 @@ class Leaks(unittest.TestCase):
         self.assertEqual(kinds, {"instance", "user", "image", "key"})
         self.assertFalse([e for e in told if e.get("userId", STRANGER["id"]) != STRANGER["id"]])
 
+    def test_what_is_written_once_for_all_is_not_given_to_him(self):
+        """Followers of all events share their text; he stands where they do, and gets his own."""
+        def follow(key):
+            with EventStream(Client("127.0.0.1", WORLD.panel.port, key), "/api/events?after=0") as stream:
+                until(lambda: stream.events, 5, "events come")
+                return json.dumps([event.json for event in stream.events])
+        for _ in range(3):
+            self.assertIn(OWNER["id"], follow(WORLD.panel.key))
+            told = follow(STRANGER["key"])
+            for name, secret in SECRETS.items():
+                self.assertNotIn(secret, told, name)
+
     def test_events_can_not_be_asked_for_by_id(self):
         client = Client("127.0.0.1", WORLD.panel.port, STRANGER["key"])
         for query in (f"instance={OWNER['instance']}", f"user={OWNER['id']}", f"node={WORLD.node_id}"):
@@ -186,8 +198,24 @@ class Owner(unittest.TestCase):
         WORLD.api.post(path + "/power", {"action": "start"}, key=OWNER["key"]).expect(200)
         WORLD.api.post(path + "/power", {"action": "stop"}, key=OWNER["key"]).expect(200)
         WORLD.api.request("PATCH", path, {"name": "eccles-street 7"}, key=OWNER["key"]).expect(200)
-        for body in ({"memory": "2g"}, {"user": STRANGER["id"]}, {"name": "x", "disk": "9g"}, {"cpu": 8}):
-            WORLD.api.request("PATCH", path, body, key=OWNER["key"]).refused(403, "forbidden")
+        for body in ({"memory": "2g"}, {"user": STRANGER["id"]}, {"name": "x", "disk": "9g"}, {"cpu": 8},
+                     {"image": "test:other"}, {"env": {"A": "1"}, "ports": "80:auto"}, {"primary": 80}, {"else": None}):
+            answer = WORLD.api.request("PATCH", path, body, key=OWNER["key"]).refused(403, "forbidden")
+            self.assertEqual(answer.json["field"], list(body)[-1])
+
+    def test_what_of_his_instance_he_may_set(self):
+        instance = WORLD.deploy(user=OWNER["id"], variables={"MOTTO": "yes"})["Id"]
+        path = f"/api/instances/{instance}"
+        WORLD.api.post(path + "/power", {"action": "stop"}).expect(200)
+        body = {"name": "eccles-street 8", "variables": {"MOTTO": "yes I will"}, "env": {"TZ": "Europe/Dublin"}}
+        row = WORLD.api.request("PATCH", path, body, key=OWNER["key"]).expect(200).json
+        self.assertEqual((row["Name"], row["variables"]["MOTTO"]), ("eccles-street 8", "yes I will"))
+        self.assertIn("TZ=Europe/Dublin", row["Env"])
+        WORLD.api.request("PATCH", path, body, key=STRANGER["key"]).refused(400, "instance_not_found")
+        WORLD.api.post(path + "/users", {"userId": STRANGER["id"]}, key=OWNER["key"]).expect(200)
+        for one in body:
+            WORLD.api.request("PATCH", path, {one: body[one]}, key=STRANGER["key"]).refused(403, "forbidden", says="owner")
+        WORLD.api.delete(path, {}).expect(200)
         for method, other in (("POST", f"/api/instances/suspend/{OWNER['instance']}"), ("DELETE", path)):
             WORLD.api.request(method, other, {}, key=OWNER["key"]).refused(403, "forbidden", says="admin")
 

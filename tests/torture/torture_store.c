@@ -137,7 +137,8 @@ static int revoke_key(struct store_tx *tx, struct err *err)
     struct api_key key;
     return store_key_see(tx, "0123456789abcdef", &key, err) < 0
                ? -1
-               : store_key_revoke(tx, key.revoked_at ? key.id : "first", err);
+               : store_key_revoke(tx, key.revoked_at ? key.id : "first", (char[API_KEY_ID_SIZE]){0},
+                                  err);
 }
 
 static int begin_session(struct store_tx *tx, struct err *err)
@@ -223,6 +224,7 @@ static int create_instance_named(const char *id, struct store_tx *tx, struct err
                                           .memory_mib = 100,
                                           .cpu_milli = 1000,
                                           .variables = "{}",
+                                          .own_env = "{}",
                                           .stop_command = "",
                                           .mount_path = "/app/data"},
                                   .ports = ports,
@@ -252,6 +254,28 @@ static int edit_instance(struct store_tx *tx, struct err *err)
                                  .memory_overcommit = 1.0};
     bool resized;
     return store_instance_edit(tx, &edit, &resized, err);
+}
+
+/* Ports, variables and environment, then all of it back. */
+static int replace_instance(struct store_tx *tx, struct err *err)
+{
+    struct port_mapping port = {.container_port = 81, .tcp = true};
+    json_t *given = json_object();
+    struct instance_edit edit = {.id = "i1",
+                                 .ports = &port,
+                                 .port_count = 1,
+                                 .variables = given,
+                                 .own_env = given,
+                                 .auto_ports = {21000, 21009},
+                                 .memory_overcommit = 1.0};
+    bool changed;
+    int rc = given && json_object_set_new(given, "A", json_string("1")) == 0 ? 0 : err_nomem(err);
+    if (rc == 0)
+        rc = store_instance_edit(tx, &edit, &changed, err);
+    if (rc == 0)
+        rc = store_instance_undo(tx, "i1", 2, "start_failed", "no such command", err);
+    json_decref(given);
+    return rc;
 }
 
 static int drain_node(struct store_tx *tx, struct err *err)
@@ -497,6 +521,7 @@ static void test_changes(void **state)
         {"instance create", create_instance},
         {"instance suspend", suspend_instance},
         {"instance edit", edit_instance},
+        {"instance replace", replace_instance},
         {"node drain", drain_node},
         {"instance share", share_instance},
         {"instance retry", retry_instance},

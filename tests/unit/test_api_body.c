@@ -209,6 +209,7 @@ static void check_permission(const struct route *route)
         {"/api/stats", "instances:"}, {"/api/getInstance", "instances:"},
         {"/api/key", "keys:"},        {"/api/event", "events:"},
         {"/api/audit", "audit:"},     {"/api/getUserInstance", "instances:"},
+        {"/metrics", "metrics:"},
     };
     if (route->permission == PERMISSION_PUBLIC || route->permission == PERMISSION_ANY_KEY)
         return;
@@ -228,7 +229,7 @@ static void check_bound(const struct route *route)
 {
     bool by_instance = strncmp(route->path, "/api/instances/", 15) == 0;
     bool looks_it_up =
-        route->bound == BOUND_USER || route->bound == BOUND_OWNER || route->bound == BOUND_RENAMER;
+        route->bound == BOUND_USER || route->bound == BOUND_OWNER || route->bound == BOUND_EDITOR;
     if (by_instance && route->bound != BOUND_NOT)
         assert_true(looks_it_up);
     if (looks_it_up)
@@ -246,7 +247,8 @@ static void every_route_is_complete(void **state)
         const struct route *route = &routes[i];
         assert_int_equal(route->path[0], '/');
         assert_int_not_equal(route->permission, PERMISSION_DENIED);
-        bool keyed = strncmp(route->path, "/api/", 5) == 0 && !is_login(route);
+        bool keyed = (strncmp(route->path, "/api/", 5) == 0 && !is_login(route)) ||
+                     route->permission == SCOPE_METRICS_READ;
         assert_int_equal(keyed, route->permission != PERMISSION_PUBLIC);
         check_permission(route);
         check_bound(route);
