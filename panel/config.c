@@ -32,6 +32,8 @@ static const struct setting {
     {"autoPortFirst", NUMBER, offsetof(struct config, auto_port_first), 1, 65535},
     {"autoPortLast", NUMBER, offsetof(struct config, auto_port_last), 1, 65535},
     {"auditDays", NUMBER, offsetof(struct config, audit_days), 1, 36500},
+    {"rateLimit", NUMBER, offsetof(struct config, rate_limit), 0, 1000000000},
+    {"sessionHours", NUMBER, offsetof(struct config, session_hours), 1, 8760},
     {"memoryOvercommit", RATIO, offsetof(struct config, memory_overcommit), 0.1, 100},
 };
 
@@ -53,7 +55,9 @@ int config_init(struct config *config, struct err *err)
                               .auto_port_first = 20000,
                               .auto_port_last = 29999,
                               .memory_overcommit = 1.0,
-                              .audit_days = 90};
+                              .audit_days = 90,
+                              .rate_limit = 60000,
+                              .session_hours = 12};
     if (config_set_text(&config->data_dir, "/var/lib/panel", err) < 0 ||
         config_set_text(&config->listen, "127.0.0.1:3001", err) < 0 ||
         config_set_text(&config->log_level, "info", err) < 0 ||

@@ -28,6 +28,8 @@ struct config {
     int64_t auto_port_last;
     double memory_overcommit;
     int64_t audit_days;
+    int64_t rate_limit;    /* requests a minute of one key; 0: any */
+    int64_t session_hours; /* from a login to its end */
     /* derived by config_check() */
     char address[64];
     uint16_t port;

@@ -45,8 +45,8 @@ static const char options_text[] =
     "address\n"
     "  that a request came to), heartbeatMs (5000), installTimeoutMs (1800000), stopTimeoutMs "
     "(60000),\n"
-    "  autoPortFirst (20000), autoPortLast (29999), memoryOvercommit (1.0), auditDays\n"
-    "  (90)\n"
+    "  autoPortFirst (20000), autoPortLast (29999), memoryOvercommit (1.0), auditDays (90),\n"
+    "  rateLimit (60000 requests a minute of each key; 0: any), sessionHours (12)\n"
     "\n"
     "Examples:\n"
     "  paneld --data ./panel                               # and in another shell:\n"
@@ -73,6 +73,9 @@ enum {
     OPT_LEVEL,
     OPT_FORMAT,
     OPT_NAME,
+    OPT_SCOPE,
+    OPT_USER,
+    OPT_EXPIRES,
     OPT_REPLACE,
     OPT_DRY_RUN,
     OPT_PARTIAL,
@@ -92,6 +95,9 @@ static const struct option options[] = {
     {"log-level", required_argument, NULL, OPT_LEVEL},
     {"log-format", required_argument, NULL, OPT_FORMAT},
     {"name", required_argument, NULL, OPT_NAME},
+    {"scope", required_argument, NULL, OPT_SCOPE},
+    {"user", required_argument, NULL, OPT_USER},
+    {"expires", required_argument, NULL, OPT_EXPIRES},
     {"replace", no_argument, NULL, OPT_REPLACE},
     {"dry-run", no_argument, NULL, OPT_DRY_RUN},
     {"partial", no_argument, NULL, OPT_PARTIAL},
@@ -104,13 +110,19 @@ static const struct option options[] = {
 
 struct arguments {
     const char *config_file;
-    const char *key_name;
+    struct key_wish key;
+    struct strbuf scopes; /* each --scope, a blank between them */
     struct import_options import;
     bool check_only;
     bool replace;
     bool imports; /* one of import's options was given */
     bool done;    /* --help or --version was answered */
 };
+
+static void arguments_fini(struct arguments *args)
+{
+    strbuf_fini(&args->scopes);
+}
 
 /* The config file first, wherever it stands, so that the other options win over it. */
 static int read_config_option(int argc, char **argv, struct config *config, struct err *err)
@@ -146,7 +158,17 @@ static int read_option(int c, struct config *config, struct arguments *args, str
         args->config_file = optarg; /* read before */
         return 0;
     case OPT_NAME:
-        args->key_name = optarg;
+        args->key.name = optarg;
+        return 0;
+    case OPT_SCOPE:
+        strbuf_fmt(&args->scopes, "%s%s", args->scopes.len ? " " : "", optarg);
+        args->key.scopes = args->scopes.data ? args->scopes.data : "";
+        return args->scopes.failed ? err_nomem(err) : 0;
+    case OPT_USER:
+        args->key.user_id = optarg;
+        return 0;
+    case OPT_EXPIRES:
+        args->key.expires = optarg;
         return 0;
     case OPT_REPLACE:
         args->replace = true;
@@ -191,12 +213,12 @@ static int create_key(const struct config *config, const struct arguments *args,
     (void)unused;
     struct err err = {0};
     char key[API_KEY_LEN + 1];
-    if (!args->key_name) {
+    if (!args->key.name) {
         err_set(&err, ERR_INVALID, "no_name",
                 "key create needs --name NAME, by which you will know the key");
         return fail_usage("paneld", &err);
     }
-    if (key_command_create(config->data_dir, args->key_name, key, &err) < 0)
+    if (key_command_create(config->data_dir, &args->key, key, &err) < 0)
         return fail_command("create a key", &err);
     puts(key);
     crypto_wipe(key, sizeof(key));
@@ -276,7 +298,11 @@ static const struct command {
      0,
      create_key,
      "key create [--data DIR] --name NAME",
-     "print a new API key"},
+     "print a new API key; with --scope SCOPE ...\n"
+     "                                                (read, instances:write, ...; default: "
+     "admin), "
+     "--user ID\n"
+     "                                                (bound to that user), --expires 30d|TIME"},
     {{"key", "list"}, 0, list_keys, "key list [--data DIR]", "names, ids and states; never a key"},
     {{"key", "revoke"}, 1, revoke_key, "key revoke [--data DIR] ID|NAME", "end a key, at once"},
     {{"backup", NULL},
@@ -349,7 +375,7 @@ static const struct command *find_command(int count, char **words, struct err *e
 static int run(int argc, char **argv, struct config *config)
 {
     struct err err = {0};
-    struct arguments args = {0};
+    struct arguments args __attribute__((cleanup(arguments_fini))) = {0};
     const struct command *command = NULL;
     int c;
     if (read_config_option(argc, argv, config, &err) < 0) {
@@ -364,12 +390,14 @@ static int run(int argc, char **argv, struct config *config)
         return 0;
     if (optind < argc && !(command = find_command(argc - optind, argv + optind, &err)))
         return fail_usage(argv[0], &err);
-    if ((args.key_name && (!command || command->run != create_key)) ||
+    bool for_key = args.key.name || args.key.scopes || args.key.user_id || args.key.expires;
+    if ((for_key && (!command || command->run != create_key)) ||
         (args.replace && (!command || (command->run != restore && command->run != back_up))) ||
         (args.imports && (!command || command->run != import_skyport))) {
         err_set(&err, ERR_INVALID, "bad_option",
-                "--name belongs to \"key create\", --replace to \"backup\" and \"restore\", "
-                "--dry-run, --partial, --json and --agent-port to \"import-skyport\"");
+                "--name, --scope, --user and --expires belong to \"key create\", --replace to "
+                "\"backup\" and \"restore\", --dry-run, --partial, --json and --agent-port to "
+                "\"import-skyport\"");
         return fail_usage(argv[0], &err);
     }
     if (config_check(config, &err) < 0) {

@@ -138,6 +138,8 @@ static int rooms_open(struct rooms *rooms, const struct config *config, struct e
         .memory_overcommit = config->memory_overcommit,
         .auto_ports = auto_ports,
         .public_url = config->public_url,
+        .rate_limit = (uint32_t)config->rate_limit,
+        .session_hours = (uint32_t)config->session_hours,
         .metrics_access = config->metrics,
     };
     if (fs_make_dir(config->data_dir, 0700, err) < 0)

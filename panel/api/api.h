@@ -28,6 +28,8 @@ struct api_settings {
     double memory_overcommit;
     struct port_range auto_ports;
     const char *public_url; /* what joinCommand tells agents; NULL: from the request's Host */
+    uint32_t rate_limit;    /* requests a minute of each key that has none of its own; 0: any */
+    uint32_t session_hours; /* from a login to its end */
     enum metrics_access metrics_access;
 };
 
