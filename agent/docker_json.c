@@ -150,6 +150,12 @@ static bool is_spare_name(const char *name, const char *instance_id)
     return name && name[0] == '/' && strcmp(name + 1, spare) == 0;
 }
 
+static uint64_t read_limit(const json_t *host, const char *name)
+{
+    json_int_t limit = json_integer_value(json_object_get(host, name));
+    return limit > 0 ? (uint64_t)limit : 0;
+}
+
 static uint32_t read_count(const json_t *value)
 {
     json_int_t count = json_integer_value(value);
@@ -163,11 +169,14 @@ int docker_json_inspected(const json_t *answer, const char *panel_id,
 {
     struct docker_container c = {0};
     const json_t *state = json_object_get(answer, "State");
+    const json_t *host = json_object_get(answer, "HostConfig");
     const json_t *labels = json_object_get(json_object_get(answer, "Config"), "Labels");
     if (!state || read_identity(answer, labels, panel_id, &c) < 0)
         return -1;
     c.state = parse_state(docker_json_text(state, "Status"));
     c.spare = is_spare_name(docker_json_text(answer, "Name"), c.instance_id);
+    c.memory_bytes = read_limit(host, "Memory");
+    c.nano_cpus = read_limit(host, "NanoCpus");
     c.restarts = read_count(json_object_get(answer, "RestartCount"));
     c.exit_code = (int32_t)json_integer_value(json_object_get(state, "ExitCode"));
     c.oom_killed = json_is_true(json_object_get(state, "OOMKilled"));

@@ -43,8 +43,9 @@ struct docker_container {
     char address[64]; /* "": none is said */
     bool spare;       /* by its name: kept while another is to take its place (sparing.c) */
     enum container_state state;
-    uint32_t
-        restarts; /* by the Engine's own doing; the list doesn't tell this and the next three */
+    uint64_t memory_bytes; /* its limits; the list tells neither these nor what follows: 0 */
+    uint64_t nano_cpus;
+    uint32_t restarts; /* by the Engine's own doing */
     int32_t exit_code;
     bool oom_killed;
     int64_t finished_at_ms; /* since 1970, likewise; 0: it never has */

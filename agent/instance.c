@@ -48,6 +48,13 @@ void instance_drop(struct instance_table *table, struct instance *inst)
     free(inst);
 }
 
+bool instance_has_spare(const struct instance *inst)
+{
+    enum container_state state = inst->spare.state;
+    return state != CONTAINER_NONE && state != CONTAINER_REMOVING && state != CONTAINER_DEAD &&
+           strcmp(inst->spare.id, inst->dropped_id) != 0;
+}
+
 void instance_touch(struct instance_table *table, struct instance *inst)
 {
     DL_DELETE(table->journal, inst);
@@ -82,7 +89,7 @@ void instance_fill_status(struct instance *inst, Wire__InstanceStatus *ret_statu
     ret_status->attempt = inst->attempt;
     ret_status->observed = inst->observed;
     /* One that has not proved itself isn't what is wanted yet. */
-    ret_status->spec_hash = inst->spare.state == CONTAINER_NONE ? inst->container.spec_hash : "";
+    ret_status->spec_hash = instance_has_spare(inst) ? "" : inst->container.spec_hash;
     ret_status->container_id = container->id;
     ret_status->exit_code = container->exit_code;
     ret_status->oom_killed = container->oom_killed;

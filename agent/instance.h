@@ -90,6 +90,7 @@ struct instance {
     struct docker_container spare; /* what it takes the place of, until it has proved itself */
     uint64_t spare_seq;
     uint64_t spare_listed_seq;
+    char dropped_id[CONTAINER_ID_SIZE]; /* a spare one that is being deleted: no way back */
 
     /* told */
     Wire__Observed observed;
@@ -141,6 +142,9 @@ struct instance *instance_find(const struct instance_table *table, const char *i
 struct instance *instance_insert(struct instance_table *table, const char *id);
 /* Nothing may be in flight for it. */
 void instance_drop(struct instance_table *table, struct instance *inst);
+
+/* Is an older container there that may yet be put back? */
+bool instance_has_spare(const struct instance *inst);
 
 /* The panel should hear of it. */
 void instance_touch(struct instance_table *table, struct instance *inst);

@@ -43,6 +43,15 @@ void observe_spare(struct instance *inst, const struct docker_container *seen, u
     inst->spare_seq = seq;
     bool was = inst->spare.state != CONTAINER_NONE;
     inst->spare = seen ? *seen : none;
+    if (seen && strcmp(seen->id, inst->container.id) == 0 && seq >= inst->seen_seq) {
+        inst->container = none; /* it has another name now */
+        inst->seen_seq = seq;
+    }
+    /* Whether somebody waits for the end of it or not, what is to be gone is deleted. */
+    bool unwanted =
+        inst->goal == GOAL_REMOVED || (inst->goal == GOAL_RUNNING && !instance_has_spare(inst));
+    if (inst->spare.state != CONTAINER_NONE && unwanted && !inst->pending && !inst->error_code[0])
+        reconcile_again(inst);
     reconcile_settle(inst, was != (inst->spare.state != CONTAINER_NONE));
 }
 
@@ -57,6 +66,10 @@ void observe_container(struct instance *inst, const struct docker_container *see
     seen = &now;
     bool changed = !is_same(&inst->container, seen);
     inst->container = now;
+    if (now.id[0] && strcmp(now.id, inst->spare.id) == 0 && seq >= inst->spare_seq) {
+        inst->spare = none;
+        inst->spare_seq = seq;
+    }
     if (now.pulled > inst->pulled)
         inst->pulled = now.pulled;
     if (inst->goal == GOAL_NONE && seen->generation > inst->generation)

@@ -39,9 +39,19 @@ bool reconcile_is_alive(const struct docker_container *container)
            container->state == CONTAINER_RESTARTING;
 }
 
+/* A change of limits may have been done though its answer never came: what they are counts, where
+ * that is known. */
+static bool has_limits(const struct instance *inst, const struct docker_container *container)
+{
+    const Wire__InstanceSpec *spec = inst->spec;
+    return !spec || ((!container->memory_bytes || container->memory_bytes == spec->memory_bytes) &&
+                     (!container->nano_cpus || container->nano_cpus == spec->nano_cpus));
+}
+
 static bool is_exact(const struct instance *inst, const struct docker_container *container)
 {
-    return container->state != CONTAINER_NONE && strcmp(container->spec_hash, inst->spec_hash) == 0;
+    return container->state != CONTAINER_NONE &&
+           strcmp(container->spec_hash, inst->spec_hash) == 0 && has_limits(inst, container);
 }
 
 static bool is_current(const struct instance *inst)
@@ -91,7 +101,7 @@ static bool is_satisfied(const struct instance *inst)
     switch (inst->goal) {
     case GOAL_RUNNING:
         return inst->container.state == CONTAINER_RUNNING && is_current(inst) &&
-               inst->spare.state == CONTAINER_NONE;
+               !instance_has_spare(inst);
     case GOAL_STOPPED:
         return !reconcile_is_alive(&inst->container) &&
                inst->container.state != CONTAINER_REMOVING && !reconcile_is_alive(&inst->spare);
@@ -271,10 +281,12 @@ static void decide_running(struct instance *inst)
     }
     switch (state) {
     case CONTAINER_NONE:
-        if (install_is_due(inst->reconcile->installs, inst->spec))
-            steps_install(inst);
-        else
+        if (!install_is_due(inst->reconcile->installs, inst->spec))
             steps_create(inst);
+        else if (inst->spare.state != CONTAINER_NONE) /* the volume is to be another's */
+            steps_drop(inst);
+        else
+            steps_install(inst);
         break;
     case CONTAINER_RUNNING:
     case CONTAINER_RESTARTING:

@@ -7,7 +7,8 @@
  * Which of the two a container is, its name says, so this goes on after any death of agent or
  * Engine. Invariants: there is at most one spare; it never runs while the other does; it is
  * deleted only when the other has been seen running for PROOF_MS without the Engine having
- * started it again, or when the instance is removed. */
+ * started it again, when its volume is to be another's, or when the instance is removed; and once
+ * that has been asked for, it is no way back any more. */
 #include <stddef.h>
 #include <string.h>
 
@@ -35,7 +36,7 @@ bool sparing_is_due(const struct instance *inst)
 
 bool sparing_fall_back(struct instance *inst, const struct failure *why)
 {
-    if (inst->goal != GOAL_RUNNING || inst->spare.state == CONTAINER_NONE || inst->kept.why.code)
+    if (inst->goal != GOAL_RUNNING || !instance_has_spare(inst) || inst->kept.why.code)
         return false;
     log_warn("the older container is put back", "instance=%s code=%s reason=\"%s\"", inst->id,
              why->code, why->message);
@@ -52,7 +53,9 @@ static void end_spare(void *arg, const struct docker_reply *reply)
     if (!step_answered(inst, reply))
         return;
     if (reply->err.code == ERR_NONE) {
-        struct docker_container spare = inst->container;
+        /* A list or a hint may have told of the new name before this answer came. */
+        struct docker_container spare =
+            inst->container.state != CONTAINER_NONE ? inst->container : inst->spare;
         spare.spare = true;
         step_see(inst, NULL);
         see_spare(inst, &spare);
@@ -94,7 +97,8 @@ static void end_restore(void *arg, const struct docker_reply *reply)
     if (!step_answered(inst, reply))
         return;
     if (reply->err.code == ERR_NONE) {
-        struct docker_container back = inst->spare;
+        struct docker_container back =
+            inst->spare.state != CONTAINER_NONE ? inst->spare : inst->container;
         back.spare = false;
         see_spare(inst, NULL);
         step_see(inst, &back);
@@ -148,7 +152,6 @@ static void end_proof(void *arg, const struct docker_reply *reply)
 {
     struct instance *inst = arg;
     struct docker_container seen;
-    struct failure failure;
     if (!step_answered(inst, reply))
         return;
     bool known = reply->err.code == ERR_NONE &&
@@ -164,8 +167,7 @@ static void end_proof(void *arg, const struct docker_reply *reply)
     } else if (known || reply->err.code == ERR_NOT_FOUND) {
         disprove(inst);
     } else {
-        failure_of_other(&failure, "start_failed", "inspect the container", &reply->err);
-        step_give_up(inst, &failure);
+        reconcile_wait(inst, "start_failed"); /* that says nothing of the container */
     }
 }
 
@@ -173,6 +175,11 @@ static void look_whether_it_runs(struct timer *timer)
 {
     struct instance *inst = (struct instance *)((char *)timer - offsetof(struct instance, timer));
     struct err err;
+    if (!inst->container.id[0]) { /* a list has told so */
+        step_end(inst);
+        disprove(inst);
+        return;
+    }
     step_begun(inst,
                docker_inspect(inst->reconcile->docker, inst->container.id, end_proof, inst, &err),
                &err);
@@ -198,6 +205,12 @@ static void end_drop(void *arg, const struct docker_reply *reply)
     if (reply->err.code == ERR_NONE || reply->err.code == ERR_NOT_FOUND) {
         see_spare(inst, NULL);
         reconcile_decide(inst);
+    } else if (inst->goal == GOAL_RUNNING) {
+        /* What is wanted runs; the next list shows it again, and that is when it is tried again. */
+        log_warn("the older container is still there", "instance=%s reason=\"%s\"", inst->id,
+                 reply->err.msg);
+        see_spare(inst, NULL);
+        reconcile_decide(inst);
     } else if (reply->err.code == ERR_CONFLICT) {
         reconcile_wait(inst, "remove_failed");
     } else {
@@ -211,6 +224,11 @@ void steps_drop(struct instance *inst)
 {
     (void)FAILPOINT("agent.container.dropping");
     struct err err;
+    if (inst->spare.state == CONTAINER_NONE) { /* a list has told so */
+        reconcile_decide(inst);
+        return;
+    }
+    memcpy(inst->dropped_id, inst->spare.id, sizeof(inst->dropped_id));
     step_begin(inst, STEP_DROP);
     step_begun(inst, docker_delete(inst->reconcile->docker, inst->spare.id, end_drop, inst, &err),
                &err);
@@ -256,10 +274,10 @@ bool sparing_decide(struct instance *inst)
     const struct docker_container *spare = &inst->spare;
     if (spare->state == CONTAINER_NONE)
         return false;
-    if (sparing_halt(inst))
-        return true;
-    bool kept = inst->kept.why.code && strcmp(inst->kept.container_id, spare->id) == 0;
-    bool wanted = !reconcile_is_wanted(inst, container) && reconcile_is_wanted(inst, spare);
+    bool usable = instance_has_spare(inst);
+    bool kept = usable && inst->kept.why.code && strcmp(inst->kept.container_id, spare->id) == 0;
+    bool wanted =
+        usable && !reconcile_is_wanted(inst, container) && reconcile_is_wanted(inst, spare);
     if (kept || wanted) {
         if (container->state == CONTAINER_REMOVING)
             reconcile_wait(inst, "create_failed");
@@ -269,10 +287,14 @@ bool sparing_decide(struct instance *inst)
             restore(inst);
         return true;
     }
-    if (reconcile_is_wanted(inst, container) && reconcile_is_alive(container) &&
-        container->state != CONTAINER_PAUSED) {
-        steps_prove(inst);
+    if (sparing_halt(inst))
         return true;
-    }
-    return false;
+    if (!reconcile_is_wanted(inst, container) || !reconcile_is_alive(container) ||
+        container->state == CONTAINER_PAUSED)
+        return false;
+    if (usable)
+        steps_prove(inst);
+    else
+        steps_drop(inst);
+    return true;
 }

@@ -219,6 +219,8 @@ static void end_create(void *arg, const struct docker_reply *reply)
     }
     struct docker_container made = {.state = CONTAINER_CREATED,
                                     .generation = inst->generation,
+                                    .memory_bytes = inst->spec->memory_bytes,
+                                    .nano_cpus = inst->spec->nano_cpus,
                                     .pulled = inst->spec->pull_round};
     snprintf(made.id, sizeof(made.id), "%s", id);
     memcpy(made.instance_id, inst->id, sizeof(made.instance_id));
@@ -370,7 +372,7 @@ static void end_start(void *arg, const struct docker_reply *reply)
     struct instance *inst = arg;
     if (!step_answered(inst, reply))
         return;
-    if (reply->err.code == ERR_NONE && inst->spare.state != CONTAINER_NONE) {
+    if (reply->err.code == ERR_NONE && instance_has_spare(inst)) {
         step_see_state(inst, CONTAINER_RUNNING);
         reconcile_decide(inst); /* it has to prove itself */
     } else if (reply->err.code == ERR_NONE) {
@@ -448,6 +450,8 @@ static void end_resize(void *arg, const struct docker_reply *reply)
         reconcile_decide(inst);
     } else if (reply->err.code == ERR_NONE) {
         struct docker_container same = inst->container;
+        same.memory_bytes = inst->spec->memory_bytes;
+        same.nano_cpus = inst->spec->nano_cpus;
         memcpy(inst->resized.container_id, same.id, sizeof(same.id));
         memcpy(inst->resized.spec_hash, inst->spec_hash, sizeof(inst->spec_hash));
         step_see(inst, &same);

@@ -24,8 +24,8 @@ static bool goal_reached(struct fleet_instance *inst, enum fleet_goal goal)
         if (inst->down)
             return inst->told && (inst->committed_observed == OBSERVED_STOPPED ||
                                   inst->committed_observed == OBSERVED_ABSENT);
-        return phase == PHASE_FAILED ||
-               (inst->committed_observed == OBSERVED_RUNNING && instance_is_as_wanted(inst));
+        return phase == PHASE_FAILED || (inst->committed_observed == OBSERVED_RUNNING &&
+                                         !inst->changing && instance_is_as_wanted(inst));
     case FLEET_GOAL_GONE:
         return false; /* gone is when the instance is */
     }

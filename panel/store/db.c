@@ -13,7 +13,7 @@
 
 #include "common/auto.h"
 
-#define STMT_SLOTS 128 /* a power of two, over twice the number of statements in the store */
+#define STMT_SLOTS 512 /* a power of two, over twice the number of statements in the store */
 
 struct stmt {
     const char *sql;
@@ -109,7 +109,11 @@ struct stmt *db_stmt(struct db *db, const char *sql, struct err *err)
 {
     size_t at = ((uintptr_t)sql >> 3) * 0x9e3779b97f4a7c15u >> 32;
     struct stmt *stmt;
-    for (;; at++) {
+    for (size_t tries = 0;; at++, tries++) {
+        if (tries == STMT_SLOTS) {
+            err_set(err, ERR_INTERNAL, "store_failed", "there are more statements than slots");
+            return NULL;
+        }
         stmt = &db->stmts[at % STMT_SLOTS];
         if (!stmt->sql || stmt->sql == sql)
             break;

@@ -19,6 +19,7 @@ struct plan {
     bool resized;     /* its limits are others */
     bool remade;      /* so is something that only a new container can have */
     bool undoable;    /* it has a container that can be gone back to */
+    bool held;        /* so its host ports stay its own; or an earlier change holds some */
     bool to_run;      /* and it is to run now */
     char *alt_images; /* the image that it leaves joins them */
     struct port_mapping asked[PORTS_MAX];
@@ -235,6 +236,7 @@ static int make_plan(const struct instance *row, void *arg, struct err *err)
     struct plan *plan = arg;
     snprintf(plan->node_id, sizeof(plan->node_id), "%s", row->node_id);
     plan->undoable = row->container_id[0] != '\0';
+    plan->held = plan->undoable || row->changing;
     plan->to_run = !row->suspended && !row->node_drained &&
                    (row->power == POWER_ON || row->power == POWER_RESTART);
     if (plan_room(plan, row, err) < 0 || plan_image(plan, row, err) < 0 ||
@@ -301,7 +303,7 @@ static int write_ports(const struct plan *plan, struct err *err)
     if (ports_make_former(plan->tx, row.id, err) < 0 ||
         ports_write(plan->tx, &row, plan->asked, plan->ports, plan->port_count, err) < 0)
         return -1;
-    return plan->undoable ? 0 : ports_drop_former(plan->tx, row.id, err);
+    return plan->held ? 0 : ports_drop_former(plan->tx, row.id, err);
 }
 
 int store_instance_edit(struct store_tx *tx, const struct instance_edit *edit, bool *ret_changed,

@@ -368,14 +368,14 @@ int store_instance_reinstall(struct store_tx *tx, const char *id, bool wipe, str
 {
     if (check_living(tx, id, err) < 0 || check_not_drained(tx, id, "id", err) < 0)
         return -1;
-    struct stmt *stmt =
-        db_stmt(tx->db,
-                "UPDATE instances SET phase = ?2, phase_since = ?3,"
-                " updated_at = ?3, generation = generation + 1,"
-                " install_round = max(install_round + 1, ?3), install_wipe = ?4,"
-                " reinstalling = 1, undone = NULL, error_code = '', error_message = '',"
-                " progress_percent = 0 WHERE id = ?1",
-                err);
+    struct stmt *stmt = db_stmt(
+        tx->db,
+        "UPDATE instances SET phase = ?2, phase_since = ?3,"
+        " updated_at = ?3, generation = generation + 1,"
+        " install_round = max(install_round + 1, ?3), install_wipe = ?4,"
+        " reinstalling = 1, previous = NULL, undone = NULL, error_code = '', error_message = '',"
+        " progress_percent = 0 WHERE id = ?1",
+        err);
     if (!stmt)
         return -1;
     db_bind_text(stmt, 1, id);
@@ -384,7 +384,7 @@ int store_instance_reinstall(struct store_tx *tx, const char *id, bool wipe, str
     db_bind_int(stmt, 4, wipe);
     (void)FAILPOINT("panel.reinstall.written");
     tx_touch(tx, STORE_INSTANCES);
-    return db_run(stmt, err) < 0 ? -1 : 0;
+    return db_run(stmt, err) < 0 ? -1 : ports_drop_former(tx, id, err);
 }
 
 /* One that isn't to run stays as it is, and is made anew when it is started. */
