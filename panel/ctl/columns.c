@@ -59,6 +59,8 @@ static const struct column instances[] = {
     {"SUSPENDED", "suspended", COLUMN_YES, IN_DETAIL, 0},
     {"ERROR", "Error.code", COLUMN_TEXT, IN_WIDE, 0},
     {"REASON", "Error.message", COLUMN_TEXT, IN_DETAIL, 0},
+    {"CHANGE", "change.state", COLUMN_TEXT, IN_WIDE, 0},
+    {"UNDONE FOR", "change.reason.message", COLUMN_TEXT, IN_DETAIL, 0},
     {"NODE ID", "Node.id", COLUMN_TEXT, IN_DETAIL, 0},
     {"NODE STATUS", "Node.status", COLUMN_STATE, IN_DETAIL, 0},
     {"ADDRESS", "Node.address", COLUMN_TEXT, IN_WIDE, 0},

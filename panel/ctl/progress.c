@@ -112,6 +112,18 @@ int progress_tell(struct ctl *ctl, const json_t *instance, struct err *err)
         step_note("panelctl: %s (%s) failed: %s", name, id, view_text(instance, "Error.message"));
         return view_is_data(ctl) && view_print_data(ctl, instance, err) < 0 ? -1 : EXIT_FAILED;
     }
+    if (strcmp(view_text(instance, "change.state"), "undone") == 0) {
+        step_note("panelctl: %s (%s): the change was undone, and what was before is back: %s", name,
+                  id, view_text(instance, "change.reason.message"));
+        return view_is_data(ctl) && view_print_data(ctl, instance, err) < 0 ? -1 : EXIT_FAILED;
+    }
+    if (strcmp(view_text(instance, "State"), "crashed") == 0) {
+        step_note(
+            "panelctl: %s (%s) ended by itself: %s; \"panelctl instance logs %s\" shows what it "
+            "printed",
+            name, id, view_text(instance, "Error.message"), name);
+        return view_is_data(ctl) && view_print_data(ctl, instance, err) < 0 ? -1 : EXIT_FAILED;
+    }
     return view_print_done(ctl, &view_instances, instance, err, "%s (%s) is %s on %s, port %s",
                            name, id, view_text(instance, "State"), view_text(instance, "Node.name"),
                            view_text(instance, "Primary"));

@@ -369,6 +369,17 @@ class Instances(Ctl):
         self.assertEqual(instance["variables"], {"MOTD": "hello world", "X": ""})
         self.assertEqual(instance["Cpu"], 0.5)
 
+    def test_a_change_that_is_undone_is_no_success(self):
+        self.deploy()
+        self.world.engine.images.discard("test:httpd")  # and no registry has it
+        try:
+            told = self.run_ctl("instance", "redeploy", "web", code=1)
+        finally:
+            self.world.engine.images.add("test:httpd")
+        self.assertIn("undone", told)
+        self.assertIn("test:httpd", told)
+        self.assertRegex(self.run_ctl("instance", "get", "web"), r"(?i)change: +undone")
+
     def test_a_failed_one_is_told_with_its_reason(self):
         told = self.run_ctl("instance", "deploy", "bad", "-i", "test:nothing", "-u", "owner", "-p",
                             "80:auto", code=1)

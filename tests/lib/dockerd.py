@@ -8,8 +8,8 @@ from lib.wait import until
 
 
 class DockerEngine:
-    def __init__(self, directory, name="dockerd", enter=(), live_restore=False, socket=None,
-                 group="root", options=()):
+    def __init__(self, directory, name="dockerd", enter=(), live_restore=False, options=(),
+                 socket=None, group="root"):
         """enter: the beginning of a command that runs the rest somewhere else. live_restore: its
         containers run on while it is stopped. group: who, besides root, may use its socket. options:
         more, of dockerd."""
