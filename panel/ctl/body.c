@@ -59,14 +59,19 @@ static int put_pair(json_t *object, const struct given *given, const char *value
 
 static int put_words(json_t *object, const char *member, const char *value, struct err *err)
 {
-    json_t *words = json_array();
-    for (const char *p = value; *p;) {
-        size_t len = strcspn(p, ",");
-        if (len && json_array_append_new(words, json_stringn(p, len)) < 0)
-            break;
-        p += len + (p[len] == ',');
+    json_t *words = json_object_get(object, member);
+    if (!words) {
+        words = json_array();
+        if (put(object, member, words, err) < 0)
+            return -1;
     }
-    return put(object, member, words, err);
+    for (const char *p = value; *p;) {
+        size_t len = strcspn(p, ", ");
+        if (len && json_array_append_new(words, json_stringn(p, len)) < 0)
+            return err_nomem(err);
+        p += len + !!p[len];
+    }
+    return 0;
 }
 
 static int put_given(json_t *body, const struct given *given, struct err *err)

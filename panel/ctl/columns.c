@@ -113,8 +113,23 @@ static const struct column keys[] = {
     {"AGE", "createdAt", COLUMN_AGE, IN_TABLE, 0},
     {"LAST USED", "lastUsedAt", COLUMN_AGE, IN_TABLE, 0},
     {"EXPIRES", "expiresAt", COLUMN_TIME, IN_TABLE, 0},
-    {"REVOKED", "revokedAt", COLUMN_TIME, IN_WIDE, 0},
+    {"REVOKED", "revokedAt", COLUMN_TIME, IN_TABLE, 0},
+    {"RATE LIMIT", "rateLimit", COLUMN_NUMBER, IN_WIDE, 0},
+    {"ROTATED", "rotatedAt", COLUMN_TIME, IN_WIDE, 0},
     {"CREATED", "createdAt", COLUMN_TIME, IN_DETAIL, 0},
+};
+
+/* What /api/auth/me tells. */
+static const struct column identity[] = {
+    {"KEY", "key.name", COLUMN_TEXT, IN_TABLE, 0},
+    {"ID", "key.id", COLUMN_TEXT, IN_TABLE, 0},
+    {"SCOPES", "key.scopes", COLUMN_LIST, IN_TABLE, 0},
+    {"ADMIN", "admin", COLUMN_YES, IN_TABLE, 0},
+    {"SESSION", "session", COLUMN_YES, IN_TABLE, 0},
+    {"USER", "user.username", COLUMN_TEXT, IN_TABLE, 0},
+    {"USER ID", "user.userId", COLUMN_TEXT, IN_TABLE, 0},
+    {"EXPIRES", "key.expiresAt", COLUMN_TIME, IN_TABLE, 0},
+    {"RATE LIMIT", "key.rateLimit", COLUMN_NUMBER, IN_TABLE, 0},
 };
 
 static const struct column audit[] = {
@@ -158,5 +173,6 @@ const struct view view_access = VIEW("user", "userId", "username", sharers);
 const struct view view_users = VIEW("user", "userId", "username", users);
 const struct view view_images = VIEW("image", "Id", "Name", images);
 const struct view view_keys = VIEW("key", "id", "name", keys);
+const struct view view_identity = VIEW("key", "key.id", "key.name", identity);
 const struct view view_audit = VIEW("request", "requestId", NULL, audit);
 const struct view view_stats = VIEW("instance", "Id", "Name", stats);

@@ -178,12 +178,32 @@ static const struct option_spec image_delete[] = {
      BODY_NONE, NULL},
     YES,
 };
+
+#define KEY_FIELDS                                                                                 \
+    {"scope", 0,                                                                                   \
+     "A,B",   "what it may: read, admin, or such as instances:write; again for more",              \
+     NULL,    BODY_WORDS,                                                                          \
+     "scopes"},                                                                                    \
+        {"expires", 0,         "TIME", "until when: 90d, 2026-12-31T00:00:00Z, or never",          \
+         NULL,      BODY_NONE, NULL},                                                              \
+    {                                                                                              \
+        "rate", 0, "N", "requests a minute, 0: any number; none: the panel's own", NULL,           \
+            BODY_TEXT_OR_NULL, "rateLimit"                                                         \
+    }
+
 static const struct option_spec key_create[] = {
-    {"scopes", 0, "A,B", "what it may do, such as read, nodes, instances, admin", NULL, BODY_WORDS,
-     "scopes"},
+    KEY_FIELDS,
     {"user", 0, "USER", "bind it to a user: it sees and does what that one may", NULL, BODY_NONE,
      NULL},
-    {"expires", 0, "TIME", "until when: 90d, or 2026-12-31T00:00:00Z", NULL, BODY_NONE, NULL},
+};
+static const struct option_spec key_update[] = {
+    {"name", 0, "NAME", "another name", NULL, BODY_TEXT, "name"},
+    KEY_FIELDS,
+};
+static const struct option_spec key_rotate[] = {
+    {"grace", 0, "SPAN", "for so long the old secret is good, too: 10m, 24h; 7d at most", NULL,
+     BODY_NONE, NULL},
+    YES,
 };
 static const struct option_spec event_list[] = {
     {"follow", 'f', NULL, "go on with what happens, over restarts", NULL, BODY_NONE, NULL},
@@ -311,14 +331,25 @@ const struct command commands[] = {
     {IMAGE, "delete|rm", "IMAGE", 1, 1, "delete a template", NULL, OPTIONS(image_delete), false,
      false, run_image_delete},
 
-    {KEY, "list|ls", "", 0, 0, "all API keys; never their secrets", NULL, OPTIONS(watching), false,
-     false, run_key_list},
-    {KEY, "create", "NAME", 1, 1, "a new key, shown once, alone on stdout", NULL,
+    {KEY, "list|ls", "", 0, 0, "all API keys that ever were; never their secrets", NULL,
+     OPTIONS(watching), false, false, run_key_list},
+    {KEY, "get|show", "KEY", 1, 1, "one key: what it may, until when, its last use", NULL,
+     OPTIONS(watching), false, false, run_key_get},
+    {KEY, "create", "NAME", 1, 1, "a new key, shown once, alone on stdout",
+     "Without --scope it is an admin's. The scopes: users, nodes, images, instances and keys, "
+     "each\n"
+     "with :read or :write, events:read, audit:read, metrics:read; read is all that reads, admin\n"
+     "everything.\n",
      OPTIONS(key_create), false, false, run_key_create},
+    {KEY, "update", "KEY", 1, 1, "change its name, scopes, end or rate, at once",
+     "What isn't named stays as it is; --scope takes the place of all that it had.\n",
+     OPTIONS(key_update), false, false, run_key_update},
     {KEY, "revoke|delete|rm", "KEY", 1, 1, "end a key, at once", NULL, OPTIONS(sure), false, false,
      run_key_revoke},
-    {KEY, "rotate", "KEY", 1, 1, "another secret for a key; the old one ends", NULL, OPTIONS(sure),
-     false, false, run_key_rotate},
+    {KEY, "rotate", "KEY", 1, 1, "another secret, alone on stdout; the old one ends", NULL,
+     OPTIONS(key_rotate), false, false, run_key_rotate},
+    {KEY, "whoami", "", 0, 0, "the key that panelctl uses: what it is, and may", NULL, NO_OPTIONS,
+     false, false, run_key_whoami},
 
     {"event|events", "list|ls", "", 0, 0, "what happened, or happens",
      "-o json prints one object a line. Without --follow: what the panel keeps, up to now.\n",
@@ -360,7 +391,8 @@ const struct noun_help nouns[] = {
      "  panelctl image get Minecraft -o json > minecraft.json\n"
      "  panelctl image update Minecraft -f minecraft.json\n"},
     {"key", "API keys: what they may do, until when",
-     "  panelctl key create shop --scopes instances --expires 365d > shop.key\n"},
+     "  panelctl key create shop --scope users:write,instances:read --expires 365d > shop.key\n"
+     "  panelctl key rotate shop --grace 24h\n"},
     {"event", "what happens to nodes, instances, users and images", NULL},
     {"audit", "who did what", NULL},
     {"backup", "how a backup is made", NULL},

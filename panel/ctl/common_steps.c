@@ -95,6 +95,8 @@ int step_tell_error(struct ctl *ctl, const struct err *err)
     if (err->code == ERR_UNAUTHORIZED && !ctl->settings.values[SETTING_KEY])
         step_note("  no key is set: export PANEL_API_KEY, or name a file with --key-file; "
                   "\"paneld key create --name NAME\" on the panel's host makes one");
+    else if (told && strcmp(err->reason, "forbidden") == 0)
+        step_note("  \"panelctl key whoami\" tells what this key may");
     else if (err->code == ERR_OFFLINE && ctl->settings.values[SETTING_URL])
         step_note("  the address is from %s; \"panelctl doctor\" looks closer",
                   ctl->settings.from[SETTING_URL]);
@@ -186,8 +188,7 @@ int step_confirm(struct ctl *ctl, struct err *err, const char *fmt, ...)
 
 /* --- times ----------------------------------------------------------------------------------- */
 
-/* "90s", "10m", "2h", "30d"; -1: it is something else. */
-static int64_t read_duration(const char *text)
+int64_t step_span(const char *text)
 {
     static const char units[] = "smhdw";
     static const int64_t seconds[] = {1, 60, 3600, 86400, 604800};
@@ -199,20 +200,15 @@ static int64_t read_duration(const char *text)
     return unit ? n * seconds[unit - units] : -1;
 }
 
-int step_time(const char *option, const char *text, int sign, bool iso, char **ret, struct err *err)
+int step_time(const char *option, const char *text, char **ret, struct err *err)
 {
     struct strbuf out = {0};
     uint64_t ns;
-    int64_t span = read_duration(text);
+    int64_t span = step_span(text);
     if (span >= 0) {
-        int64_t at = clock_wall_ms() / 1000 + sign * span;
-        char full[CLOCK_ISO_LEN];
-        clock_format_iso(at * 1000, full);
-        if (iso)
-            strbuf_str(&out, full);
-        else
-            strbuf_u64(&out, at > 0 ? (uint64_t)at : 0);
-    } else if (iso_time_parse(text, &ns) || (!iso && *text && !text[strspn(text, "0123456789")])) {
+        int64_t at = clock_wall_ms() / 1000 - span;
+        strbuf_u64(&out, at > 0 ? (uint64_t)at : 0);
+    } else if (iso_time_parse(text, &ns) || (*text && !text[strspn(text, "0123456789")])) {
         strbuf_str(&out, text);
     } else {
         strbuf_fini(&out);

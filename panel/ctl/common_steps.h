@@ -26,10 +26,12 @@ int step_set_id(struct ctl *ctl, json_t *body, const char *member, enum thing th
 /* A body with nothing in it is a slip; tells which options there are. */
 int step_check_change(struct ctl *ctl, const json_t *body, struct err *err);
 
+/* Seconds of a span: "90s", "10m", "2h", "30d", "4w"; -1: it is something else. */
+int64_t step_span(const char *text);
+
 /* Seconds since 1970 of a time that may be "10m" ago or RFC 3339, as the API takes it, for the
- * caller. sign: -1 for what was, 1 for what will be. iso: as RFC 3339. */
-int step_time(const char *option, const char *text, int sign, bool iso, char **ret,
-              struct err *err);
+ * caller. */
+int step_time(const char *option, const char *text, char **ret, struct err *err);
 
 /* A note beside the output: to stderr, made safe. */
 void step_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

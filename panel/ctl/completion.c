@@ -262,6 +262,8 @@ int run_names(struct ctl *ctl, struct err *err)
         return -1;
     json_array_foreach(list, i, row)
     {
+        if (thing_is_over((enum thing)thing, row))
+            continue;
         const char *name = thing_name((enum thing)thing, row);
         puts(is_word(name) ? name : thing_id((enum thing)thing, row));
     }

@@ -183,7 +183,7 @@ int run_audit_list(struct ctl *ctl, struct err *err)
     const char *target = args_value(&ctl->args, "target");
     size_t most = 100;
     if ((limit && read_count(limit, &most, err) < 0) ||
-        (since && step_time("since", since, -1, false, &from, err) < 0))
+        (since && step_time("since", since, &from, err) < 0))
         return -1;
     strbuf_str(&path, "/api/audit?");
     const char *const filters[][2] = {{"key", key}, {"target", target}, {"since", from}};

@@ -44,9 +44,12 @@ int run_image_update(struct ctl *ctl, struct err *err);
 int run_image_delete(struct ctl *ctl, struct err *err);
 
 int run_key_list(struct ctl *ctl, struct err *err);
+int run_key_get(struct ctl *ctl, struct err *err);
 int run_key_create(struct ctl *ctl, struct err *err);
+int run_key_update(struct ctl *ctl, struct err *err);
 int run_key_revoke(struct ctl *ctl, struct err *err);
 int run_key_rotate(struct ctl *ctl, struct err *err);
+int run_key_whoami(struct ctl *ctl, struct err *err);
 
 int run_event_list(struct ctl *ctl, struct err *err);
 int run_audit_list(struct ctl *ctl, struct err *err);

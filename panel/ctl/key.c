@@ -1,33 +1,74 @@
-/* panelctl key … : API keys, by /api/keys. See handlers.h. A key is shown once, alone on stdout. */
+/* panelctl key … : API keys, by /api/keys. See handlers.h. A key's secret is shown once, alone on
+ * stdout. */
 #include <string.h>
 
 #include "common/auto.h"
+#include "common/iso_time.h"
 #include "panel/ctl/api.h"
 #include "panel/ctl/body.h"
 #include "panel/ctl/common_steps.h"
 #include "panel/ctl/handlers.h"
+#include "panel/ctl/watch.h"
 
 int run_key_list(struct ctl *ctl, struct err *err)
 {
     return step_list(ctl, &view_keys, "/api/keys", err);
 }
 
-static int print_key(struct ctl *ctl, const json_t *key, struct err *err)
+int run_key_get(struct ctl *ctl, struct err *err)
+{
+    return step_get(ctl, &view_keys, THING_KEY, err);
+}
+
+static int fetch_identity(struct ctl *ctl, const void *arg, json_t **ret, struct err *err)
+{
+    (void)arg;
+    return api_get(ctl, "/api/auth/me", ret, err);
+}
+
+int run_key_whoami(struct ctl *ctl, struct err *err)
+{
+    return watch_show(ctl, &view_identity, false, fetch_identity, NULL, err);
+}
+
+/* --- bodies ---------------------------------------------------------------------------------- */
+
+/* A span goes out as one, so that the panel's clock counts it and not this machine's. */
+static int add_expiry(struct ctl *ctl, json_t *body, struct err *err)
+{
+    const char *text = args_value(&ctl->args, "expires");
+    uint64_t ns;
+    if (!text)
+        return 0;
+    int64_t span = step_span(text);
+    if (span >= 0)
+        return json_object_set_new(body, "expiresIn", json_integer(span)) < 0 ? err_nomem(err) : 0;
+    if (strcmp(text, "never") == 0)
+        return json_object_set_new(body, "expiresAt", json_null()) < 0 ? err_nomem(err) : 0;
+    if (iso_time_parse(text, &ns))
+        return body_set(body, "expiresAt", text, err);
+    return err_set(err, ERR_INVALID, "usage",
+                   "--expires wants a span such as 12h or 30d, a time such as "
+                   "2026-12-31T00:00:00Z, or never, not \"%.40s\"",
+                   text);
+}
+
+static int make_body(struct ctl *ctl, json_t **ret, struct err *err)
+{
+    auto_json json_t *body = NULL;
+    if (body_from_options(&ctl->args, &body, err) < 0 || add_expiry(ctl, body, err) < 0)
+        return -1;
+    *ret = steal_ptr(body);
+    return 0;
+}
+
+/* --- secrets --------------------------------------------------------------------------------- */
+
+static int print_secret(struct ctl *ctl, const json_t *key, struct err *err)
 {
     if (!view_is_data(ctl) && ctl->format != FORMAT_NAME)
         step_note("Key %s (%s), shown this once:", view_text(key, "name"), view_text(key, "id"));
     return view_print_done(ctl, &view_keys, key, err, "%s", view_text(key, "key"));
-}
-
-static int add_expiry(struct ctl *ctl, json_t *body, struct err *err)
-{
-    auto_free char *at = NULL;
-    const char *text = args_value(&ctl->args, "expires");
-    if (!text)
-        return 0;
-    if (step_time("expires", text, 1, true, &at, err) < 0)
-        return -1;
-    return body_set(body, "expiresAt", at, err);
 }
 
 int run_key_create(struct ctl *ctl, struct err *err)
@@ -35,12 +76,36 @@ int run_key_create(struct ctl *ctl, struct err *err)
     auto_json json_t *body = NULL;
     auto_json json_t *key = NULL;
     const char *user = args_value(&ctl->args, "user");
-    if (body_from_options(&ctl->args, &body, err) < 0 ||
-        body_set(body, "name", ctl->args.words[0], err) < 0 || add_expiry(ctl, body, err) < 0 ||
+    if (make_body(ctl, &body, err) < 0 || body_set(body, "name", ctl->args.words[0], err) < 0 ||
         (user && step_set_id(ctl, body, "userId", THING_USER, user, err) < 0) ||
         api_change(ctl, "POST", "/api/keys", body, &key, err) < 0)
         return -1;
-    return print_key(ctl, key, err);
+    return print_secret(ctl, key, err);
+}
+
+/* --- one key --------------------------------------------------------------------------------- */
+
+/* *ret: what the panel answered to this, about the key that is meant. */
+static int change(struct ctl *ctl, const char *method, const json_t *key, const char *below,
+                  const json_t *body, json_t **ret, struct err *err)
+{
+    auto_free char *path = api_path("/api/keys/", thing_id(THING_KEY, key), below);
+    if (!path)
+        return err_nomem(err);
+    return api_change(ctl, method, path, body, ret, err);
+}
+
+int run_key_update(struct ctl *ctl, struct err *err)
+{
+    auto_json json_t *body = NULL;
+    auto_json json_t *key = NULL;
+    auto_json json_t *answer = NULL;
+    if (make_body(ctl, &body, err) < 0 || step_check_change(ctl, body, err) < 0 ||
+        resolve(ctl, THING_KEY, ctl->args.words[0], &key, err) < 0 ||
+        change(ctl, "PATCH", key, "", body, &answer, err) < 0)
+        return -1;
+    return view_print_done(ctl, &view_keys, answer, err, "key %s is changed",
+                           view_text(answer, "name"));
 }
 
 int run_key_revoke(struct ctl *ctl, struct err *err)
@@ -54,29 +119,41 @@ int run_key_revoke(struct ctl *ctl, struct err *err)
                           thing_id(THING_KEY, key));
     if (go <= 0)
         return go < 0 ? -1 : EXIT_FAILED;
-    auto_free char *path = api_path("/api/keys/", thing_id(THING_KEY, key), "");
-    if (!path)
-        return err_nomem(err);
-    if (api_change(ctl, "DELETE", path, NULL, &answer, err) < 0)
+    if (change(ctl, "DELETE", key, "", NULL, &answer, err) < 0)
         return -1;
     return view_print_done(ctl, NULL, answer, err, "key %s is revoked", name);
 }
 
+/* Without --grace nothing is sent, which is none. */
+static int make_rotation(const char *grace, json_t **ret, struct err *err)
+{
+    auto_json json_t *body = json_object();
+    int64_t span = grace ? step_span(grace) : 0;
+    if (span < 0)
+        return err_set(err, ERR_INVALID, "usage",
+                       "--grace wants a span such as 10m or 24h, not \"%.40s\"", grace);
+    if (!body || (grace && json_object_set_new(body, "graceSeconds", json_integer(span)) < 0))
+        return err_nomem(err);
+    *ret = steal_ptr(body);
+    return 0;
+}
+
 int run_key_rotate(struct ctl *ctl, struct err *err)
 {
+    auto_json json_t *body = NULL;
     auto_json json_t *key = NULL;
     auto_json json_t *answer = NULL;
-    if (resolve(ctl, THING_KEY, ctl->args.words[0], &key, err) < 0)
+    const char *grace = args_value(&ctl->args, "grace");
+    if (make_rotation(grace, &body, err) < 0 ||
+        resolve(ctl, THING_KEY, ctl->args.words[0], &key, err) < 0)
         return -1;
     int go =
-        step_confirm(ctl, err, "Give key %s (%s) another secret? The old one opens nothing then.",
-                     thing_name(THING_KEY, key), thing_id(THING_KEY, key));
+        step_confirm(ctl, err, "Give key %s (%s) another secret? The old one %s%s.",
+                     thing_name(THING_KEY, key), thing_id(THING_KEY, key),
+                     grace ? "is good for another " : "opens nothing then", grace ? grace : "");
     if (go <= 0)
         return go < 0 ? -1 : EXIT_FAILED;
-    auto_free char *path = api_path("/api/keys/", thing_id(THING_KEY, key), "/rotate");
-    if (!path)
-        return err_nomem(err);
-    if (api_change(ctl, "POST", path, NULL, &answer, err) < 0)
+    if (change(ctl, "POST", key, "/rotate", body, &answer, err) < 0)
         return -1;
-    return print_key(ctl, answer, err);
+    return print_secret(ctl, answer, err);
 }

@@ -140,7 +140,7 @@ static int make_path(struct ctl *ctl, const char *id, bool streamed, struct strb
     const char *tail = args_value(&ctl->args, "tail");
     const char *since = args_value(&ctl->args, "since");
     auto_free char *from = NULL;
-    if (since && step_time("since", since, -1, false, &from, err) < 0)
+    if (since && step_time("since", since, &from, err) < 0)
         return -1;
     strbuf_str(path, "/api/instances/");
     api_add_escaped(path, id);

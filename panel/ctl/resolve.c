@@ -2,7 +2,8 @@
  *
  * A whole id is asked for directly, so scripts cost one request; for anything else the list is
  * read. What fits best wins: an id, then a name, then an id's beginning; two that fit equally well
- * are an error, since the next word may be "delete". */
+ * are an error, since the next word may be "delete". Revoked keys stay in the list, so of two that
+ * fit equally well the one that isn't over is meant. */
 #include "panel/ctl/resolve.h"
 
 #include <string.h>
@@ -21,14 +22,14 @@ static const struct kind {
     const char *path;
     const char *id;
     const char *names[2];
-    bool any_case; /* names are unique without regard to case */
-    bool has_get;
+    bool any_case;    /* names are unique without regard to case */
+    const char *over; /* the member that one has which is no more than remembered, or NULL */
 } kinds[] = {
-    [THING_NODE] = {"node", "/api/nodes", "id", {"name"}, false, true},
-    [THING_INSTANCE] = {"instance", "/api/instances", "Id", {"Name"}, false, true},
-    [THING_USER] = {"user", "/api/users", "userId", {"username", "email"}, true, true},
-    [THING_IMAGE] = {"image", "/api/images", "Id", {"Name"}, false, true},
-    [THING_KEY] = {"key", "/api/keys", "id", {"name"}, false, false},
+    [THING_NODE] = {"node", "/api/nodes", "id", {"name"}, false, NULL},
+    [THING_INSTANCE] = {"instance", "/api/instances", "Id", {"Name"}, false, NULL},
+    [THING_USER] = {"user", "/api/users", "userId", {"username", "email"}, true, NULL},
+    [THING_IMAGE] = {"image", "/api/images", "Id", {"Name"}, false, NULL},
+    [THING_KEY] = {"key", "/api/keys", "id", {"name"}, false, "revokedAt"},
 };
 
 const char *thing_id(enum thing thing, const json_t *value)
@@ -39,6 +40,11 @@ const char *thing_id(enum thing thing, const json_t *value)
 const char *thing_name(enum thing thing, const json_t *value)
 {
     return view_text(value, kinds[thing].names[0]);
+}
+
+bool thing_is_over(enum thing thing, const json_t *value)
+{
+    return kinds[thing].over && *view_text(value, kinds[thing].over);
 }
 
 int resolve_list(struct ctl *ctl, enum thing thing, json_t **ret, struct err *err)
@@ -58,7 +64,7 @@ static int get_directly(struct ctl *ctl, const struct kind *kind, const char *wo
                         struct err *err)
 {
     auto_strbuf struct strbuf path = {0};
-    if (!kind->has_get || !may_be_id(word))
+    if (!may_be_id(word))
         return 0;
     strbuf_fmt(&path, "%s/", kind->path);
     api_add_escaped(&path, word);
@@ -89,19 +95,21 @@ static enum fit fit_of(const struct kind *kind, const json_t *row, const char *w
 }
 
 struct search {
-    enum fit fit;
+    unsigned rank; /* how well those fit that were the best so far */
     size_t count;
     json_t *first;      /* borrowed */
     struct strbuf list; /* of those that fit */
 };
 
-static void consider(struct search *search, const struct kind *kind, json_t *row, const char *word)
+static void consider(struct search *search, enum thing thing, json_t *row, const char *word)
 {
+    const struct kind *kind = &kinds[thing];
     enum fit fit = fit_of(kind, row, word);
-    if (fit == FIT_NOT || fit < search->fit)
+    unsigned rank = 2 * (unsigned)fit + !thing_is_over(thing, row);
+    if (fit == FIT_NOT || rank < search->rank)
         return;
-    if (fit > search->fit) {
-        search->fit = fit;
+    if (rank > search->rank) {
+        search->rank = rank;
         search->count = 0;
         search->first = row;
         strbuf_reset(&search->list);
@@ -163,7 +171,7 @@ int resolve(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret, 
     struct search search = {0};
     size_t i;
     json_t *row;
-    json_array_foreach(list, i, row) consider(&search, kind, row, word);
+    json_array_foreach(list, i, row) consider(&search, thing, row, word);
     int rc = choose(&search, kind, word, ret, err);
     strbuf_fini(&search.list);
     return rc;

@@ -21,5 +21,7 @@ int resolve_list(struct ctl *ctl, enum thing thing, json_t **ret, struct err *er
 /* The members by which things are known: its id; a name, or "". */
 const char *thing_id(enum thing thing, const json_t *value);
 const char *thing_name(enum thing thing, const json_t *value);
+/* Is it no more than remembered: a revoked key? */
+bool thing_is_over(enum thing thing, const json_t *value);
 
 #endif

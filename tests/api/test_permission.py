@@ -21,8 +21,8 @@ RESOURCES = {"nodes": "nodes", "images": "images", "keys": "keys", "events": "ev
              "users": "users", "getUser": "users", "instances": "instances", "instance": "instances",
              "metrics": "metrics", "stats": "instances", "getInstance": "instances", "getUserInstance": "instances"}
 ANY_KEY = {("GET", "/api/auth/me"), ("POST", "/api/auth/logout"), ("GET", "/api/openapi.json")}
-PUBLIC = {("POST", "/api/auth/login"), ("POST", "/join"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/docs"),
-          ("GET", "/docs/openapi.json")}
+PUBLIC = {("POST", "/api/auth/login"), ("GET", "/join"), ("POST", "/join"), ("GET", "/healthz"), ("GET", "/readyz"),
+          ("GET", "/docs"), ("GET", "/docs/openapi.json")}
 
 # What a user may who is no admin: "use" and "own" an instance; "self": only what is his is there.
 MAY = {

@@ -203,7 +203,7 @@ class Completion(unittest.TestCase):
 
     def test_each_option_is_offered(self):
         offered = self.complete("paneld", "--")
-        for words in (("key", "create"), ("backup",)):
+        for words in (("key", "create"), ("backup",), ("import-skyport",)):
             offered |= self.complete("paneld", *words, "--")
         self.assertEqual(offered, options_of("paneld"))
         offered = self.complete("panel-agent", "--")
@@ -212,7 +212,7 @@ class Completion(unittest.TestCase):
         self.assertEqual(offered, options_of("panel-agent"))
 
     def test_commands_are_offered(self):
-        self.assertEqual(self.complete("paneld", ""), {"key", "backup", "restore"})
+        self.assertEqual(self.complete("paneld", ""), {"key", "backup", "restore", "import-skyport"})
         self.assertEqual(self.complete("paneld", "key", ""), {"create", "list", "revoke"})
         self.assertLessEqual({"join", "doctor"}, self.complete("panel-agent", ""))
         self.assertEqual(self.complete("paneld", "--log-level", "w"), {"warn"})

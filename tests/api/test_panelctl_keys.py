@@ -1,0 +1,222 @@
+"""panelctl key … against the real panel: what is made with it works, is refused, and ends."""
+import datetime
+import unittest
+
+from lib.panelctl import Panelctl
+from lib.wait import until
+from lib.world import World
+
+
+class Keys(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.world = World().start()
+        cls.ctl = Panelctl(cls.world.dir, cls.world.panel.url, cls.world.panel.key)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.world.stop()
+
+    def run_ctl(self, *args, **more):
+        return self.ctl.run(*args, **more)
+
+    def create(self, name, *options):
+        """A panelctl that uses a new key, and the key as the panel shows it."""
+        made = self.ctl.json("key", "create", name, *options)
+        return self.by(made["key"]), made
+
+    def by(self, secret):
+        return Panelctl(self.world.dir, self.world.panel.url, secret)
+
+    def told(self, key):
+        return self.world.api.get(f"/api/keys/{key['id']}").expect(200).json
+
+    def seconds_left(self, key):
+        end = datetime.datetime.fromisoformat(key["expiresAt"].replace("Z", "+00:00"))
+        return (end - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+
+
+class Making(Keys):
+    def test_the_secret_is_alone_on_stdout(self):
+        done = self.ctl.try_run("key", "create", "alone", "--scope", "users:read")
+        self.assertEqual(done.code, 0, done.err)
+        self.assertRegex(done.out, r"\Apanel_[0-9A-Za-z]{36}\n\Z")
+        self.assertNotIn(done.out.strip(), done.err)
+        self.by(done.out.strip()).run("users")
+
+    def test_it_does_what_its_scopes_say_and_no_more(self):
+        ctl, made = self.create("narrow", "--scope", "users:read,images:read", "--scope", "nodes:read keys:read")
+        self.assertEqual(made["scopes"], ["users:read", "images:read", "nodes:read", "keys:read"])
+        for noun in ("users", "images", "nodes", "keys"):
+            ctl.run(noun)
+        for args, scope in ((["instances"], "instances:read"), (["audit", "list"], "audit:read"),
+                            (["user", "delete", "owner", "--yes"], "users:write"),
+                            (["node", "create", "x", "--address", "192.0.2.1"], "nodes:write"),
+                            (["key", "revoke", made["id"], "--yes"], "keys:write")):
+            with self.subTest(args=args):
+                told = ctl.run(*args, code=4)
+                self.assertIn(f'"{scope}"', told)
+                self.assertIn("panelctl key whoami", told)
+        self.assertEqual(len(self.world.api.users()), 1)
+
+    def test_without_scopes_it_is_an_admins_and_with_empty_ones_none(self):
+        self.assertEqual(self.create("all")[1]["scopes"], ["admin"])
+        before = len(self.ctl.json("keys"))
+        self.assertIn("scope", self.run_ctl("key", "create", "x", "--scope", "", code=1))
+        self.assertIn("users:all", self.run_ctl("key", "create", "x", "--scope", "users:all", code=1))
+        self.assertEqual(len(self.ctl.json("keys")), before)
+
+    def test_bound_to_a_user(self):
+        ctl, made = self.create("bound", "--user", "owner")
+        self.assertEqual(made["userId"], self.world.user_id)
+        self.assertEqual([user["userId"] for user in ctl.json("users")], [self.world.user_id])
+        ctl.run("nodes", code=4)
+        self.run_ctl("key", "create", "x", "--user", "nobody", code=3)
+
+    def test_its_end(self):
+        _, made = self.create("short", "--expires", "2h")
+        self.assertAlmostEqual(self.seconds_left(made), 7200, delta=60)
+        self.assertEqual(self.create("dated", "--expires", "2099-01-01T00:00:00Z")[1]["expiresAt"],
+                         "2099-01-01T00:00:00.000Z")
+        self.assertIsNone(self.create("endless", "--expires", "never")[1]["expiresAt"])
+        told = self.run_ctl("key", "create", "x", "--expires", "soon", code=2)
+        for word in ("soon", "30d", "never"):
+            self.assertIn(word, told)
+        self.assertIn("expiresAt", self.run_ctl("key", "create", "x", "--expires", "2001-01-01T00:00:00Z", code=1))
+        ctl, _ = self.create("second", "--expires", "1s")
+        until(lambda: ctl.try_run("key", "whoami").code == 4, 10, "it has expired")
+
+    def test_its_rate(self):
+        ctl, made = self.create("slow", "--rate", "3")
+        self.assertEqual(made["rateLimit"], 3)
+        answers = [self.world.api.get("/api/auth/me", key=ctl.key) for _ in range(4)]
+        self.assertEqual([answer.status for answer in answers], [200, 200, 200, 429])
+        self.assertIn("rateLimit", self.run_ctl("key", "create", "x", "--rate", "many", code=1))
+
+
+class Seeing(Keys):
+    def test_lists_and_one(self):
+        _, made = self.create("seen", "--scope", "read", "--rate", "7")
+        self.assertIn(self.told(made), self.ctl.json("keys"))
+        self.assertEqual(self.ctl.json("key", "get", "seen"), self.told(made))
+        told = self.run_ctl("key", "get", made["id"])
+        self.assertRegex(told, r"(?m)^Scopes: +read$")
+        self.assertRegex(told, r"(?m)^Rate limit: +7$")
+        for args in (["keys"], ["keys", "-o", "wide"], ["key", "get", "seen"], ["keys", "-o", "yaml"]):
+            self.assertNotIn(made["key"], self.run_ctl(*args))
+        self.run_ctl("key", "get", "nothing", code=3)
+
+    def test_who_one_is(self):
+        told = self.run_ctl("key", "whoami")
+        self.assertRegex(told, r"(?m)^Scopes: +admin$")
+        self.assertRegex(told, r"(?m)^Admin: +yes$")
+        ctl, made = self.create("me", "--scope", "instances:read", "--user", "owner")
+        told = ctl.run("key", "whoami")
+        for line in ("Key: +me", "Scopes: +instances:read", "Admin: +no", "Session: +no", "User: +owner"):
+            self.assertRegex(told, rf"(?m)^{line}$")
+        shown, told = ctl.json("key", "whoami"), self.world.api.get("/api/auth/me", key=ctl.key).json
+        for one in (shown, told):
+            del one["key"]["lastUsedAt"]  # moves
+        self.assertEqual(shown, told)
+        self.assertEqual(ctl.run("key", "whoami", "-o", "name"), made["id"] + "\n")
+        self.by("panel_" + "x" * 36).run("key", "whoami", code=4)
+
+    def test_a_login_is_a_key_too(self):
+        session = self.world.api.post("/api/auth/login", {"username": "owner", "password": "correct horse"},
+                                      key=None).expect(201).json["token"]
+        told = self.by(session).run("key", "whoami")
+        self.assertRegex(told, r"(?m)^Session: +yes$")
+        self.assertRegex(told, r"(?m)^User: +owner$")
+
+
+class Changing(Keys):
+    def test_in_effect_at_once(self):
+        ctl, made = self.create("first", "--scope", "users:read", "--expires", "1h")
+        self.assertIn("other is changed", self.run_ctl("key", "update", "first", "--name", "other", "--scope",
+                                                       "nodes:read", "--rate", "500"))
+        now = self.told(made)
+        self.assertEqual((now["name"], now["scopes"], now["rateLimit"], now["expiresAt"]),
+                         ("other", ["nodes:read"], 500, made["expiresAt"]))
+        ctl.run("nodes")
+        self.assertIn("users:read", ctl.run("users", code=4))
+        self.run_ctl("key", "update", "other", "--rate", "none", "--expires", "never")
+        now = self.told(made)
+        self.assertEqual((now["rateLimit"], now["expiresAt"], now["scopes"]), (None, None, ["nodes:read"]))
+        self.run_ctl("key", "update", "other", "--expires", "30d")
+        self.assertAlmostEqual(self.seconds_left(self.told(made)), 30 * 86400, delta=60)
+
+    def test_slips(self):
+        self.create("steady", "--scope", "users:read")
+        self.assertIn("--help", self.run_ctl("key", "update", "steady", code=2))
+        self.assertIn("--user", self.run_ctl("key", "update", "steady", "--user", "owner", code=2))
+        self.assertIn("--scope", self.run_ctl("key", "update", "steady", "--scopes", "read", code=2))
+        self.run_ctl("key", "update", "nothing", "--name", "x", code=3)
+
+    def test_nobody_gives_what_he_has_not(self):
+        ctl, _ = self.create("giver", "--scope", "keys:read,keys:write")
+        self.assertIn("users:read", ctl.run("key", "create", "x", "--scope", "users:read", code=4))
+        ctl.run("key", "create", "given", "--scope", "keys:read")
+
+
+class Ending(Keys):
+    def test_rotation(self):
+        ctl, made = self.create("turning", "--scope", "users:read")
+        self.assertIn("--yes", self.run_ctl("key", "rotate", "turning", code=2))
+        ctl.run("users")
+        secret = self.run_ctl("key", "rotate", "turning", "--yes")
+        self.assertRegex(secret, r"\Apanel_[0-9A-Za-z]{36}\n\Z")
+        ctl.run("users", code=4)
+        self.by(secret.strip()).run("users")
+        self.assertIsNotNone(self.told(made)["rotatedAt"])
+
+    def test_rotation_with_a_grace(self):
+        ctl, _ = self.create("gentle", "--scope", "users:read")
+        new = self.by(self.run_ctl("key", "rotate", "gentle", "--yes", "--grace", "1h").strip())
+        for either in (ctl, new):
+            either.run("users")
+        self.assertIn("soon", self.run_ctl("key", "rotate", "gentle", "--yes", "--grace", "soon", code=2))
+        self.assertIn("graceSeconds", self.run_ctl("key", "rotate", "gentle", "--yes", "--grace", "8d", code=1))
+        new.run("users")
+        newest = self.by(self.run_ctl("key", "rotate", "gentle", "--yes", "--grace", "1s").strip())
+        ctl.run("users", code=4)  # no longer its grace
+        until(lambda: new.try_run("users").code == 4, 10, "the grace has ended")
+        newest.run("users")
+
+    def test_revoking(self):
+        ctl, made = self.create("ending", "--scope", "users:read")
+        self.assertIn("--yes", self.run_ctl("key", "revoke", "ending", code=2))
+        ctl.run("users")
+        self.assertIn("ending is revoked", self.run_ctl("key", "revoke", made["id"][:6], "--yes"))
+        ctl.run("users", code=4)
+        self.assertIsNotNone(self.ctl.json("key", "get", made["id"])["revokedAt"])
+        for args in (["revoke", "--yes"], ["rotate", "--yes"], ["update", "--name", "x"]):
+            self.run_ctl("key", args[0], made["id"], *args[1:], code=3)
+
+    def test_a_name_is_that_of_the_living(self):
+        """Revoked keys stay in the list; one of the same name takes the place of the one before."""
+        _, old = self.create("again")
+        self.run_ctl("key", "revoke", "again", "--yes")
+        self.assertEqual(self.ctl.json("key", "get", "again")["id"], old["id"])
+        self.assertNotIn("again", self.run_ctl("__names", "key").split())
+        _, new = self.create("again")
+        self.assertEqual(self.ctl.json("key", "get", "again")["id"], new["id"])
+        self.assertEqual(self.ctl.json("key", "get", old["id"])["id"], old["id"])
+        self.assertIn("again", self.run_ctl("__names", "key").split())
+        self.create("again")
+        told = self.run_ctl("key", "revoke", "again", "--yes", code=3)
+        self.assertIn("may be 2 keys", told)
+        self.assertNotIn(old["id"], told)
+
+
+class Asking(Keys):
+    def test_a_question_says_what_becomes_of_the_old_secret(self):
+        ctl, _ = self.create("asked", "--scope", "users:read")
+        for options, words in ((["--grace", "10m"], "good for another 10m"), ([], "opens nothing then")):
+            asked = self.ctl.terminal("key", "rotate", "asked", *options)
+            asked.expect(words)
+            asked.type("n\r").end(1)
+        ctl.run("users")
+
+
+if __name__ == "__main__":
+    unittest.main()
