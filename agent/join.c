@@ -306,14 +306,15 @@ static int check_present(const char *dir, const struct ticket *ticket, char **re
     return rc;
 }
 
-static int exchange(const struct options *options, const struct ticket *ticket, const char *dir,
-                    const char *pending_path, struct identity *identity, struct err *err)
+static int exchange(const struct options *options, const struct options_command *command,
+                    const struct ticket *ticket, const char *dir, const char *pending_path,
+                    struct identity *identity, struct err *err)
 {
     struct pending pending = {0};
     auto_free char *url = NULL;
     auto_free char *request = NULL;
     json_t *answer = NULL;
-    int rc = make_url(options->panel_url, &url, err);
+    int rc = make_url(command->panel_url, &url, err);
     if (rc == 0)
         rc = get_pending(pending_path, ticket, &pending, err);
     if (rc == 0 && !(request = make_request(ticket, &pending)))
@@ -327,8 +328,8 @@ static int exchange(const struct options *options, const struct ticket *ticket, 
     return rc;
 }
 
-static int join_in(const struct options *options, const struct ticket *ticket, const char *dir,
-                   struct err *err)
+static int join_in(const struct options *options, const struct options_command *command,
+                   const struct ticket *ticket, const char *dir, struct err *err)
 {
     struct identity identity = {0};
     auto_free char *pending_path = fs_join(dir, "join.pending");
@@ -338,7 +339,7 @@ static int join_in(const struct options *options, const struct ticket *ticket, c
         return err_nomem(err);
     if (check_present(dir, ticket, &old_panel, err) < 0)
         return -1;
-    int rc = exchange(options, ticket, dir, pending_path, &identity, err);
+    int rc = exchange(options, command, ticket, dir, pending_path, &identity, err);
     if (rc < 0 && old_panel)
         err_wrap(
             err,
@@ -356,32 +357,31 @@ static int join_in(const struct options *options, const struct ticket *ticket, c
         rc = identity_store(&identity, err);
     if (rc == 0) {
         unlink(pending_path);
-        bool usual = strcmp(options->state_dir, OPTIONS_STATE_DEFAULT) == 0;
+        bool usual = !options->head.source[settings_find(&options_table, "state")];
         printf("Joined: this machine is node %s and will listen on %s.\n"
                "Now start the agent:\n"
                "  panel-agent%s%s\n",
                identity.node_id, identity.listen, usual ? "" : " --state ",
-               usual ? "" : options->state_dir);
+               usual ? "" : options->state);
     }
     identity_fini(&identity);
     return rc;
 }
 
-int join_run(const struct options *options, struct err *err)
+int join_run(const struct options *options, const struct options_command *command, struct err *err)
 {
     struct ticket ticket;
     auto_fd int lock = -1;
-    if (parse_token(options->token, &ticket, err) < 0 ||
-        fs_make_dir(options->state_dir, 0700, err) < 0)
+    if (parse_token(command->token, &ticket, err) < 0 || fs_make_dir(options->state, 0700, err) < 0)
         return -1;
-    if (fs_lock(options->state_dir, "agent.lock", &lock, err) < 0)
+    if (fs_lock(options->state, "agent.lock", &lock, err) < 0)
         return err->code == ERR_CONFLICT
                    ? err_set(err, ERR_CONFLICT, "running",
-                             "panel-agent is running with %s: stop it first", options->state_dir)
+                             "panel-agent is running with %s: stop it first", options->state)
                    : -1;
-    auto_free char *dir = realpath(options->state_dir, NULL);
-    int rc = dir ? join_in(options, &ticket, dir, err)
-                 : err_io(err, errno, "can't open %s", options->state_dir);
+    auto_free char *dir = realpath(options->state, NULL);
+    int rc = dir ? join_in(options, command, &ticket, dir, err)
+                 : err_io(err, errno, "can't open %s", options->state);
     crypto_wipe(&ticket, sizeof(ticket));
     return rc;
 }

@@ -35,6 +35,8 @@
 #define TRIM_EVERY_MS 60000
 
 struct agent {
+    struct options *options;
+    const struct settings_given *given;
     struct loop loop;
     struct identity identity;
     struct reconcile *reconcile;
@@ -88,15 +90,31 @@ static void fire_trim(struct timer *timer)
     timers_set(&agent->loop.timers, timer, clock_mono_ms() + TRIM_EVERY_MS);
 }
 
-static int build(struct agent *agent, const struct options *options, struct err *err)
+static void on_reload(void *arg)
 {
+    struct agent *agent = arg;
+    unsigned parts;
+    notify_supervisor("RELOADING=1");
+    if (options_reload(agent->options, agent->given, &parts) == 0) {
+        struct install_limits limits = options_install_limits(agent->options);
+        if (parts & OPTIONS_LOG)
+            log_level_set(agent->options->log_level);
+        if (parts & OPTIONS_INSTALL)
+            reconcile_set_install_limits(agent->reconcile, &limits);
+    }
+    notify_supervisor("READY=1");
+}
+
+static int build(struct agent *agent, struct err *err)
+{
+    const struct install_limits limits = options_install_limits(agent->options);
     struct identity *id = &agent->identity;
-    if (loop_init(&agent->loop, options->docker_socket, err) < 0)
+    if (loop_init(&agent->loop, options_docker_socket(agent->options), err) < 0)
         return -1;
     agent->sync = sync_create(&agent->loop, id, err);
     if (!agent->sync)
         return -1;
-    if (reconcile_create(&agent->loop, id->dir, id->panel_id, &options->install, on_changed, agent,
+    if (reconcile_create(&agent->loop, id->dir, id->panel_id, &limits, on_changed, agent,
                          &agent->reconcile, err) < 0)
         return -1;
     sync_set_reconcile(agent->sync, agent->reconcile);
@@ -120,6 +138,8 @@ static int build(struct agent *agent, const struct options *options, struct err 
                                         .rpc = agent->rpc};
     agent->loop.settle = on_settle;
     agent->loop.settle_arg = agent;
+    agent->loop.reload = on_reload;
+    agent->loop.reload_arg = agent;
     agent->trim.fire = fire_trim;
     timers_set(&agent->loop.timers, &agent->trim, clock_mono_ms() + TRIM_FIRST_MS);
     return rpc_listen(agent->rpc, id->key, id->cert, id->ca, err);
@@ -159,25 +179,41 @@ static void block_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-static int serve(const struct options *options, struct err *err)
+/* The address of the settings, where they have one, for that of joining. */
+static int choose_listen(struct identity *identity, const struct options *options, struct err *err)
 {
-    struct agent agent = {0};
+    char *listen = options->listen ? strdup(options->listen) : NULL;
+    if (options->listen && !listen)
+        return err_nomem(err);
+    if (listen) {
+        free(identity->listen);
+        identity->listen = listen;
+    }
+    return 0;
+}
+
+static int serve(struct options *options, const struct settings_given *given, struct err *err)
+{
+    struct agent agent = {.options = options, .given = given};
     auto_fd int lock = -1;
     block_signals();
-    int rc = identity_load(options->state_dir, &agent.identity, err);
+    int rc = identity_load(options->state, &agent.identity, err);
     if (rc < 0 && err->code == ERR_NOT_FOUND)
         return err_set(err, ERR_NOT_FOUND, "not_joined",
                        "this machine has not joined a panel yet (no identity in %s). Run:\n"
                        "  panel-agent join --panel URL --token TOKEN --state %s",
-                       options->state_dir, options->state_dir);
+                       options->state, options->state);
     if (rc < 0)
         return -1;
     rc = fs_lock(agent.identity.dir, "agent.lock", &lock, err);
     if (rc == 0)
-        rc = build(&agent, options, err);
+        rc = choose_listen(&agent.identity, options, err);
+    if (rc == 0)
+        rc = build(&agent, err);
     if (rc == 0) {
         log_info("agent started", "version=%s node=%s panel=%s", PANEL_VERSION,
                  agent.identity.node_id, agent.identity.panel_id);
@@ -200,17 +236,22 @@ static void set_up_process(void)
 
 int main(int argc, char **argv)
 {
-    struct options options;
+    struct options options = {0};
+    struct options_command command;
     struct err err = {0};
     int status;
-    if (options_parse(argc, argv, &options, &status) < 0)
+    if (options_parse(argc, argv, &options, &command, &status) < 0) {
+        options_fini(&options);
         return status;
+    }
     log_level_set(options.log_level);
     set_up_process();
     int rc = crypto_init(&err);
     if (rc == 0)
-        rc = options.join ? join_run(&options, &err) : serve(&options, &err);
+        rc = command.action == OPTIONS_JOIN ? join_run(&options, &command, &err)
+                                            : serve(&options, &command.given, &err);
     if (rc < 0)
         fprintf(stderr, "panel-agent: %s\n", err.msg);
+    options_fini(&options);
     return rc < 0 ? 1 : 0;
 }

@@ -13,12 +13,12 @@
 
 static _Atomic int current_level = LOG_INFO;
 
-static const char *const level_names[] = {"debug", "info", "warn", "error"};
+const char *const log_level_names[] = {"debug", "info", "warn", "error", NULL};
 
 bool log_level_parse(const char *name, enum log_level *ret_level)
 {
     for (int i = 0; i <= LOG_ERROR; i++) {
-        if (strcmp(name, level_names[i]) == 0) {
+        if (strcmp(name, log_level_names[i]) == 0) {
             *ret_level = (enum log_level)i;
             return true;
         }
@@ -143,7 +143,7 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...)
     char when[CLOCK_ISO_LEN];
     clock_format_iso(clock_wall_ms(), when);
     line.len = (size_t)snprintf(line.text, sizeof(line.text) - 2, "%s %s \"%s\" ", when,
-                                level_names[level], event);
+                                log_level_names[level], event);
     va_list ap;
     va_start(ap, fmt);
     put_format(&line, fmt, &ap);

@@ -13,6 +13,9 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
+/* "debug" and so on, by level; ends with NULL. */
+extern const char *const log_level_names[];
+
 /* "debug", "info", "warn" or "error"; false and no change for anything else. */
 bool log_level_parse(const char *name, enum log_level *ret_level);
 void log_level_set(enum log_level level);

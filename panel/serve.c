@@ -2,6 +2,8 @@
  * outside in, so that none is used after its end. */
 #include "panel/serve.h"
 
+#include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,7 +17,9 @@
 #include "common/notify.h"
 #include "panel/api/api.h"
 #include "panel/control.h"
+#include "panel/http/tls.h"
 #include "panel/key_command.h"
+#include "panel/reload.h"
 
 #define STOP_GRACE_MS   5000
 #define CONNECTIONS_MAX 8192u
@@ -37,6 +41,7 @@ struct rooms {
     struct fleet *fleet;
     struct password_pool *passwords;
     struct api *api;
+    struct reload *reload;
     struct control *control;
     struct http_server *server;
 };
@@ -48,6 +53,7 @@ static void rooms_close(struct rooms *rooms)
     if (rooms->server)
         http_server_stop(rooms->server, STOP_GRACE_MS);
     control_stop(rooms->control);
+    reload_destroy(rooms->reload);
     password_pool_destroy(rooms->passwords);
     if (rooms->api)
         api_stop(rooms->api);
@@ -79,29 +85,35 @@ static uint32_t connection_limit(void)
 
 static int serve_http(struct rooms *rooms, const struct config *config, struct err *err)
 {
-    auto_free char *cert = NULL;
-    auto_free char *key = NULL;
-    if (config->tls_cert && (fs_read(config->tls_cert, 1 << 20, &cert, NULL, err) < 0 ||
-                             fs_read(config->tls_key, 1 << 20, &key, NULL, err) < 0))
-        return -1;
     struct http_settings settings = {
         .address = config->address,
         .port = config->port,
-        .tls_cert_pem = cert,
-        .tls_key_pem = key,
+        .tls = config->tls_cert,
         .max_connections = connection_limit(),
         .head_timeout_ms = 15000,
         .body_timeout_ms = 30000,
         .idle_timeout_ms = 60000,
     };
     struct http_app app = api_http_app(rooms->api);
-    int rc = http_server_start(&settings, &app, &rooms->server, err);
-    if (key)
-        crypto_wipe(key, strlen(key));
-    return rc;
+    return http_server_start(&settings, &app, &rooms->server, err);
 }
 
-static int rooms_open(struct rooms *rooms, const struct config *config, struct err *err)
+/* What is asked over the control socket, by its command. */
+static int answer(void *arg, const char *request, struct strbuf *out, struct err *err)
+{
+    struct rooms *rooms = arg;
+    json_t *root = json_loads(request, JSON_REJECT_DUPLICATES, NULL);
+    const char *command = json_string_value(json_object_get(root, "command"));
+    bool is_config = command && strcmp(command, "config") == 0;
+    json_decref(root);
+    if (!is_config)
+        return key_answer(rooms->store, request, out, err);
+    reload_answer(rooms->reload, out);
+    return 0;
+}
+
+static int rooms_open(struct rooms *rooms, struct config *config,
+                      const struct settings_given *given, struct err *err)
 {
     struct port_range auto_ports = {(uint16_t)config->auto_port_first,
                                     (uint16_t)config->auto_port_last};
@@ -116,22 +128,24 @@ static int rooms_open(struct rooms *rooms, const struct config *config, struct e
         .auto_ports = auto_ports,
         .public_url = config->public_url,
     };
-    if (fs_make_dir(config->data_dir, 0700, err) < 0)
+    if (fs_make_dir(config->data, 0700, err) < 0)
         return -1;
-    if (fs_lock(config->data_dir, "panel.lock", &rooms->lock_fd, err) < 0)
+    if (fs_lock(config->data, "panel.lock", &rooms->lock_fd, err) < 0)
         return err->code == ERR_CONFLICT
                    ? err_set(err, ERR_CONFLICT, "already_running",
-                             "another paneld already runs on %s", config->data_dir)
+                             "another paneld already runs on %s", config->data)
                    : -1;
-    if (store_open(config->data_dir, on_store_fatal, &rooms->store, err) < 0 ||
-        ca_open(config->data_dir, store_identity(rooms->store)->panel_id, &rooms->ca, err) < 0 ||
+    if (store_open(config->data, on_store_fatal, &rooms->store, err) < 0 ||
+        ca_open(config->data, store_identity(rooms->store)->panel_id, &rooms->ca, err) < 0 ||
         fleet_create(rooms->store, rooms->ca, &fleet, &rooms->fleet, err) < 0 ||
         password_pool_create(1, 64, &rooms->passwords, err) < 0)
         return -1;
     store_keep_audit(rooms->store, (uint32_t)config->audit_days);
     struct api_rooms api_rooms = {rooms->store, rooms->fleet, rooms->ca, rooms->passwords};
     if (api_create(&api_rooms, &api, &rooms->api, err) < 0 ||
-        control_start(config->data_dir, key_answer, rooms->store, &rooms->control, err) < 0)
+        reload_create(config, given, &(struct reload_rooms){rooms->store, rooms->fleet},
+                      &rooms->reload, err) < 0 ||
+        control_start(config->data, answer, rooms, &rooms->control, err) < 0)
         return -1;
     return serve_http(rooms, config, err);
 }
@@ -145,20 +159,57 @@ static void warn_if_open(const struct config *config)
                  config->listen);
 }
 
-int serve(const struct config *config)
+/* Start serving with the pair that tlsCert and tlsKey name. */
+static int open_tls(const struct config *config)
+{
+    struct tls_pair *pair;
+    auto_strbuf struct strbuf faults = {0};
+    if (config_load_tls(config, &pair, &faults) < 0) {
+        settings_print_faults(&faults, "paneld");
+        return -1;
+    }
+    if (pair)
+        config_judge_tls(config, pair, &faults);
+    settings_log_faults(&faults, "the certificate isn't valid now");
+    (void)tls_use(pair);
+    return 0;
+}
+
+/* Until a signal that ends us; the number of it. */
+static int wait_for_end(struct rooms *rooms, const sigset_t *signals)
+{
+    for (;;) {
+        int64_t pause = reload_pause_ms(rooms->reload);
+        struct timespec most = {.tv_sec = pause / 1000, .tv_nsec = pause % 1000 * 1000000};
+        int caught = pause < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &most);
+        if (caught == SIGHUP) {
+            notify_supervisor("RELOADING=1");
+            reload_take(rooms->reload);
+            notify_supervisor("READY=1");
+        } else if (caught > 0) {
+            return caught;
+        } else if (errno == EAGAIN) {
+            reload_look(rooms->reload);
+        }
+    }
+}
+
+int serve(struct config *config, const struct settings_given *given)
 {
     struct rooms rooms = {.lock_fd = -1};
     struct err err = {0};
     sigset_t stops;
-    int caught = 0;
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
     sigaddset(&stops, SIGINT);
     sigaddset(&stops, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &stops, NULL); /* inherited by every thread */
-    if (rooms_open(&rooms, config, &err) < 0) {
+    if (open_tls(config) < 0)
+        return 1;
+    if (rooms_open(&rooms, config, given, &err) < 0) {
         fprintf(stderr, "paneld: %s\n", err.msg);
         rooms_close(&rooms);
+        (void)tls_use(NULL);
         return 1;
     }
     bool v6 = strchr(config->address, ':') != NULL;
@@ -167,10 +218,10 @@ int serve(const struct config *config)
     fflush(stdout);
     warn_if_open(config);
     notify_supervisor("READY=1");
-    while (sigwait(&stops, &caught) != 0 || caught == SIGHUP)
-        ;
+    int caught = wait_for_end(&rooms, &stops);
     log_info("stopping", "signal=%d", caught);
     notify_supervisor("STOPPING=1");
     rooms_close(&rooms);
+    (void)tls_use(NULL);
     return atomic_load(&store_is_lost) ? 1 : 0;
 }

@@ -138,10 +138,17 @@ static bool speaks_up(const struct fleet_node *node)
            (node->inventory_done || (node->answered && !node->live.docker_up));
 }
 
+/* An answer that was asked for by a slower beat isn't late by a quicker one. */
+static uint32_t due_beat_ms(const struct fleet_node *node)
+{
+    uint32_t beat = node_beat_ms(node->fleet);
+    return node->syncing && node->sync_beat_ms > beat ? node->sync_beat_ms : beat;
+}
+
 /* Derive the status from the age of the last answer, and come back when it would change. */
 static void update_status(struct fleet_node *node)
 {
-    uint32_t beat = node_beat_ms(node->fleet);
+    uint32_t beat = due_beat_ms(node);
     int64_t suspect_at = node->last_answer + beat + grace_ms(beat);
     int64_t offline_at = node->last_answer + (int64_t)beat * BEATS_TO_OFFLINE + grace_ms(beat);
     int64_t now = clock_mono_ms();
@@ -422,6 +429,7 @@ static void sync_start(struct fleet_node *node)
     envelope.body_case = WIRE__ENVELOPE__BODY_SYNC;
     envelope.sync = &sync;
     node->syncing = true;
+    node->sync_beat_ms = beat;
     if (link_call(node->link, &envelope, sync.wait_ms + grace_ms(beat), sync_done, node, &err) <
         0) {
         node->syncing = false;

@@ -119,6 +119,7 @@ struct fleet_node {
     int64_t last_answer; /* mono ms */
     unsigned missed;
     struct timer sync_timer;
+    uint32_t sync_beat_ms; /* that the Sync under way was asked with */
     int64_t heard_until; /* mono ms; ahead of now: it has used more than its share of the loop */
     struct timer status_timer;
     struct node_live live;

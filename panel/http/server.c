@@ -27,6 +27,7 @@
 #include "common/auto.h"
 #include "common/clock.h"
 #include "panel/http/guard.h"
+#include "panel/http/tls.h"
 
 #define HEAD_MEMORY                                                                                \
     (36u * 1024u)             /* a connection's buffer for its head; past 32 K it is a mapping     \
@@ -531,10 +532,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, unsigned limi
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
     if (server->tls) {
         flags |= MHD_USE_TLS;
-        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0,
-                                                   (void *)(uintptr_t)settings->tls_cert_pem};
-        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0,
-                                                   (void *)(uintptr_t)settings->tls_key_pem};
+        options[count++] =
+            (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, tls_callback()};
         options[count++] = (struct MHD_OptionItem){
             MHD_OPTION_HTTPS_PRIORITIES, 0,
             (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"};
@@ -557,7 +556,7 @@ int http_server_start(const struct http_settings *settings, const struct http_ap
         return err_nomem(err);
     server->app = *app;
     server->settings = *settings;
-    server->tls = settings->tls_cert_pem && settings->tls_key_pem;
+    server->tls = settings->tls;
     pthread_mutex_init(&server->streams_lock, NULL);
     server->lines_visible = strncmp(MHD_get_version(), "0.9.75", 6) == 0;
     auto_fd int listener = listener_open(settings->address, settings->port, &server->port, err);
@@ -575,11 +574,9 @@ int http_server_start(const struct http_settings *settings, const struct http_ap
     if (!server->daemon) {
         linger_stop(&server->linger);
         sweeper_stop(&server->sweeper);
-        return err_set(err, ERR_INTERNAL, "http_start_failed", "the HTTP server can't be started%s",
-                       server->tls ? " (are certificate and key a pair?)" : "");
+        return err_set(err, ERR_INTERNAL, "http_start_failed", "the HTTP server can't be started");
     }
-    /* libmicrohttpd has read the certificate; the caller's texts may go away. */
-    server->settings.address = server->settings.tls_cert_pem = server->settings.tls_key_pem = NULL;
+    server->settings.address = NULL; /* the caller's */
     (void)steal_fd(&listener);
     *ret_server = steal_ptr(server);
     return 0;

@@ -36,12 +36,15 @@ static int tear_down(void **state)
 
 static int read_config(struct err *err)
 {
-    struct config config;
-    if (config_init(&config, err) < 0)
-        return -1;
-    int rc = config_read_file(&config, file, err);
+    struct config config = {0};
+    auto_strbuf struct strbuf faults = {0};
+    struct settings_given given = {.file = file};
+    int rc = config_load(&config, &given, &faults);
     config_fini(&config);
-    return rc;
+    if (rc < 0)
+        return faults.failed ? err_nomem(err)
+                             : err_set(err, ERR_INVALID, "bad_config", "%s", faults.data);
+    return 0;
 }
 
 static int open_ca(struct err *err)
