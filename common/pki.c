@@ -23,6 +23,7 @@
 #include "common/crypto.h"
 
 #define PEM_MAX 8192
+#define DAY_S   86400
 
 static int draw_random(void *unused, unsigned char *out, size_t len)
 {
@@ -106,13 +107,13 @@ int pki_csr_create(const char *key_pem, const char *common_name, char **ret_csr_
               : dup_pem(pem, ret_csr_pem, err);
 }
 
-static int set_validity(mbedtls_x509write_cert *crt, uint32_t days)
+static int set_validity(mbedtls_x509write_cert *crt, int64_t seconds)
 {
     char from[32];
     char to[32];
     time_t now = time(NULL);
-    time_t start = now - 86400;
-    time_t end = now + (time_t)days * 86400;
+    time_t start = now - DAY_S;
+    time_t end = now + (time_t)seconds;
     struct tm tm;
     gmtime_r(&start, &tm);
     strftime(from, sizeof(from), "%Y%m%d%H%M%S", &tm);
@@ -191,7 +192,7 @@ static int set_role(mbedtls_x509write_cert *crt, enum pki_role role, const char 
 }
 
 static int write_cert(mbedtls_pk_context *subject_key, mbedtls_pk_context *issuer_key,
-                      const char *subject, const char *issuer, enum pki_role role, uint32_t days,
+                      const char *subject, const char *issuer, enum pki_role role, int64_t seconds,
                       char **ret_cert_pem, struct err *err)
 {
     mbedtls_x509write_cert crt;
@@ -211,7 +212,7 @@ static int write_cert(mbedtls_pk_context *subject_key, mbedtls_pk_context *issue
     if (!rc)
         rc = set_serial(&crt);
     if (!rc)
-        rc = set_validity(&crt, days);
+        rc = set_validity(&crt, seconds);
     if (!rc)
         rc = set_role(&crt, role, subject);
     if (!rc)
@@ -231,7 +232,8 @@ int pki_ca_create(const char *key_pem, const char *common_name, uint32_t days, c
     if (rc)
         ret = fail(err, ERR_INVALID, "bad_key", "can't read the CA's key", rc);
     else
-        ret = write_cert(&key, &key, common_name, common_name, PKI_CA, days, ret_cert_pem, err);
+        ret = write_cert(&key, &key, common_name, common_name, PKI_CA, (int64_t)days * DAY_S,
+                         ret_cert_pem, err);
     mbedtls_pk_free(&key);
     return ret;
 }
@@ -265,6 +267,14 @@ static int check_request(mbedtls_x509_csr *csr)
 int pki_sign(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pem, const char *name,
              enum pki_role role, uint32_t days, char **ret_cert_pem, struct err *err)
 {
+    return pki_sign_seconds(ca_key_pem, ca_cert_pem, csr_pem, name, role, days * DAY_S,
+                            ret_cert_pem, err);
+}
+
+int pki_sign_seconds(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pem,
+                     const char *name, enum pki_role role, uint32_t seconds, char **ret_cert_pem,
+                     struct err *err)
+{
     mbedtls_pk_context ca_key;
     mbedtls_x509_crt ca_cert;
     mbedtls_x509_csr csr;
@@ -297,7 +307,7 @@ int pki_sign(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pe
         fail(err, ERR_INTERNAL, "bad_ca", "can't read the CA", rc);
         goto out;
     }
-    ret = write_cert(&csr.pk, &ca_key, name, issuer, role, days, ret_cert_pem, err);
+    ret = write_cert(&csr.pk, &ca_key, name, issuer, role, seconds, ret_cert_pem, err);
 out:
     mbedtls_x509_csr_free(&csr);
     mbedtls_x509_crt_free(&ca_cert);

@@ -29,6 +29,11 @@ int pki_ca_create(const char *key_pem, const char *common_name, uint32_t days, c
 int pki_sign(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pem, const char *name,
              enum pki_role role, uint32_t days, char **ret_cert_pem, struct err *err);
 
+/* The same for a time in seconds. */
+int pki_sign_seconds(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pem,
+                     const char *name, enum pki_role role, uint32_t seconds, char **ret_cert_pem,
+                     struct err *err);
+
 /* Does the certificate belong to the key? ERR_INVALID when it doesn't. */
 int pki_check_pair(const char *key_pem, const char *cert_pem, struct err *err);
 

@@ -7,9 +7,8 @@
 #include "common/log.h"
 #include "panel/fleet/state.h"
 
-#define RENEW_BEFORE_S (CA_AGENT_DAYS * 24 * 3600 / 3)
-#define RETRY_MS       (3600 * 1000)
-#define CALL_MS        15000
+#define RETRY_MS HURRIED(3600u * 1000)
+#define CALL_MS  15000
 
 static void installed(void *arg, Wire__Envelope **reply, const struct err *err)
 {
@@ -60,7 +59,7 @@ void renewal_consider(struct fleet_node *node, uint64_t cert_not_after)
 {
     int64_t now = clock_mono_ms();
     uint64_t due =
-        cert_not_after - RENEW_BEFORE_S; /* wraps for what is no time: then it isn't due */
+        cert_not_after - CA_RENEW_SECONDS; /* wraps for what is no time: then it isn't due */
     if (due > (uint64_t)clock_wall_ms() / 1000 || node->renewing || now < node->next_renewal)
         return;
     node->next_renewal = now + RETRY_MS;

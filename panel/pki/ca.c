@@ -100,8 +100,8 @@ const char *ca_certificate(const struct ca *ca)
 int ca_sign_agent(const struct ca *ca, const char *csr_pem, const char *node_id,
                   char **ret_cert_pem, struct err *err)
 {
-    return pki_sign(ca->key, ca->cert, csr_pem, node_id, PKI_SERVER, CA_AGENT_DAYS, ret_cert_pem,
-                    err);
+    return pki_sign_seconds(ca->key, ca->cert, csr_pem, node_id, PKI_SERVER, CA_AGENT_SECONDS,
+                            ret_cert_pem, err);
 }
 
 int ca_issue_panel(const struct ca *ca, char **ret_key_pem, char **ret_cert_pem, struct err *err)

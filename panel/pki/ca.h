@@ -6,10 +6,13 @@
 #define PANEL_PKI_CA_H
 
 #include "common/err.h"
+#include "common/failpoint.h"
 
 struct ca;
 
-#define CA_AGENT_DAYS 90
+/* How long an agent's certificate lives, and how long before its end it is renewed. */
+#define CA_AGENT_SECONDS HURRIED(90u * 24 * 3600)
+#define CA_RENEW_SECONDS HURRIED(30u * 24 * 3600)
 
 int ca_open(const char *dir, const char *panel_id, struct ca **ret_ca, struct err *err);
 void ca_close(struct ca *ca);
