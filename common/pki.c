@@ -15,6 +15,7 @@
 #include <mbedtls/pk.h>
 #include <mbedtls/x509_crt.h>
 #include <mbedtls/x509_csr.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,10 +239,10 @@ int pki_ca_create(const char *key_pem, const char *common_name, uint32_t days, c
     return ret;
 }
 
-/* The CN of a certificate's subject, which is all that our CA's name consists of. */
-static int subject_cn(const mbedtls_x509_crt *crt, char *out, size_t size)
+/* The CN, which is all that our names consist of. */
+static int common_name(const mbedtls_x509_name *name, char *out, size_t size)
 {
-    for (const mbedtls_x509_name *n = &crt->subject; n; n = n->next) {
+    for (const mbedtls_x509_name *n = name; n; n = n->next) {
         if (MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &n->oid) == 0 && n->val.len < size) {
             memcpy(out, n->val.p, n->val.len);
             out[n->val.len] = '\0';
@@ -249,6 +250,49 @@ static int subject_cn(const mbedtls_x509_crt *crt, char *out, size_t size)
         }
     }
     return MBEDTLS_ERR_X509_INVALID_NAME;
+}
+
+static int read_name(const char *cert_pem, bool of_issuer, char *out, size_t size, struct err *err)
+{
+    mbedtls_x509_crt crt;
+    mbedtls_x509_crt_init(&crt);
+    int rc = mbedtls_x509_crt_parse(&crt, (const unsigned char *)cert_pem, strlen(cert_pem) + 1);
+    if (!rc)
+        rc = common_name(of_issuer ? &crt.issuer : &crt.subject, out, size);
+    mbedtls_x509_crt_free(&crt);
+    return rc ? fail(err, ERR_INVALID, "bad_certificate", "can't read the certificate's names", rc)
+              : 0;
+}
+
+int pki_subject(const char *cert_pem, char *out, size_t size, struct err *err)
+{
+    return read_name(cert_pem, false, out, size, err);
+}
+
+int pki_issuer(const char *cert_pem, char *out, size_t size, struct err *err)
+{
+    return read_name(cert_pem, true, out, size, err);
+}
+
+int pki_check_bundle(const char *bundle_pem, struct err *err)
+{
+    mbedtls_x509_crt all;
+    unsigned count = 0;
+    bool fits = true;
+    mbedtls_x509_crt_init(&all);
+    int rc =
+        mbedtls_x509_crt_parse(&all, (const unsigned char *)bundle_pem, strlen(bundle_pem) + 1);
+    for (const mbedtls_x509_crt *crt = &all; !rc && crt; crt = crt->next) {
+        fits = fits && crt->ca_istrue;
+        count++;
+    }
+    mbedtls_x509_crt_free(&all);
+    if (rc < 0)
+        return fail(err, ERR_INVALID, "bad_bundle", "can't read the CA's certificates", rc);
+    return !rc && fits && count <= PKI_BUNDLE_MAX
+               ? 0
+               : err_set(err, ERR_INVALID, "bad_bundle",
+                         "these must be 1 to %d certificates, all of a CA", PKI_BUNDLE_MAX);
 }
 
 /* The request must prove that its maker has the key. */
@@ -302,7 +346,7 @@ int pki_sign_seconds(const char *ca_key_pem, const char *ca_cert_pem, const char
         rc = mbedtls_x509_crt_parse(&ca_cert, (const unsigned char *)ca_cert_pem,
                                     strlen(ca_cert_pem) + 1);
     if (!rc)
-        rc = subject_cn(&ca_cert, issuer, sizeof(issuer));
+        rc = common_name(&ca_cert.subject, issuer, sizeof(issuer));
     if (rc) {
         fail(err, ERR_INTERNAL, "bad_ca", "can't read the CA", rc);
         goto out;

@@ -11,6 +11,7 @@
 #include "common/crypto.h"
 #include "common/fs.h"
 #include "common/json_writer.h"
+#include "panel/ca_command.h"
 #include "panel/config.h"
 #include "panel/control.h"
 #include "panel/http/tls.h"
@@ -70,6 +71,7 @@ struct arguments {
     const char *output;
     bool check_only;
     bool replace;
+    bool force;
     bool help;
     bool version;
 };
@@ -81,6 +83,7 @@ static int read_arguments(int argc, char **argv, struct arguments *args, struct 
         {.name = "check-config", .given = &args->check_only},
         {.name = "name", .value = &args->key_name},
         {.name = "replace", .given = &args->replace},
+        {.name = "force", .given = &args->force},
         {.name = "output", .letter = 'o', .value = &args->output},
         {.name = "version", .given = &args->version},
         {.name = "help", .letter = 'h', .given = &args->help},
@@ -206,6 +209,34 @@ static int show_config(const struct config *config, const struct arguments *args
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
+static int run_ca(const struct config *config, const struct arguments *args, const char *command,
+                  const char *what)
+{
+    struct err err = {0};
+    bool as_json = args->output && strcmp(args->output, "json") == 0;
+    if (ca_command_run(config->data, command, args->force, as_json, stdout, &err) < 0)
+        return fail_command(what, &err);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int show_ca(const struct config *config, const struct arguments *args, const char *unused)
+{
+    (void)unused;
+    return run_ca(config, args, "ca.status", "look at the CA");
+}
+
+static int rotate_ca(const struct config *config, const struct arguments *args, const char *unused)
+{
+    (void)unused;
+    return run_ca(config, args, "ca.rotate", "make another CA");
+}
+
+static int retire_ca(const struct config *config, const struct arguments *args, const char *unused)
+{
+    (void)unused;
+    return run_ca(config, args, "ca.retire", "end the old CA");
+}
+
 static const struct command {
     const char *words[2];
     int operands; /* after the words */
@@ -224,6 +255,23 @@ static const struct command {
      show_config,
      "config [--data DIR] [-o json]",
      "the settings in force, and from where"},
+    {{"ca", "status"},
+     0,
+     show_ca,
+     "ca status [--data DIR] [-o json]",
+     "whose certificates nodes have"},
+    {{"ca", "rotate"},
+     0,
+     rotate_ca,
+     "ca rotate [--data DIR]",
+     "another CA beside the old; nodes move to it"},
+    {{"ca", "retire"},
+     0,
+     retire_ca,
+     "ca retire [--data DIR] [--force]",
+     "end the old one, once all have moved;\n"
+     "                                                --force: those that have not must join "
+     "again"},
     {{"backup", NULL},
      1,
      back_up,
@@ -243,7 +291,9 @@ static void print_help(void)
     fputs(intro_text, stdout);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         printf("  paneld %-37s  %s\n", commands[i].usage, commands[i].help);
-    fputs("The daemon may run meanwhile, or not, but for restore.\n", stdout);
+    fputs("The daemon may run meanwhile, or not, but for ca, which needs it, and restore, which "
+          "must not\nhave it.\n",
+          stdout);
     fputs(options_text, stdout);
     settings_print_help(&config_table, stdout);
     fputs(examples_text, stdout);
@@ -284,8 +334,11 @@ static int check_belonging(const struct arguments *args, const struct command *c
     if (args->replace && run != restore && run != back_up)
         return err_set(err, ERR_INVALID, "bad_option",
                        "--replace belongs to \"backup\" and \"restore\"");
-    if (args->output && run != show_config)
-        return err_set(err, ERR_INVALID, "bad_option", "--output belongs to \"config\"");
+    if (args->force && run != retire_ca)
+        return err_set(err, ERR_INVALID, "bad_option", "--force belongs to \"ca retire\"");
+    if (args->output && run != show_config && run != show_ca)
+        return err_set(err, ERR_INVALID, "bad_option",
+                       "--output belongs to \"config\" and \"ca status\"");
     if (args->output && strcmp(args->output, "json") != 0 && strcmp(args->output, "table") != 0)
         return err_set(err, ERR_INVALID, "bad_option",
                        "--output must be table or json, not \"%.32s\"", args->output);

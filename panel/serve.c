@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/notify.h"
 #include "panel/api/api.h"
+#include "panel/ca_command.h"
 #include "panel/control.h"
 #include "panel/http/tls.h"
 #include "panel/key_command.h"
@@ -104,12 +105,17 @@ static int answer(void *arg, const char *request, struct strbuf *out, struct err
     struct rooms *rooms = arg;
     json_t *root = json_loads(request, JSON_REJECT_DUPLICATES, NULL);
     const char *command = json_string_value(json_object_get(root, "command"));
-    bool is_config = command && strcmp(command, "config") == 0;
+    bool force = json_is_true(json_object_get(root, "force"));
+    struct ca_rooms ca = {rooms->ca, rooms->store, rooms->fleet};
+    int rc = 0;
+    if (command && strcmp(command, "config") == 0)
+        reload_answer(rooms->reload, out);
+    else if (command && ca_command_is(command))
+        rc = ca_answer(&ca, command, force, out, err);
+    else
+        rc = key_answer(rooms->store, request, out, err);
     json_decref(root);
-    if (!is_config)
-        return key_answer(rooms->store, request, out, err);
-    reload_answer(rooms->reload, out);
-    return 0;
+    return rc;
 }
 
 static int rooms_open(struct rooms *rooms, struct config *config,

@@ -25,7 +25,10 @@ struct node_live {
     uint32_t cpu_permille;
     uint32_t load1_permille;
     uint64_t uptime_seconds;
-    uint32_t orphans; /* containers with our label that the store doesn't know */
+    char cert_issuer[65]; /* who signed its certificate; "": not told since the panel started, or
+                           * its agent is too old to */
+    char ca_digest[65];   /* of all that it trusts */
+    uint32_t orphans;     /* containers with our label that the store doesn't know */
 };
 
 /* One of those. */

@@ -264,6 +264,8 @@ static void take_facts(struct fleet_node *node, const Wire__SyncReply *reply)
 {
     struct node_live *live = &node->live;
     bool changed = take_version(live->agent_version, reply->agent_version);
+    utf8_copy(live->cert_issuer, sizeof(live->cert_issuer), reply->cert_issuer);
+    utf8_copy(live->ca_digest, sizeof(live->ca_digest), reply->ca_digest);
     if (reply->docker) {
         live->docker_told = true;
         live->docker_up = reply->docker->up;
@@ -396,6 +398,8 @@ static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
         return;
     }
     const char *wrong = err ? err->msg : wrong_with(*reply);
+    if (!wrong && renewal_is_too_late(node, (*reply)->sync_reply))
+        wrong = "its CA has been ended";
     if (wrong) {
         log_warn("node doesn't sync", "node=%s reason=\"%s\"", node->id, wrong);
         start_over(node);
@@ -410,7 +414,7 @@ static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
     take_reply(node, answer);
     update_status(node);
     publish(node);
-    renewal_consider(node, answer->cert_not_after);
+    renewal_consider(node, answer);
     sync_next(node, answer->n_statuses);
 }
 
@@ -442,7 +446,8 @@ static void on_pipe(void *arg, bool up)
 {
     struct fleet_node *node = arg;
     if (up) {
-        dial_succeeded(node);
+        if (!dial_succeeded(node))
+            return;
         node->answered = false;
         node->cursor = 0; /* a new connection: compare everything */
         node->inventory_done = false;

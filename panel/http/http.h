@@ -45,10 +45,10 @@ struct http_app {
 };
 
 struct http_settings {
-    const char *address;      /* IP literal */
-    uint16_t port;            /* 0: the system picks */
-    bool tls;                 /* with the pair of tls_use() */
-    uint32_t threads; /* 0: one a core */
+    const char *address; /* IP literal */
+    uint16_t port;       /* 0: the system picks */
+    bool tls;            /* with the pair of tls_use() */
+    uint32_t threads;    /* 0: one a core */
     uint32_t max_connections;
     uint32_t head_timeout_ms; /* from the first byte (or accept) to the whole head */
     uint32_t body_timeout_ms; /* from the head to the whole body */

@@ -21,10 +21,9 @@ def end_of(certificate):
 
 class Renewal(unittest.TestCase):
     def setUp(self):
-        self.world = World("scripted").start(join=False)
-        panel = self.world.panel
-        panel.daemon.extra_env["PANEL_HURRY"] = str(HURRY)
-        panel.restart()
+        self.world = World("scripted")
+        self.world.panel.env["PANEL_HURRY"] = str(HURRY)
+        self.world.start(join=False)
         self.agent = self.world.agent = Agent(self.world.dir, self.world.engine.path)
 
     def tearDown(self):
@@ -68,7 +67,7 @@ class Renewal(unittest.TestCase):
         instance = world.deploy()
         self.agent.stop()
         end = end_of(self.files("agent.crt")[0])
-        until(lambda: time.time() > end, 2 * LIFE, "it has ended")
+        until(lambda: time.time() > end + 1, 2 * LIFE, "its last second is over")
         self.agent.start()
         until(lambda: "listening on" in self.agent.daemon.output(), 10, "the agent listens")
         world.await_status(node, "Offline", timeout=20)

@@ -59,6 +59,19 @@ static int open_ca(struct err *err)
     return rc;
 }
 
+/* Whatever fails, what is there opens again, with one CA or with both. */
+static int change_ca(struct err *err)
+{
+    struct ca *ca;
+    if (ca_open(root, "p1", &ca, err) < 0)
+        return -1;
+    struct ca_state state;
+    ca_look(ca, &state);
+    int rc = state.rotating ? ca_retire(ca, err) : ca_rotate(ca, err);
+    ca_close(ca);
+    return rc;
+}
+
 /* As one who doesn't care why. */
 static int open_ca_without_reason(struct err *err)
 {
@@ -73,6 +86,21 @@ static void no_ca(void)
 {
     auto_free char *pki = fs_join(root, "pki");
     assert_int_equal(fs_remove_tree(pki, NULL), 0);
+}
+
+static void one_ca(void)
+{
+    struct ca *ca = NULL;
+    no_ca();
+    assert_int_equal(ca_open(root, "p1", &ca, NULL), 0);
+    ca_close(ca);
+}
+
+static void two_cas(void)
+{
+    one_ca();
+    struct err err = {0};
+    assert_int_equal(change_ca(&err), 0);
 }
 
 static void opens_again(int rc)
@@ -130,6 +158,8 @@ static void test_all(void **state)
     torture(&(struct torture){.name = "config", .work = read_config});
     torture(&(struct torture){"ca", no_ca, open_ca, opens_again});
     torture(&(struct torture){"ca, no reason", no_ca, open_ca_without_reason, opens_again});
+    torture(&(struct torture){"ca rotated", one_ca, change_ca, opens_again});
+    torture(&(struct torture){"ca retired", two_cas, change_ca, opens_again});
     torture(&(struct torture){.name = "body", .work = read_body});
     document = json_loads("{\"Name\":\"t\",\"Image\":\"busybox\",\"Env\":[\"A=1\",\"B=2\"],"
                           "\"Variables\":{\"D\":{\"default\":5}},"
