@@ -23,7 +23,7 @@ void answer_send(struct rpc_call *call, const struct identity *identity, uint64_
         rpc_reply(call, data, len);
         return;
     }
-    log_error("answer not packed", "error=\"%s\"", err.msg);
+    log_error("answer not packed", "reason=\"%s\"", err.msg);
     if (envelope->body_case == WIRE__ENVELOPE__BODY_FAILURE)
         rpc_reply(call, NULL, 0);
     else

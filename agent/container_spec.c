@@ -162,11 +162,6 @@ int container_spec_base_hash(const Wire__InstanceSpec *spec, char out[65], struc
     return envelope_spec_hash(&base, out, err);
 }
 
-void container_spec_name(const char *instance_id, char out[CONTAINER_NAME_SIZE])
-{
-    snprintf(out, CONTAINER_NAME_SIZE, "panel-%s", instance_id);
-}
-
 uint32_t container_spec_grace(const Wire__InstanceSpec *spec)
 {
     return spec && spec->stop_grace_seconds ? spec->stop_grace_seconds : GRACE_DEFAULT;

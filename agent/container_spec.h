@@ -8,17 +8,12 @@
 #include "common/err.h"
 #include "panel.pb-c.h"
 
-#define CONTAINER_NAME_SIZE 80
-
 /* Is every field within bounds? ERR_INVALID "bad_spec" says which isn't. */
 int container_spec_check(const Wire__InstanceSpec *spec, struct err *err);
 
 /* The hash of what only a new container can change: all but its memory, its CPUs and how often
  * its image was pulled. */
 int container_spec_base_hash(const Wire__InstanceSpec *spec, char out[65], struct err *err);
-
-/* "panel-<instance id>" */
-void container_spec_name(const char *instance_id, char out[CONTAINER_NAME_SIZE]);
 
 /* Seconds between asking it to stop and killing it; spec may be NULL. */
 uint32_t container_spec_grace(const Wire__InstanceSpec *spec);

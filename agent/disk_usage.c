@@ -31,6 +31,15 @@ struct disk_usage {
     void *arg;
 };
 
+/* A file with several names is met at each of them; each counts for its part, so that together they
+ * are the whole, and no list of those that were met is needed. */
+static uint64_t part_of(const struct stat *st)
+{
+    uint64_t bytes = (uint64_t)st->st_blocks * 512;
+    return S_ISDIR(st->st_mode) || st->st_nlink < 2 ? bytes
+                                                    : (bytes + st->st_nlink / 2) / st->st_nlink;
+}
+
 /* Takes dir_fd. */
 static void add_folder(struct disk_usage *usage, int dir_fd, int depth)
 {
@@ -46,7 +55,7 @@ static void add_folder(struct disk_usage *usage, int dir_fd, int depth)
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
             fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
-        usage->bytes += (uint64_t)st.st_blocks * 512;
+        usage->bytes += part_of(&st);
         if (!S_ISDIR(st.st_mode) || depth >= DEPTH_MAX)
             continue;
         int fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -15,7 +15,7 @@ void disk_usage_destroy(struct disk_usage *usage);
 
 bool disk_usage_is_busy(const struct disk_usage *usage);
 /* Then done() is called on the loop's thread: blocks that are taken, in bytes; a file with several
- * names counts for each. Links aren't followed. ERR_BUSY when one is being measured. */
+ * names counts once. Links aren't followed. ERR_BUSY when one is being measured. */
 int disk_usage_measure(struct disk_usage *usage, const char *dir,
                        void (*done)(void *arg, uint64_t bytes), void *arg, struct err *err);
 

@@ -435,6 +435,14 @@ struct docker_call *docker_logs(struct docker *docker, const char *ref,
     return call;
 }
 
+struct docker_call *docker_rename(struct docker *docker, const char *ref, const char *name,
+                                  docker_done done, void *arg, struct err *err)
+{
+    char suffix[DOCKER_NAME_SIZE + 16];
+    snprintf(suffix, sizeof(suffix), "/rename?name=%s", name);
+    return order_container(docker, "POST", ref, suffix, SHORT_MS, done, arg, err);
+}
+
 struct docker_call *docker_delete(struct docker *docker, const char *ref, docker_done done,
                                   void *arg, struct err *err)
 {

@@ -91,6 +91,9 @@ struct docker_log_range {
 struct docker_call *docker_logs(struct docker *docker, const char *ref,
                                 const struct docker_log_range *range, docker_piece piece,
                                 docker_done done, void *arg, struct err *err);
+/* ERR_CONFLICT: another container has that name. */
+struct docker_call *docker_rename(struct docker *docker, const char *ref, const char *name,
+                                  docker_done done, void *arg, struct err *err);
 /* Kills it if it runs; takes its anonymous volumes along. */
 struct docker_call *docker_delete(struct docker *docker, const char *ref, docker_done done,
                                   void *arg, struct err *err);

@@ -137,6 +137,27 @@ static int64_t parse_time(const char *text)
     return text && iso_time_parse(text, &ns) ? (int64_t)(ns / 1000000) : 0;
 }
 
+void docker_json_name(const char *instance_id, bool spare, char out[DOCKER_NAME_SIZE])
+{
+    snprintf(out, DOCKER_NAME_SIZE, "panel-%s%s", instance_id, spare ? "-old" : "");
+}
+
+/* As the Engine writes it, with a slash before it. */
+static bool is_spare_name(const char *name, const char *instance_id)
+{
+    char spare[DOCKER_NAME_SIZE];
+    docker_json_name(instance_id, true, spare);
+    return name && name[0] == '/' && strcmp(name + 1, spare) == 0;
+}
+
+static uint32_t read_count(const json_t *value)
+{
+    json_int_t count = json_integer_value(value);
+    if (count < 0)
+        return 0;
+    return count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
+}
+
 int docker_json_inspected(const json_t *answer, const char *panel_id,
                           struct docker_container *ret_container)
 {
@@ -146,6 +167,8 @@ int docker_json_inspected(const json_t *answer, const char *panel_id,
     if (!state || read_identity(answer, labels, panel_id, &c) < 0)
         return -1;
     c.state = parse_state(docker_json_text(state, "Status"));
+    c.spare = is_spare_name(docker_json_text(answer, "Name"), c.instance_id);
+    c.restarts = read_count(json_object_get(answer, "RestartCount"));
     c.exit_code = (int32_t)json_integer_value(json_object_get(state, "ExitCode"));
     c.oom_killed = json_is_true(json_object_get(state, "OOMKilled"));
     c.finished_at_ms = parse_time(docker_json_text(state, "FinishedAt"));
@@ -168,9 +191,11 @@ int docker_json_listed(const json_t *entry, const char *panel_id,
                        struct docker_container *ret_container)
 {
     struct docker_container c = {0};
+    const json_t *names = json_object_get(entry, "Names");
     if (read_identity(entry, json_object_get(entry, "Labels"), panel_id, &c) < 0)
         return -1;
     c.state = parse_state(docker_json_text(entry, "State"));
+    c.spare = is_spare_name(json_string_value(json_array_get(names, 0)), c.instance_id);
     *ret_container = c;
     return 0;
 }

@@ -41,8 +41,11 @@ struct docker_container {
     uint64_t pulled;  /* its spec's pull_round */
     bool terminal;    /* it has one: its output is one stream */
     char address[64]; /* "": none is said */
+    bool spare;       /* by its name: kept while another is to take its place (sparing.c) */
     enum container_state state;
-    int32_t exit_code; /* the list doesn't tell these three */
+    uint32_t
+        restarts; /* by the Engine's own doing; the list doesn't tell this and the next three */
+    int32_t exit_code;
     bool oom_killed;
     int64_t finished_at_ms; /* since 1970, likewise; 0: it never has */
 };
@@ -72,6 +75,9 @@ int docker_json_listed(const json_t *entry, const char *panel_id,
                        struct docker_container *ret_container);
 /* Is that a name of the listed container's? */
 bool docker_json_is_named(const json_t *entry, const char *name);
+/* "panel-<instance id>", and of a spare one "panel-<instance id>-old". */
+#define DOCKER_NAME_SIZE 80
+void docker_json_name(const char *instance_id, bool spare, char out[DOCKER_NAME_SIZE]);
 
 /* Does the event tell of a change of a container's state, rather than, say, of a health check?
  * ret_instance borrows the label, ret_container the id. */

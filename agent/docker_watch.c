@@ -64,7 +64,7 @@ static void set_down(struct docker_watch *watch, const char *why)
 {
     if (watch->told && !watch->up && strcmp(watch->error, why) == 0)
         return;
-    log_warn("docker unreachable", "error=\"%s\"", why);
+    log_warn("docker unreachable", "reason=\"%s\"", why);
     watch->up = false;
     watch->told = true;
     utf8_copy(watch->error, sizeof(watch->error), why);
@@ -93,7 +93,7 @@ static void end_stream(void *arg, const struct docker_reply *reply)
 {
     struct docker_watch *watch = arg;
     watch->stream = NULL;
-    log_debug("docker event stream ended", "error=\"%s\"", reply->err.msg);
+    log_debug("docker event stream ended", "reason=\"%s\"", reply->err.msg);
     forgive(watch);
     docker_watch_suspect(watch);
 }

@@ -40,7 +40,7 @@ static void handle_apply(struct handlers *h, struct rpc_call *call, Wire__Envelo
     struct err err;
     int rc = reconcile_apply(h->reconcile, request->apply, &err);
     if (rc < 0)
-        log_warn("apply refused", "instance=%s generation=%" PRIu64 " code=%s error=\"%s\"",
+        log_warn("apply refused", "instance=%s generation=%" PRIu64 " code=%s reason=\"%s\"",
                  request->apply->instance_id, request->apply->generation, err.reason, err.msg);
     conclude(h, call, request, rc, &err);
     (void)FAILPOINT("agent.apply.answered");
@@ -52,7 +52,7 @@ static void handle_remove(struct handlers *h, struct rpc_call *call, Wire__Envel
     struct err err;
     int rc = reconcile_remove(h->reconcile, request->remove, &err);
     if (rc < 0)
-        log_warn("remove refused", "instance=%s generation=%" PRIu64 " code=%s error=\"%s\"",
+        log_warn("remove refused", "instance=%s generation=%" PRIu64 " code=%s reason=\"%s\"",
                  request->remove->instance_id, request->remove->generation, err.reason, err.msg);
     conclude(h, call, request, rc, &err);
     (void)FAILPOINT("agent.remove.answered");
@@ -78,7 +78,7 @@ static void handle_cert_request(struct handlers *h, struct rpc_call *call, Wire_
     auto_free char *csr = NULL;
     struct err err;
     if (identity_begin_renewal(h->identity, &csr, &err) < 0) {
-        log_error("no certificate request", "error=\"%s\"", err.msg);
+        log_error("no certificate request", "reason=\"%s\"", err.msg);
         answer_failure(call, h->identity, request->call_id, &err);
         return;
     }
@@ -96,7 +96,7 @@ static void fire_reload(struct timer *timer)
     struct err err;
     const struct identity *id = h->identity;
     if (rpc_listen(h->rpc, id->key, id->cert, id->ca, &err) < 0)
-        log_error("certificate not in use yet", "error=\"%s\"", err.msg);
+        log_error("certificate not in use yet", "reason=\"%s\"", err.msg);
 }
 
 /* Soon: the answer is to leave over the old one. */
@@ -112,7 +112,7 @@ static void handle_cert_install(struct handlers *h, struct rpc_call *call, Wire_
     bool changed;
     int rc = identity_install(h->identity, request->cert_install->cert_pem, &changed, &err);
     if (rc < 0) {
-        log_warn("certificate refused", "code=%s error=\"%s\"", err.reason, err.msg);
+        log_warn("certificate refused", "code=%s reason=\"%s\"", err.reason, err.msg);
     } else if (changed) {
         log_info("certificate renewed", "not_after=%" PRId64, h->identity->cert_not_after);
         swap_listener(h);
@@ -126,7 +126,7 @@ static void handle_ca_install(struct handlers *h, struct rpc_call *call, Wire__E
     bool changed;
     int rc = identity_install_ca(h->identity, request->ca_install->ca_pem, &changed, &err);
     if (rc < 0) {
-        log_warn("other CAs refused", "code=%s error=\"%s\"", err.reason, err.msg);
+        log_warn("other CAs refused", "code=%s reason=\"%s\"", err.reason, err.msg);
     } else if (changed) {
         log_info("other CAs trusted", "digest=%s", h->identity->ca_digest);
         swap_listener(h);
@@ -136,17 +136,18 @@ static void handle_ca_install(struct handlers *h, struct rpc_call *call, Wire__E
 
 static const struct {
     Wire__Envelope__BodyCase body;
+    const char *op;
     void (*handle)(struct handlers *h, struct rpc_call *call, Wire__Envelope *request);
 } table[] = {
-    {WIRE__ENVELOPE__BODY_SYNC, handle_sync},
-    {WIRE__ENVELOPE__BODY_APPLY, handle_apply},
-    {WIRE__ENVELOPE__BODY_REMOVE, handle_remove},
-    {WIRE__ENVELOPE__BODY_HISTORY, handle_history},
-    {WIRE__ENVELOPE__BODY_WATCH, handle_watch},
-    {WIRE__ENVELOPE__BODY_COMMAND, handle_command},
-    {WIRE__ENVELOPE__BODY_CERT_REQUEST, handle_cert_request},
-    {WIRE__ENVELOPE__BODY_CERT_INSTALL, handle_cert_install},
-    {WIRE__ENVELOPE__BODY_CA_INSTALL, handle_ca_install},
+    {WIRE__ENVELOPE__BODY_SYNC, "sync", handle_sync},
+    {WIRE__ENVELOPE__BODY_APPLY, "apply", handle_apply},
+    {WIRE__ENVELOPE__BODY_REMOVE, "remove", handle_remove},
+    {WIRE__ENVELOPE__BODY_HISTORY, "history", handle_history},
+    {WIRE__ENVELOPE__BODY_WATCH, "watch", handle_watch},
+    {WIRE__ENVELOPE__BODY_COMMAND, "command", handle_command},
+    {WIRE__ENVELOPE__BODY_CERT_REQUEST, "cert_request", handle_cert_request},
+    {WIRE__ENVELOPE__BODY_CERT_INSTALL, "cert_install", handle_cert_install},
+    {WIRE__ENVELOPE__BODY_CA_INSTALL, "ca_install", handle_ca_install},
 };
 
 static int check_sender(struct handlers *h, const Wire__Envelope *request, struct err *err)
@@ -162,7 +163,7 @@ static int check_sender(struct handlers *h, const Wire__Envelope *request, struc
                        "a later start of the panel (%" PRIu64 ") has spoken already", id->epoch);
     if ((request->epoch > id->epoch || id->epoch_due) &&
         identity_raise_epoch(id, request->epoch, &io) < 0)
-        log_error("epoch not stored", "error=\"%s\"", io.msg);
+        log_error("epoch not stored", "reason=\"%s\"", io.msg);
     return 0;
 }
 
@@ -171,7 +172,7 @@ void handlers_serve(struct handlers *h, struct rpc_call *call, const uint8_t *da
     Wire__Envelope *request = NULL;
     struct err err;
     if (envelope_unpack(data, len, &request, &err) < 0) {
-        log_warn("bad request", "error=\"%s\"", err.msg);
+        log_warn("bad request", "reason=\"%s\"", err.msg);
         answer_failure(call, h->identity, 0, &err);
         return;
     }
@@ -186,6 +187,8 @@ void handlers_serve(struct handlers *h, struct rpc_call *call, const uint8_t *da
     while (i < ARRAY_LEN(table) && table[i].body != request->body_case)
         i++;
     if (i < ARRAY_LEN(table)) {
+        auto_log_scope struct log_scope scope;
+        log_scope_begin(&scope, "op", table[i].op);
         table[i].handle(h, call, request);
     } else {
         err_set(&err, ERR_PROTOCOL, "unknown_request", "this agent does not know that request");

@@ -62,13 +62,14 @@ static void take_piece(void *arg, const char *data, size_t len)
 }
 
 /* Where what is still to come begins. A line that Docker has taken, but not yet written when it
- * was asked, is younger than the moment before. */
+ * was asked, is younger than the moment before. Never later than now, whatever was asked for: all
+ * who follow the instance go on from there. */
 static struct log_position end_of(const struct history *history)
 {
     const struct log_lines *lines = &history->lines;
     if (lines->count)
         return lines->kept;
-    if (lines->after.time_ns)
+    if (lines->after.time_ns && lines->after.time_ns <= history->began_ns)
         return lines->after;
     return (struct log_position){history->began_ns - MOMENT_NS, 0};
 }
@@ -82,7 +83,7 @@ static void answer(struct history *history)
     struct log_position at = end_of(history);
     end.time_ns = at.time_ns;
     end.index = at.index;
-    reply.lines = log_lines_tell(lines, TOLD_MAX, &reply.n_lines);
+    reply.lines = log_lines_tell(lines, TOLD_MAX, &reply.n_lines, NULL);
     reply.left_out = lines->dropped;
     reply.end = &end;
     envelope.body_case = WIRE__ENVELOPE__BODY_HISTORY_REPLY;

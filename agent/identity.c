@@ -251,7 +251,7 @@ int identity_install(struct identity *identity, const char *cert, bool *ret_chan
     struct err rename_err;
     identity->promote_due = promote_key(identity->dir, &rename_err) < 0;
     if (identity->promote_due)
-        log_error("key not renamed", "error=\"%s\"", rename_err.msg);
+        log_error("key not renamed", "reason=\"%s\"", rename_err.msg);
     free_secret(&identity->key);
     identity->key = steal_ptr(identity->next_key);
     free(identity->cert);

@@ -85,6 +85,7 @@ static void start_install(struct instance *inst)
 
 static void end_wipe(void *arg, const struct err *err)
 {
+    (void)FAILPOINT("agent.volume.wiped");
     struct instance *inst = arg;
     step_end(inst);
     if (inst->work != inst->step_work)
@@ -108,6 +109,7 @@ void steps_install(struct instance *inst)
         start_install(inst);
         return;
     }
+    (void)FAILPOINT("agent.volume.wiping");
     step_begin(inst, STEP_WIPE);
     if (volume_remove(reconcile->volumes, inst->spec->volume_id, end_wipe, inst, &err) < 0)
         end_wipe(inst, &err);

@@ -74,16 +74,19 @@ struct instance *instance_changed_since(const struct instance_table *table, uint
 
 void instance_fill_status(struct instance *inst, Wire__InstanceStatus *ret_status)
 {
+    struct docker_container *container =
+        inst->container.state == CONTAINER_NONE ? &inst->spare : &inst->container;
     wire__instance_status__init(ret_status);
     ret_status->instance_id = inst->id;
     ret_status->generation = inst->generation;
     ret_status->attempt = inst->attempt;
     ret_status->observed = inst->observed;
-    ret_status->spec_hash = inst->container.spec_hash;
-    ret_status->container_id = inst->container.id;
-    ret_status->exit_code = inst->container.exit_code;
-    ret_status->oom_killed = inst->container.oom_killed;
-    ret_status->finished_at_ms = inst->container.finished_at_ms;
+    /* One that has not proved itself isn't what is wanted yet. */
+    ret_status->spec_hash = inst->spare.state == CONTAINER_NONE ? inst->container.spec_hash : "";
+    ret_status->container_id = container->id;
+    ret_status->exit_code = container->exit_code;
+    ret_status->oom_killed = container->oom_killed;
+    ret_status->finished_at_ms = container->finished_at_ms;
     ret_status->error_code = inst->error_code;
     ret_status->error_message = inst->error_message;
     ret_status->progress_percent = inst->progress;
@@ -92,8 +95,9 @@ void instance_fill_status(struct instance *inst, Wire__InstanceStatus *ret_statu
 const char *instance_step_name(enum instance_step step)
 {
     static const char *const names[] = {
-        "idle",   "image",  "pull_wait", "pull",    "install_wait", "wipe",  "install",
-        "create", "lookup", "start",     "unpause", "resize",       "rearm", "stop",
-        "disarm", "say",    "wait_end",  "check",   "delete",       "erase", "pause"};
+        "idle",   "image",  "pull_wait", "pull",    "install_wait", "wipe",    "install",
+        "create", "lookup", "start",     "unpause", "resize",       "rearm",   "stop",
+        "disarm", "say",    "wait_end",  "check",   "spare",        "restore", "prove",
+        "drop",   "halt",   "delete",    "erase",   "pause"};
     return names[step];
 }

@@ -46,6 +46,11 @@ enum instance_step {
     STEP_SAY,      /* that line */
     STEP_WAIT_END, /* what it does then */
     STEP_CHECK,    /* what became of it? */
+    STEP_SPARE,    /* it gets the name of one that is kept while another takes its place */
+    STEP_RESTORE,  /* and its own name back, since that other doesn't run */
+    STEP_PROVE,    /* or does it? */
+    STEP_DROP,     /* then the spare one is deleted */
+    STEP_HALT,     /* one that runs beside the other is killed */
     STEP_DELETE,
     STEP_ERASE, /* its volume */
     STEP_PAUSE, /* a moment, until the Engine has finished something */
@@ -80,8 +85,11 @@ struct instance {
     struct {
         char container_id[CONTAINER_ID_SIZE];
         char spec_hash[HASH_SIZE];
-    } resized;         /* the spec whose limits it has got, whatever its label says */
-    uint64_t seen_seq; /* when it was asked for; older answers are ignored */
+    } resized;                     /* the spec whose limits it has got, whatever its label says */
+    uint64_t seen_seq;             /* when it was asked for; older answers are ignored */
+    struct docker_container spare; /* what it takes the place of, until it has proved itself */
+    uint64_t spare_seq;
+    uint64_t spare_listed_seq;
 
     /* told */
     Wire__Observed observed;
@@ -95,11 +103,14 @@ struct instance {
     enum instance_step step;
     struct docker_call *call; /* of the step */
     struct install *install;  /* of STEP_INSTALL */
-    struct timer timer;       /* of STEP_PAUSE, STEP_WAIT_END and STEP_INSTALL */
+    struct timer timer;       /* of STEP_PAUSE, STEP_WAIT_END, STEP_INSTALL and STEP_PROVE */
     bool image_ready;
-    uint64_t pulled;      /* the last pull_round that is known to be done */
-    struct failure keeps; /* why the container stays as it is; no code: it needn't */
-    char bind_ip[64];     /* of the container that is being created */
+    uint64_t pulled; /* the last pull_round that is known to be done */
+    struct {
+        struct failure why; /* no code: it isn't */
+        char container_id[CONTAINER_ID_SIZE];
+    } kept;           /* a container that stays as it is, though another is wanted */
+    char bind_ip[64]; /* of the container that is being created */
     bool resize_refused;
     bool looked_up;
     uint32_t tries; /* of steps that may go round in circles */

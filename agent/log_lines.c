@@ -86,16 +86,20 @@ void log_lines_clear(struct log_lines *lines)
 /* What a line takes in a packed message, but for its text: tags, lengths, position, flags. */
 #define LINE_OVERHEAD 40u
 
-Wire__LogLine **log_lines_tell(const struct log_lines *lines, size_t bytes_max, size_t *ret_count)
+Wire__LogLine **log_lines_tell(const struct log_lines *lines, size_t bytes_max, size_t *ret_count,
+                               size_t *ret_bytes)
 {
     size_t count = 0;
     size_t bytes = 0;
     for (const struct log_line *line = lines->first; line; line = line->next) {
-        bytes += line->len + LINE_OVERHEAD;
-        if (count && bytes > bytes_max)
+        size_t more = line->len + LINE_OVERHEAD;
+        if (count && bytes + more > bytes_max)
             break;
+        bytes += more;
         count++;
     }
+    if (ret_bytes)
+        *ret_bytes = bytes;
     struct told {
         Wire__LogLine line;
         Wire__LogPosition position;

@@ -53,8 +53,9 @@ void log_lines_forget(struct log_lines *lines, struct log_position until);
 void log_lines_clear(struct log_lines *lines);
 
 /* The first lines as messages, of bytes_max bytes at most (a first one is always told): one block
- * of memory for the caller to free, which borrows the texts. NULL with *ret_count 0: none, or no
- * memory. */
-Wire__LogLine **log_lines_tell(const struct log_lines *lines, size_t bytes_max, size_t *ret_count);
+ * of memory for the caller to free, which borrows the texts. *ret_bytes is the most that they take
+ * when packed, and may be NULL. NULL with *ret_count 0: none, or no memory. */
+Wire__LogLine **log_lines_tell(const struct log_lines *lines, size_t bytes_max, size_t *ret_count,
+                               size_t *ret_bytes);
 
 #endif

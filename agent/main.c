@@ -74,7 +74,7 @@ static void on_serve(void *arg, struct rpc_call *call, const uint8_t *data, size
 static void on_listening(void *arg)
 {
     struct agent *agent = arg;
-    log_info("listening", "address=%s node=%s", agent->identity.listen, agent->identity.node_id);
+    log_info("listening", "address=%s", agent->identity.listen);
     if (agent->announced)
         return;
     agent->announced = true;
@@ -97,8 +97,10 @@ static void on_reload(void *arg)
     notify_supervisor("RELOADING=1");
     if (options_reload(agent->options, agent->given, &parts) == 0) {
         struct install_limits limits = options_install_limits(agent->options);
-        if (parts & OPTIONS_LOG)
+        if (parts & OPTIONS_LOG) {
             log_level_set(agent->options->log_level);
+            log_format_set(agent->options->log_format);
+        }
         if (parts & OPTIONS_INSTALL)
             reconcile_set_install_limits(agent->reconcile, &limits);
     }
@@ -209,17 +211,17 @@ static int serve(struct options *options, const struct settings_given *given, st
                        options->state, options->state);
     if (rc < 0)
         return -1;
+    log_node_set(agent.identity.node_id);
     rc = fs_lock(agent.identity.dir, "agent.lock", &lock, err);
     if (rc == 0)
         rc = choose_listen(&agent.identity, options, err);
     if (rc == 0)
         rc = build(&agent, err);
     if (rc == 0) {
-        log_info("agent started", "version=%s node=%s panel=%s", PANEL_VERSION,
-                 agent.identity.node_id, agent.identity.panel_id);
+        log_info("agent started", "version=%s panel=%s", PANEL_VERSION, agent.identity.panel_id);
         loop_run(&agent.loop);
         wind_down(&agent);
-        log_info("agent stopped", "node=%s", agent.identity.node_id);
+        log_info("agent stopped", "version=%s", PANEL_VERSION);
     }
     tear_down(&agent);
     return rc;
@@ -245,6 +247,7 @@ int main(int argc, char **argv)
         return status;
     }
     log_level_set(options.log_level);
+    log_format_set(options.log_format);
     set_up_process();
     int rc = crypto_init(&err);
     if (rc == 0)

@@ -5,7 +5,6 @@
  * state; what it doesn't tell (exit code, out of memory) is asked for when the state is new. */
 #include <string.h>
 
-#include "agent/container_spec.h"
 #include "agent/reconcile_parts.h"
 #include "common/log.h"
 
@@ -35,9 +34,20 @@ static void miss(struct reconcile *reconcile)
     docker_watch_suspect(reconcile->watch);
 }
 
+static const struct docker_container none;
+
+void observe_spare(struct instance *inst, const struct docker_container *seen, uint64_t seq)
+{
+    if (seq < inst->spare_seq)
+        return;
+    inst->spare_seq = seq;
+    bool was = inst->spare.state != CONTAINER_NONE;
+    inst->spare = seen ? *seen : none;
+    reconcile_settle(inst, was != (inst->spare.state != CONTAINER_NONE));
+}
+
 void observe_container(struct instance *inst, const struct docker_container *seen, uint64_t seq)
 {
-    static const struct docker_container none;
     if (seq < inst->seen_seq)
         return;
     inst->seen_seq = seq;
@@ -67,9 +77,12 @@ static void end_look(void *arg, const struct docker_reply *reply)
     bool known = strcmp(inst->look_id, inst->container.id) == 0;
     if (reply->err.code == ERR_NONE &&
         docker_json_inspected(reply->json, reconcile->panel_id, &seen) == 0 &&
-        strcmp(seen.instance_id, inst->id) == 0)
-        observe_container(inst, &seen, inst->look_seq);
-    else if (reply->err.code == ERR_NOT_FOUND && known)
+        strcmp(seen.instance_id, inst->id) == 0) {
+        if (seen.spare)
+            observe_spare(inst, &seen, inst->look_seq);
+        else
+            observe_container(inst, &seen, inst->look_seq);
+    } else if (reply->err.code == ERR_NOT_FOUND && known)
         observe_container(inst, NULL, inst->look_seq);
     else if (reply->err.code == ERR_OFFLINE || reply->err.code == ERR_NO_MEMORY)
         miss(reconcile);
@@ -82,6 +95,7 @@ static void end_look(void *arg, const struct docker_reply *reply)
     if (inst->step == STEP_PAUSE && inst->container.state != CONTAINER_REMOVING)
         steps_abandon(inst);
     steps_note_end(inst);
+    sparing_note_end(inst);
     reconcile_decide(inst);
 }
 
@@ -140,6 +154,11 @@ static void take_listed(struct reconcile *reconcile, const struct docker_contain
     struct instance *inst = find_listed(reconcile, listed->instance_id);
     if (!inst)
         return; /* no memory: the next list brings it again */
+    if (listed->spare) {
+        inst->spare_listed_seq = reconcile->list_seq;
+        observe_spare(inst, listed, reconcile->list_seq);
+        return;
+    }
     inst->doubled = inst->listed_seq == reconcile->list_seq;
     if (inst->doubled)
         return; /* left be, until the instance is removed */
@@ -163,10 +182,10 @@ static enum rank rank_of(const struct reconcile *reconcile, const json_t *entry,
                          const struct docker_container *listed)
 {
     struct instance *inst = instance_find(&reconcile->table, listed->instance_id);
-    char name[CONTAINER_NAME_SIZE];
+    char name[DOCKER_NAME_SIZE];
     if (inst && strcmp(inst->container.id, listed->id) == 0)
         return RANK_KNOWN;
-    container_spec_name(listed->instance_id, name);
+    docker_json_name(listed->instance_id, false, name);
     return docker_json_is_named(entry, name) ? RANK_NAMED : RANK_OTHER;
 }
 
@@ -195,6 +214,8 @@ static void take_list_end(void *arg, const json_t *entries)
     {
         if (inst->container.state != CONTAINER_NONE && inst->listed_seq != reconcile->list_seq)
             observe_container(inst, NULL, reconcile->list_seq);
+        if (inst->spare.state != CONTAINER_NONE && inst->spare_listed_seq != reconcile->list_seq)
+            observe_spare(inst, NULL, reconcile->list_seq);
     }
     check_inventory(reconcile);
     reconcile_decide_all(reconcile);

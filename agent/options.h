@@ -20,6 +20,7 @@ struct options {
     char *docker; /* unix:// and the path */
     char *listen; /* NULL: chosen from the node's address when joining, and kept */
     enum log_level log_level;
+    enum log_format log_format;
     int64_t install_max_mib;
     int64_t install_timeout; /* seconds */
     bool install_allow_local;

@@ -3,7 +3,8 @@
  * Per instance:
  *
  *   running:  (resize, where only limits are others) →
- *             image → pull → (stop → delete what is outdated) → install → create → start → check
+ *             image → pull → (stop what is outdated → keep it aside: sparing.c, or delete it) →
+ *             install → create → start → check
  *   stopped:  stop (stopping.c) → check
  *   removed:  lookup → delete → erase the volume
  *
@@ -38,32 +39,41 @@ bool reconcile_is_alive(const struct docker_container *container)
            container->state == CONTAINER_RESTARTING;
 }
 
+static bool is_exact(const struct instance *inst, const struct docker_container *container)
+{
+    return container->state != CONTAINER_NONE && strcmp(container->spec_hash, inst->spec_hash) == 0;
+}
+
 static bool is_current(const struct instance *inst)
 {
-    return inst->container.state != CONTAINER_NONE &&
-           strcmp(inst->container.spec_hash, inst->spec_hash) == 0;
+    return is_exact(inst, &inst->container);
 }
 
 /* There, and other in no more than what base_hash leaves out. */
-static bool is_alike(const struct instance *inst)
+static bool is_alike(const struct instance *inst, const struct docker_container *container)
 {
-    const struct docker_container *container = &inst->container;
     bool there = container->state == CONTAINER_CREATED || container->state == CONTAINER_EXITED ||
                  reconcile_is_alive(container);
     return there && strcmp(container->base_hash, inst->base_hash) == 0;
 }
 
 /* Only its limits are others, and Docker can give it those. */
-static bool is_resizable(const struct instance *inst)
+static bool is_resizable(const struct instance *inst, const struct docker_container *container)
 {
-    return is_alike(inst) && !is_current(inst) && !inst->resize_refused &&
-           inst->container.pulled == inst->spec->pull_round;
+    return is_alike(inst, container) && !is_exact(inst, container) && !inst->resize_refused &&
+           container->pulled == inst->spec->pull_round;
 }
 
-bool reconcile_can_keep(const struct instance *inst)
+bool reconcile_is_wanted(const struct instance *inst, const struct docker_container *container)
 {
-    return inst->goal == GOAL_RUNNING && is_alike(inst) &&
-           inst->container.pulled < inst->spec->pull_round;
+    return is_exact(inst, container) || is_resizable(inst, container);
+}
+
+void reconcile_keep(struct instance *inst, const char *container_id, const struct failure *why)
+{
+    inst->kept.why = *why;
+    memmove(inst->kept.container_id, container_id, sizeof(inst->kept.container_id));
+    inst->tries = 0;
 }
 
 /* The node has moved since its ports were bound: where they are, they can't be bound again, or are
@@ -80,11 +90,13 @@ static bool is_satisfied(const struct instance *inst)
 {
     switch (inst->goal) {
     case GOAL_RUNNING:
-        return inst->container.state == CONTAINER_RUNNING && is_current(inst);
+        return inst->container.state == CONTAINER_RUNNING && is_current(inst) &&
+               inst->spare.state == CONTAINER_NONE;
     case GOAL_STOPPED:
-        return !reconcile_is_alive(&inst->container) && inst->container.state != CONTAINER_REMOVING;
+        return !reconcile_is_alive(&inst->container) &&
+               inst->container.state != CONTAINER_REMOVING && !reconcile_is_alive(&inst->spare);
     case GOAL_REMOVED:
-        return inst->container.state == CONTAINER_NONE &&
+        return inst->container.state == CONTAINER_NONE && inst->spare.state == CONTAINER_NONE &&
                inst->observed == WIRE__OBSERVED__OBSERVED_REMOVED;
     case GOAL_NONE:
         break;
@@ -98,6 +110,8 @@ static Wire__Observed seen_state(const struct instance *inst)
 {
     switch (inst->container.state) {
     case CONTAINER_NONE:
+        if (inst->spare.state != CONTAINER_NONE)
+            break;
         return inst->goal == GOAL_REMOVED ? WIRE__OBSERVED__OBSERVED_REMOVED
                                           : WIRE__OBSERVED__OBSERVED_ABSENT;
     case CONTAINER_RUNNING:
@@ -156,8 +170,7 @@ void reconcile_fail(struct instance *inst, const struct failure *failure)
     inst->pending = false;
     set_error(inst, failure->code, failure->message);
     log_warn("instance failed",
-             "instance=%s goal=%s generation=%" PRIu64 " attempt=%" PRIu64
-             " code=%s message=\"%s\"",
+             "instance=%s goal=%s generation=%" PRIu64 " attempt=%" PRIu64 " code=%s reason=\"%s\"",
              inst->id, goal_names[inst->goal], inst->generation, inst->attempt, inst->error_code,
              inst->error_message);
     reconcile_settle(inst, true);
@@ -167,8 +180,8 @@ void reconcile_fail(struct instance *inst, const struct failure *failure)
 
 void reconcile_reach(struct instance *inst)
 {
-    if (inst->keeps.code) {
-        reconcile_fail(inst, &inst->keeps);
+    if (inst->kept.why.code) {
+        reconcile_fail(inst, &inst->kept.why);
         return;
     }
     inst->pending = false;
@@ -220,20 +233,25 @@ void reconcile_wait(struct instance *inst, const char *code)
     }
     struct failure failure;
     failure_set(&failure, code, "Docker has been busy with this container for too long.");
-    reconcile_fail(inst, &failure);
+    if (sparing_fall_back(inst, &failure))
+        steps_pause(inst);
+    else
+        reconcile_fail(inst, &failure);
 }
 
 static void decide_running(struct instance *inst)
 {
+    if (sparing_decide(inst))
+        return;
     enum container_state state = inst->container.state;
-    if (inst->keeps.code && !reconcile_can_keep(inst)) { /* it has gone meanwhile */
-        reconcile_fail(inst, &inst->keeps);
+    bool kept = inst->kept.why.code;
+    if (kept && strcmp(inst->kept.container_id, inst->container.id) != 0) { /* gone meanwhile */
+        reconcile_fail(inst, &inst->kept.why);
         return;
     }
-    bool good =
-        inst->keeps.code ||
-        (is_current(inst) && (reconcile_is_alive(&inst->container) || !is_bound_elsewhere(inst)));
-    if (is_resizable(inst)) {
+    bool good = kept || (is_current(inst) &&
+                         (reconcile_is_alive(&inst->container) || !is_bound_elsewhere(inst)));
+    if (!kept && is_resizable(inst, &inst->container)) {
         steps_resize(inst);
         return;
     }
@@ -245,6 +263,8 @@ static void decide_running(struct instance *inst)
     if (state != CONTAINER_NONE && state != CONTAINER_REMOVING && !good) {
         if (reconcile_is_alive(&inst->container))
             steps_stop(inst);
+        else if (!is_bound_elsewhere(inst) && sparing_is_due(inst))
+            steps_spare(inst);
         else
             steps_delete(inst);
         return;
@@ -278,6 +298,8 @@ static void decide_running(struct instance *inst)
 
 static void decide_stopped(struct instance *inst)
 {
+    if (sparing_halt(inst))
+        return;
     if (is_satisfied(inst))
         reconcile_reach(inst);
     else if (inst->container.state == CONTAINER_REMOVING)
@@ -292,6 +314,8 @@ static void decide_removed(struct instance *inst)
         reconcile_wait(inst, "remove_failed");
     else if (inst->container.state != CONTAINER_NONE)
         steps_delete(inst);
+    else if (inst->spare.state != CONTAINER_NONE)
+        steps_drop(inst);
     else if (!inst->looked_up)
         steps_lookup(inst);
     else
@@ -338,7 +362,8 @@ static void report_begun(struct instance *inst)
 {
     switch (inst->goal) {
     case GOAL_RUNNING:
-        if (inst->observed == WIRE__OBSERVED__OBSERVED_RUNNING && is_resizable(inst))
+        if (inst->observed == WIRE__OBSERVED__OBSERVED_RUNNING &&
+            is_resizable(inst, &inst->container))
             break; /* it runs on */
         reconcile_report(inst, inst->container.state == CONTAINER_NONE
                                    ? WIRE__OBSERVED__OBSERVED_CREATING
@@ -371,7 +396,7 @@ static void begin_goal(struct instance *inst, enum instance_goal goal, uint64_t 
     inst->work++;
     inst->image_ready = false;
     inst->resize_refused = false;
-    inst->keeps.code = NULL;
+    inst->kept.why.code = NULL;
     reconcile_again(inst);
     set_error(inst, "", "");
     steps_interrupt(inst, same_image);
@@ -589,7 +614,8 @@ void reconcile_forget_old(struct reconcile *reconcile, uint64_t cursor)
     struct instance *tmp;
     HASH_ITER(hh, reconcile->table.by_id, inst, tmp)
     {
-        bool gone = inst->container.state == CONTAINER_NONE && !inst->pending &&
+        bool gone = inst->container.state == CONTAINER_NONE &&
+                    inst->spare.state == CONTAINER_NONE && !inst->pending &&
                     (inst->goal == GOAL_REMOVED || inst->goal == GOAL_NONE);
         if (gone && !inst->error_code[0] && inst->step == STEP_IDLE && !inst->look &&
             inst->settled_ms < before && inst->change_seq <= cursor)

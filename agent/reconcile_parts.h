@@ -2,6 +2,7 @@
  *
  *   reconcile.c  what is wanted; which step is next; how a goal ends
  *   steps.c      one Docker call each: begin it, take in its answer, decide again
+ *   sparing.c    steps, too: the older container, kept until the newer has proved itself
  *   observe.c    what is seen: lists, hints and inspections beside the steps */
 #ifndef AGENT_RECONCILE_PARTS_H
 #define AGENT_RECONCILE_PARTS_H
@@ -50,8 +51,10 @@ void reconcile_report(struct instance *inst, Wire__Observed observed);
 void reconcile_settle(struct instance *inst, bool changed);
 void reconcile_decide_all(struct reconcile *reconcile);
 bool reconcile_is_alive(const struct docker_container *container);
-/* Is the container what is wanted but for its image's age? Then it is better than none. */
-bool reconcile_can_keep(const struct instance *inst);
+/* Was it made from the wanted spec, or can it be made so in place? */
+bool reconcile_is_wanted(const struct instance *inst, const struct docker_container *container);
+/* The container with that id stays as it is, and why; the goal ends so once it runs. */
+void reconcile_keep(struct instance *inst, const char *container_id, const struct failure *why);
 
 /* steps.c */
 
@@ -91,6 +94,22 @@ void steps_abandon(struct instance *inst);
 /* Put into the volume what its spec wants there, wiped first where it says so. */
 void steps_install(struct instance *inst);
 
+/* sparing.c */
+
+/* May the container be kept, stopped, until the one in its place has proved itself? */
+bool sparing_is_due(const struct instance *inst);
+void steps_spare(struct instance *inst);
+/* There is a spare one: what is next because of it? False: what would be next without it. */
+bool sparing_decide(struct instance *inst);
+/* Of one that is not to run; false: it doesn't. */
+bool sparing_halt(struct instance *inst);
+void steps_prove(struct instance *inst);
+/* Another look at the container, which may have ended while it was to prove itself. */
+void sparing_note_end(struct instance *inst);
+void steps_drop(struct instance *inst);
+/* The container that is to take its place doesn't come up: is there an older one to put back? */
+bool sparing_fall_back(struct instance *inst, const struct failure *why);
+
 /* stopping.c */
 
 void steps_stop(struct instance *inst);
@@ -101,6 +120,8 @@ void steps_note_end(struct instance *inst);
 
 /* The container as it was at stamp seq; NULL: there is none. */
 void observe_container(struct instance *inst, const struct docker_container *seen, uint64_t seq);
+/* The one that is kept while another takes its place, likewise. */
+void observe_spare(struct instance *inst, const struct docker_container *seen, uint64_t seq);
 /* Ask the Engine about this container of the instance's, beside any step. */
 void observe_look(struct instance *inst, const char *container_id);
 extern const struct docker_watch_events observe_events; /* arg is to be set */

@@ -186,7 +186,7 @@ static void try_listen(struct rpc *rpc)
         rpc->events.listening(rpc->events.arg);
         return;
     }
-    log_error("not listening", "url=%s error=\"%s\" retry_ms=%d", rpc->url, err.msg, RETRY_MS);
+    log_error("not listening", "url=%s reason=\"%s\" retry_ms=%d", rpc->url, err.msg, RETRY_MS);
     timers_set(&rpc->loop->timers, &rpc->retry, clock_mono_ms() + RETRY_MS);
 }
 

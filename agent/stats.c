@@ -21,11 +21,21 @@
 #define INSPECTS    8u    /* under way */
 #define WANTED_MAX  512u  /* by name */
 
+/* What a volume takes. It stays when nobody looks, so that one who asks now and then is told. */
+struct volume_size {
+    char id[INSTANCE_ID_SIZE];
+    UT_hash_handle hh;
+    bool known;
+    uint64_t bytes;
+    int64_t asked_ms; /* mono; 0: never */
+};
+
 struct meter {
     char id[INSTANCE_ID_SIZE];
     UT_hash_handle hh;
     struct stats *stats;
-    bool wanted; /* by name */
+    struct volume_size *size; /* borrowed */
+    bool wanted;              /* by name */
     bool news;
     /* of the container */
     char container[CONTAINER_ID_SIZE];
@@ -38,9 +48,6 @@ struct meter {
     int64_t at_ms;      /* mono; 0: not yet */
     bool rated;         /* cpu_milli is known */
     unsigned tries;     /* since it was not */
-    bool volume_known;
-    uint64_t volume_bytes;
-    int64_t volume_ms; /* mono, when it was last asked for; 0: never */
 };
 
 struct stats {
@@ -48,6 +55,7 @@ struct stats {
     struct reconcile *reconcile;
     struct disk_usage *disk;
     struct meter *meters;
+    struct volume_size *sizes;
     bool all;
     bool news;
     unsigned inspects;
@@ -62,12 +70,52 @@ static struct meter *find_meter(struct stats *stats, const char *id)
     return meter;
 }
 
+static struct volume_size *find_size(struct stats *stats, const char *id)
+{
+    struct volume_size *size;
+    HASH_FIND_STR(stats->sizes, id, size);
+    return size;
+}
+
+static struct volume_size *find_or_add_size(struct stats *stats, const char *id)
+{
+    struct volume_size *size = find_size(stats, id);
+    if (size)
+        return size;
+    size = calloc(1, sizeof(*size));
+    if (!size)
+        return NULL;
+    snprintf(size->id, sizeof(size->id), "%s", id);
+    HASH_ADD_STR(stats->sizes, id, size);
+    if (size->hh.tbl)
+        return size;
+    free(size);
+    return NULL;
+}
+
+/* Of instances that there are no more. */
+static void drop_sizes(struct stats *stats, bool all)
+{
+    struct volume_size *size;
+    struct volume_size *next;
+    HASH_ITER(hh, stats->sizes, size, next)
+    {
+        if (find_meter(stats, size->id) ||
+            (!all && instance_find(reconcile_table(stats->reconcile), size->id)))
+            continue;
+        HASH_DEL(stats->sizes, size);
+        free(size);
+    }
+}
+
 static struct meter *add_meter(struct stats *stats, const char *id)
 {
-    struct meter *meter = calloc(1, sizeof(*meter));
+    struct volume_size *size = find_or_add_size(stats, id);
+    struct meter *meter = size ? calloc(1, sizeof(*meter)) : NULL;
     if (!meter)
         return NULL;
     meter->stats = stats;
+    meter->size = size;
     snprintf(meter->id, sizeof(meter->id), "%s", id);
     HASH_ADD_STR(stats->meters, id, meter);
     if (!meter->hh.tbl) {
@@ -169,11 +217,11 @@ static void measure(struct meter *meter)
 static void volume_measured(void *arg, uint64_t bytes)
 {
     struct stats *stats = arg;
-    struct meter *meter = find_meter(stats, stats->measured);
-    if (!meter)
+    struct volume_size *size = find_size(stats, stats->measured);
+    if (!size)
         return;
-    meter->volume_bytes = bytes;
-    meter->volume_known = true;
+    size->bytes = bytes;
+    size->known = true;
 }
 
 /* The one whose size was asked for longest ago, if that is long enough. */
@@ -181,22 +229,22 @@ static void measure_a_volume(struct stats *stats)
 {
     struct meter *meter;
     struct meter *next;
-    struct meter *oldest = NULL;
+    struct volume_size *oldest = NULL;
     struct err err;
     int64_t now = clock_mono_ms();
     if (disk_usage_is_busy(stats->disk))
         return;
     HASH_ITER(hh, stats->meters, meter, next)
     {
-        if (!oldest || meter->volume_ms < oldest->volume_ms)
-            oldest = meter;
+        if (!oldest || meter->size->asked_ms < oldest->asked_ms)
+            oldest = meter->size;
     }
-    if (!oldest || (oldest->volume_ms && now - oldest->volume_ms < VOLUME_MS))
+    if (!oldest || (oldest->asked_ms && now - oldest->asked_ms < VOLUME_MS))
         return;
     const struct instance *inst = instance_find(reconcile_table(stats->reconcile), oldest->id);
     const char *volume = inst && inst->spec ? inst->spec->volume_id : oldest->id;
     char *path = volume_path(stats->reconcile->volumes, volume);
-    oldest->volume_ms = now;
+    oldest->asked_ms = now;
     snprintf(stats->measured, sizeof(stats->measured), "%s", oldest->id);
     if (path)
         (void)disk_usage_measure(stats->disk, path, volume_measured, stats, &err);
@@ -225,6 +273,7 @@ static void match_table(struct stats *stats)
         if (!meter->wanted && (!stats->all || !instance_find(table, meter->id)))
             drop_meter(meter);
     }
+    drop_sizes(stats, false);
 }
 
 static void round_is_due(struct timer *timer)
@@ -285,8 +334,8 @@ static void fill_row(const struct meter *meter, Wire__Stats *row)
     wire__stats__init(row);
     row->instance_id = (char *)meter->id;
     row->running = meter->rated;
-    row->volume_known = meter->volume_known;
-    row->volume_bytes = meter->volume_bytes;
+    row->volume_known = meter->size->known;
+    row->volume_bytes = meter->size->bytes;
     if (!meter->rated)
         return;
     int64_t up = clock_wall_ms() - meter->started_at_ms;
@@ -343,6 +392,7 @@ void stats_destroy(struct stats *stats)
     if (!stats)
         return;
     stats_want(stats, NULL, 0, false);
+    drop_sizes(stats, true);
     timers_cancel(&stats->loop->timers, &stats->timer);
     disk_usage_destroy(stats->disk);
     free(stats);

@@ -38,10 +38,17 @@ void step_end(struct instance *inst)
 
 void step_give_up(struct instance *inst, const struct failure *failure)
 {
-    if (inst->work == inst->step_work)
-        reconcile_fail(inst, failure);
-    else
+    struct failure both;
+    if (inst->work != inst->step_work || sparing_fall_back(inst, failure)) {
         reconcile_decide(inst);
+        return;
+    }
+    if (inst->kept.why.code) {
+        failure_set(&both, inst->kept.why.code, "%s Nor can the older container be used: %s",
+                    inst->kept.why.message, failure->message);
+        failure = &both;
+    }
+    reconcile_fail(inst, failure);
 }
 
 void step_begun(struct instance *inst, struct docker_call *call, const struct err *err)
@@ -154,12 +161,7 @@ static void end_pull(void *arg, const struct docker_reply *reply)
     } else if (here) {
         struct failure failure;
         failure_of_pull(&failure, inst->spec->image, &reply->err);
-        if (inst->work == inst->step_work && reconcile_can_keep(inst)) {
-            inst->keeps = failure;
-            reconcile_decide(inst);
-        } else {
-            step_give_up(inst, &failure);
-        }
+        step_give_up(inst, &failure);
     }
     free_pull(inst->reconcile);
 }
@@ -233,7 +235,7 @@ void steps_create(struct instance *inst)
     struct reconcile *reconcile = inst->reconcile;
     struct err err;
     struct failure failure;
-    char name[CONTAINER_NAME_SIZE];
+    char name[DOCKER_NAME_SIZE];
     step_begin(inst, STEP_CREATE);
     reconcile_report(inst, WIRE__OBSERVED__OBSERVED_CREATING);
     if (volume_make(reconcile->volumes, inst->spec->volume_id, &err) < 0) {
@@ -260,7 +262,7 @@ void steps_create(struct instance *inst)
         step_begun(inst, NULL, &err);
         return;
     }
-    container_spec_name(inst->id, name);
+    docker_json_name(inst->id, false, name);
     step_begun(inst, docker_create_container(reconcile->docker, name, body, end_create, inst, &err),
                &err);
 }
@@ -308,9 +310,9 @@ static void end_lookup(void *arg, const struct docker_reply *reply)
 void steps_lookup(struct instance *inst)
 {
     struct err err;
-    char name[CONTAINER_NAME_SIZE];
+    char name[DOCKER_NAME_SIZE];
     step_begin(inst, STEP_LOOKUP);
-    container_spec_name(inst->id, name);
+    docker_json_name(inst->id, false, name);
     step_begun(inst, docker_inspect(inst->reconcile->docker, name, end_lookup, inst, &err), &err);
 }
 
@@ -368,7 +370,10 @@ static void end_start(void *arg, const struct docker_reply *reply)
     struct instance *inst = arg;
     if (!step_answered(inst, reply))
         return;
-    if (reply->err.code == ERR_NONE) {
+    if (reply->err.code == ERR_NONE && inst->spare.state != CONTAINER_NONE) {
+        step_see_state(inst, CONTAINER_RUNNING);
+        reconcile_decide(inst); /* it has to prove itself */
+    } else if (reply->err.code == ERR_NONE) {
         step_check(inst);
     } else if (reply->err.code == ERR_NOT_FOUND && reply->status == 404 &&
                strcasestr(reply->err.msg, "no such container")) {
@@ -589,6 +594,7 @@ void steps_interrupt(struct instance *inst, bool same_image)
     case STEP_PULL_WAIT:
     case STEP_INSTALL_WAIT:
     case STEP_PAUSE:
+    case STEP_PROVE:
         steps_abandon(inst);
         break;
     case STEP_STOP:

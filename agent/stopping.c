@@ -17,32 +17,20 @@
 #include "common/clock.h"
 #include "common/failpoint.h"
 #include "common/log.h"
+#include "common/stop_command.h"
 #include "common/strbuf.h"
 
 /* ---- What a StopCommand means ---- */
 
-static const char *const signals[] = {"SIGHUP",  "SIGINT",  "SIGQUIT", "SIGABRT", "SIGKILL",
-                                      "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGWINCH"};
-
 bool stopping_is_by_line(const char *command)
 {
-    return command && command[0] && command[0] != '^';
+    return stop_command_is_line(command);
 }
 
 void stopping_signal(const char *command, char out[STOP_SIGNAL_SIZE])
 {
-    out[0] = '\0';
-    if (!command || command[0] != '^')
-        return;
-    const char *name = command + 1;
-    if (strcmp(name, "C") == 0 || strcmp(name, "c") == 0)
-        name = "SIGINT";
-    else if (strcmp(name, "\\") == 0)
-        name = "SIGQUIT";
-    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
-        if (strcmp(signals[i], name) == 0)
-            snprintf(out, STOP_SIGNAL_SIZE, "%s", name);
-    }
+    const char *name = stop_command_signal(command);
+    snprintf(out, STOP_SIGNAL_SIZE, "%s", name ? name : "");
 }
 
 /* ---- By Docker ---- */

@@ -90,7 +90,7 @@ static void empty_trash(struct volumes *volumes)
 {
     struct err err;
     if (tree_remove(volumes->trash, &err) < 0)
-        log_warn("trash not emptied", "error=\"%s\"", err.msg);
+        log_warn("trash not emptied", "reason=\"%s\"", err.msg);
 }
 
 static void *work(void *arg)

@@ -58,10 +58,11 @@ static void tell_log(struct log_tail *tail, struct news *news)
     Wire__LogNews *row = &news->rows[news->count];
     size_t most = news->room < LOG_TOLD_MAX ? news->room : LOG_TOLD_MAX;
     size_t count = 0;
+    size_t bytes = 0;
     if (!tail->lines.first || !most)
         return;
     wire__log_news__init(row);
-    row->lines = log_lines_tell(&tail->lines, most, &count);
+    row->lines = log_lines_tell(&tail->lines, most, &count, &bytes);
     if (!count)
         return;
     row->n_lines = count;
@@ -69,10 +70,7 @@ static void tell_log(struct log_tail *tail, struct news *news)
     row->number = tail->lines.first->number;
     row->life = tail->life;
     tail->told = true;
-    for (size_t i = 0; i < count; i++) {
-        size_t len = row->lines[i]->text.len;
-        news->room -= len < news->room ? len : news->room;
-    }
+    news->room -= bytes < news->room ? bytes : news->room;
     news->pointers[news->count] = row;
     news->count++;
 }

@@ -6,6 +6,8 @@
 
 /* Milliseconds on CLOCK_MONOTONIC. */
 int64_t clock_mono_ms(void);
+/* The same in microseconds, for what is measured. */
+int64_t clock_mono_us(void);
 
 /* Milliseconds since 1970 UTC. */
 int64_t clock_wall_ms(void);

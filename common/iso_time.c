@@ -51,6 +51,10 @@ bool iso_time_parse(const char *text, uint64_t *ret_ns)
     int64_t seconds = (int64_t)timegm(&tm) - offset;
     if (seconds <= 0)
         return false;
+    if ((uint64_t)seconds >= UINT64_MAX / 1000000000u) {
+        *ret_ns = UINT64_MAX;
+        return true;
+    }
     *ret_ns = (uint64_t)seconds * 1000000000u + ns;
     return true;
 }

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Any such time after 1970, in nanoseconds since then; false when it is none. */
+/* Any such time after 1970, in nanoseconds since then, those past 2554 the last of them; false when
+ * it is none. */
 bool iso_time_parse(const char *text, uint64_t *ret_ns);
 
 #endif

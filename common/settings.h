@@ -108,8 +108,8 @@ void settings_put_form(const struct setting *setting, struct strbuf *out);
 
 /* Each line of faults to stderr, behind the program's name. */
 void settings_print_faults(const struct strbuf *faults, const char *program);
-/* Each line of faults to the log, as an event of that name. */
-void settings_log_faults(const struct strbuf *faults, const char *event);
+/* Each line of faults to the log, with what comes of it. */
+void settings_log_faults(const struct strbuf *faults, const char *outcome);
 /* What a SIGHUP has led to. */
 void settings_log_outcome(const struct settings_table *table, uint64_t taken, uint64_t waiting);
 

@@ -154,15 +154,16 @@ void settings_print_faults(const struct strbuf *faults, const char *program)
     }
 }
 
-void settings_log_faults(const struct strbuf *faults, const char *event)
+void settings_log_faults(const struct strbuf *faults, const char *outcome)
 {
     if (faults->failed)
-        log_error(event, "fault=\"%s\"", "out of memory");
+        log_error("fault in the settings", "outcome=\"%s\" reason=\"%s\"", outcome,
+                  "out of memory");
     for (const char *line = faults->data; line && *line;) {
         int len = (int)strcspn(line, "\n");
         char text[LINE_MAX_SHOWN];
         snprintf(text, sizeof(text), "%.*s", len, line);
-        log_error(event, "fault=\"%s\"", text);
+        log_error("fault in the settings", "outcome=\"%s\" reason=\"%s\"", outcome, text);
         line += len + (line[len] == '\n');
     }
 }

@@ -5,6 +5,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* The character at the beginning of len bytes, at least one: how many of them it has, and which it
+ * is. 0, and nothing, when they begin with none. */
+size_t utf8_read(const char *at, size_t len, uint32_t *ret_point);
 
 bool utf8_is_valid(const char *text);
 

@@ -70,6 +70,9 @@ static void check(const void *values, struct strbuf *faults)
 
 #define AT(member) offsetof(struct config, member)
 
+static const char *const metrics_access_names[] = {
+    [METRICS_KEYED] = "key", [METRICS_LOOPBACK] = "loopback", [METRICS_OPEN] = "open", NULL};
+
 static const struct setting rows[] = {
     {.name = "data",
      .kind = SETTING_TEXT,
@@ -130,6 +133,22 @@ static const struct setting rows[] = {
      .word = "LEVEL",
      .part = CONFIG_LOG,
      .help = "what is logged, to stderr: this and what is graver"},
+    {.name = "logFormat",
+     .kind = SETTING_CHOICE,
+     .offset = AT(log_format),
+     .preset = "logfmt",
+     .choices = log_format_names,
+     .word = "FORM",
+     .part = CONFIG_LOG,
+     .help = "how each line of it is written"},
+    {.name = "metricsAccess",
+     .kind = SETTING_CHOICE,
+     .offset = AT(metrics_access),
+     .preset = "key",
+     .choices = metrics_access_names,
+     .word = "WHO",
+     .help = "who may see /metrics. key: who has an API key; loopback: also who connects from this "
+             "machine, a proxy on it too; open: everybody"},
     {.name = "heartbeatMs",
      .kind = SETTING_NUMBER,
      .offset = AT(heartbeat_ms),

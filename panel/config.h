@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/settings.h"
+#include "panel/api/api.h"
 
 /* Who takes a change while the daemon runs; see reload.c. What has none needs a restart. */
 enum config_part {
@@ -27,6 +28,8 @@ struct config {
     char *tls_key;
     int64_t tls_watch_ms;
     enum log_level log_level;
+    enum log_format log_format;
+    enum metrics_access metrics_access;
     char *public_url; /* what agents are told to join at; NULL: from each request's Host */
     int64_t heartbeat_ms;
     int64_t install_timeout_ms;

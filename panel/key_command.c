@@ -1,6 +1,7 @@
 /* API keys on the host. See key_command.h.
  *
- * Request: {"command": "key.create" | "key.list" | "key.revoke", "name"}. */
+ * Request: {"command": "key.create" | "key.list" | "key.revoke", "name"}. A change has a row in the
+ * audit trail, as one that comes over the API has. */
 #include "panel/key_command.h"
 
 #include <errno.h>
@@ -33,15 +34,36 @@ struct key_change {
     sem_t finished;
 };
 
+static int audit(struct store_tx *tx, const char *command, const char *key_id, int status,
+                 struct err *err)
+{
+    int64_t seq;
+    struct audit row = {.request_id = "",
+                        .key_id = "host",
+                        .key_name = "paneld on its host",
+                        .method = "COMMAND",
+                        .path = command,
+                        .target = key_id,
+                        .status = status,
+                        .code = ""};
+    return store_audit_add(tx, &row, &seq, err);
+}
+
 static int apply_create(struct store_change *change, struct store_tx *tx, struct err *err)
 {
-    struct key_change *key = (struct key_change *)change;
-    return store_key_create(tx, key->name, key->digest, err);
+    const struct key_change *key = (struct key_change *)change;
+    char id[API_KEY_ID_SIZE];
+    if (store_key_create(tx, key->name, key->digest, id, err) < 0)
+        return -1;
+    return audit(tx, "key create", id, 201, err);
 }
 
 static int apply_revoke(struct store_change *change, struct store_tx *tx, struct err *err)
 {
-    return store_key_revoke(tx, ((struct key_change *)change)->name, err);
+    char id[API_KEY_ID_SIZE];
+    if (store_key_revoke(tx, ((struct key_change *)change)->name, id, err) < 0)
+        return -1;
+    return audit(tx, "key revoke", id, 200, err);
 }
 
 static void done(struct store_change *change, const struct err *err)

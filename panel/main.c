@@ -15,6 +15,7 @@
 #include "panel/config.h"
 #include "panel/control.h"
 #include "panel/http/tls.h"
+#include "panel/import_command.h"
 #include "panel/key_command.h"
 #include "panel/serve.h"
 #include "panel/store/backup.h"
@@ -69,6 +70,7 @@ struct arguments {
     struct arguments_words words;
     const char *key_name;
     const char *output;
+    struct import_options import;
     bool check_only;
     bool replace;
     bool force;
@@ -84,6 +86,10 @@ static int read_arguments(int argc, char **argv, struct arguments *args, struct 
         {.name = "name", .value = &args->key_name},
         {.name = "replace", .given = &args->replace},
         {.name = "force", .given = &args->force},
+        {.name = "dry-run", .given = &args->import.dry_run},
+        {.name = "partial", .given = &args->import.partial},
+        {.name = "json", .given = &args->import.json},
+        {.name = "agent-port", .value = &args->import.agent_port},
         {.name = "output", .letter = 'o', .value = &args->output},
         {.name = "version", .given = &args->version},
         {.name = "help", .letter = 'h', .given = &args->help},
@@ -148,6 +154,16 @@ static int restore(const struct config *config, const struct arguments *args, co
         "are wanted again, and come back with empty volumes.\n",
         config->data, args->replace ? "; what was there is in its folder replaced-<time>" : "");
     return 0;
+}
+
+static int import_skyport(const struct config *config, const struct arguments *args,
+                          const char *file)
+{
+    struct err err = {0};
+    enum import_result result;
+    if (import_command(config, file, &args->import, stdout, &result, &err) < 0)
+        return fail_command("import", &err);
+    return fflush(stdout) == 0 ? (int)result : 1;
 }
 
 static int list_keys(const struct config *config, const struct arguments *args, const char *unused)
@@ -284,6 +300,18 @@ static const struct command {
      "restore [--data DIR] [--replace] FILE",
      "and back, while no daemon runs;\n"
      "                                                --replace moves what is there aside"},
+    {{"import-skyport", NULL},
+     1,
+     import_skyport,
+     "import-skyport [--data DIR] FILE",
+     "move in from a Skyport panel\n"
+     "                                                by its database, while no daemon runs; "
+     "--dry-run\n"
+     "                                                changes nothing, --partial leaves out what "
+     "can't\n"
+     "                                                be taken, --json reports for a program,\n"
+     "                                                --agent-port PORT (default 7400) is the "
+     "agents'"},
 };
 
 static void print_help(void)
@@ -291,8 +319,8 @@ static void print_help(void)
     fputs(intro_text, stdout);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         printf("  paneld %-37s  %s\n", commands[i].usage, commands[i].help);
-    fputs("The daemon may run meanwhile, or not, but for ca, which needs it, and restore, which "
-          "must not\nhave it.\n",
+    fputs("The daemon may run meanwhile, or not, but for ca, which needs it, and restore and\n"
+          "import-skyport, which must not have it.\n",
           stdout);
     fputs(options_text, stdout);
     settings_print_help(&config_table, stdout);
@@ -336,6 +364,11 @@ static int check_belonging(const struct arguments *args, const struct command *c
                        "--replace belongs to \"backup\" and \"restore\"");
     if (args->force && run != retire_ca)
         return err_set(err, ERR_INVALID, "bad_option", "--force belongs to \"ca retire\"");
+    if (run != import_skyport && (args->import.dry_run || args->import.partial ||
+                                  args->import.json || args->import.agent_port))
+        return err_set(err, ERR_INVALID, "bad_option",
+                       "--dry-run, --partial, --json and --agent-port belong to "
+                       "\"import-skyport\"");
     if (args->output && run != show_config && run != show_ca)
         return err_set(err, ERR_INVALID, "bad_option",
                        "--output belongs to \"config\" and \"ca status\"");
@@ -369,6 +402,7 @@ static int run_command(struct arguments *args, const struct command *command, st
     if (args->check_only)
         return check_settings(config);
     log_level_set(config->log_level);
+    log_format_set(config->log_format);
     if (command)
         return command->run(config, args, args->words.at[args->words.count - 1]);
     return serve(config, &args->given);

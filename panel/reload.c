@@ -91,6 +91,7 @@ static int take_log(struct reload *reload, const struct config *fresh, struct er
     (void)reload;
     (void)err;
     log_level_set(fresh->log_level);
+    log_format_set(fresh->log_format);
     return 0;
 }
 
@@ -149,7 +150,7 @@ static unsigned take_parts(struct reload *reload, const struct config *fresh, un
         struct err err = {0};
         if (!(parts & takers[i].part) || takers[i].take(reload, fresh, &err) == 0)
             continue;
-        log_error("settings not taken", "fault=\"%s\"", err.msg);
+        log_error("settings not taken", "reason=\"%s\"", err.msg);
         parts &= ~(unsigned)takers[i].part;
     }
     return parts;

@@ -133,6 +133,7 @@ static int rooms_open(struct rooms *rooms, struct config *config,
         .memory_overcommit = config->memory_overcommit,
         .auto_ports = auto_ports,
         .public_url = config->public_url,
+        .metrics_access = config->metrics_access,
     };
     if (fs_make_dir(config->data, 0700, err) < 0)
         return -1;

@@ -17,10 +17,18 @@
 
 struct api;
 
+/* Who is shown /metrics without an API key. */
+enum metrics_access {
+    METRICS_KEYED,    /* nobody */
+    METRICS_LOOPBACK, /* who connects from this machine: also a proxy on it, for whomever */
+    METRICS_OPEN,     /* everybody */
+};
+
 struct api_settings {
     double memory_overcommit;
     struct port_range auto_ports;
     const char *public_url; /* what joinCommand tells agents; NULL: from the request's Host */
+    enum metrics_access metrics_access;
 };
 
 struct api_rooms {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/iso_time.h"
 #include "common/json_writer.h"
 #include "common/log.h"
@@ -25,15 +26,7 @@
 
 static const char *find_target(const struct call *call, const char *made)
 {
-    static const char *const names[] = {"id", "nodeId"};
-    if (call->param[0])
-        return call->param;
-    for (size_t i = 0; !made[0] && i < sizeof(names) / sizeof(names[0]); i++) {
-        const char *id = json_string_value(json_object_get(call->body, names[i]));
-        if (id && strlen(id) < ROUTE_PARAM_SIZE)
-            return id;
-    }
-    return made;
+    return made[0] && !call->param[0] ? made : call_target(call);
 }
 
 static struct audit describe(const struct call *call, const char *made, int status)
@@ -184,7 +177,10 @@ static int put_row(const struct audit *audit, void *arg, struct err *err)
     jw_object_begin(out, NULL);
     jw_int(out, "id", audit->seq);
     jw_time(out, "at", audit->at);
-    jw_string(out, "requestId", audit->request_id);
+    if (audit->request_id[0])
+        jw_string(out, "requestId", audit->request_id);
+    else
+        jw_null(out, "requestId");
     jw_object_begin(out, "key");
     jw_string(out, "id", audit->key_id);
     jw_string(out, "name", audit->key_name);
@@ -210,13 +206,13 @@ static int put_row(const struct audit *audit, void *arg, struct err *err)
 static void add_link(struct call *call, const struct question *question, int64_t next)
 {
     char link[400];
-    const char *since = http_req_query(call->req, "since");
-    bool plain = since && !since[strspn(since, "0123456789-:.TZ")];
-    snprintf(link, sizeof(link),
-             "</api/audit?limit=%u&cursor=%" PRId64 "%s%s%s%s%s%.40s>; rel=\"next\"",
-             question->limit, next, question->key[0] ? "&key=" : "", question->key,
-             question->target[0] ? "&target=" : "", question->target, plain ? "&since=" : "",
-             plain ? since : "");
+    char since[CLOCK_ISO_LEN] = "";
+    if (question->filter.since)
+        clock_format_iso(question->filter.since, since);
+    snprintf(
+        link, sizeof(link), "</api/audit?limit=%u&cursor=%" PRId64 "%s%s%s%s%s%s>; rel=\"next\"",
+        question->limit, next, question->key[0] ? "&key=" : "", question->key,
+        question->target[0] ? "&target=" : "", question->target, since[0] ? "&since=" : "", since);
     http_req_add_header(call->req, "Link", link);
 }
 

@@ -16,10 +16,11 @@
 #include "panel/api/audit.h"
 #include "panel/api/body.h"
 #include "panel/auth/api_key.h"
+#include "panel/metrics/metrics.h"
 
 /* --- answering ------------------------------------------------------------------------------- */
 
-static const char *method_name(enum http_method method)
+const char *call_method_word(enum http_method method)
 {
     static const char *const names[] = {
         [HTTP_GET] = "GET",     [HTTP_POST] = "POST", [HTTP_DELETE] = "DELETE",
@@ -30,16 +31,57 @@ static const char *method_name(enum http_method method)
 
 const char *call_method_name(const struct http_req *req)
 {
-    return method_name(http_req_method(req));
+    return call_method_word(http_req_method(req));
+}
+
+const char *call_target(const struct call *call)
+{
+    static const char *const names[] = {"id", "nodeId"};
+    if (call->param[0] || call->made[0])
+        return call->param[0] ? call->param : call->made;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *id = json_string_value(json_object_get(call->body, names[i]));
+        if (id && strlen(id) < ROUTE_PARAM_SIZE)
+            return id;
+    }
+    return "";
+}
+
+void call_scope_begin(struct call_scope *scope, const struct call *call)
+{
+    log_scope_begin(&scope->req, "req", http_req_id(call->req));
+    log_scope_begin(&scope->op, "op", route_op(call->route));
+    const char *target = call_target(call);
+    scope->on_thing = target[0] != '\0';
+    if (scope->on_thing)
+        log_scope_begin(&scope->thing, route_thing(call->route), target);
+}
+
+void call_scope_end(struct call_scope *scope)
+{
+    if (scope->on_thing)
+        log_scope_end(&scope->thing);
+    log_scope_end(&scope->op);
+    log_scope_end(&scope->req);
 }
 
 /* call is NULL where the request was not admitted. The path last: it may be cut. */
 static void log_answer(const struct http_req *req, const struct call *call, int status)
 {
-    log_write(call && call->route->mutates ? LOG_INFO : LOG_DEBUG, "request",
-              "request=%s key=%s status=%d ms=%lld method=%s path=\"%s\"", http_req_id(req),
-              call && call->key.id[0] ? call->key.name : "-", status,
-              (long long)http_req_age_ms(req), call_method_name(req), http_req_path(req));
+    if (!call) {
+        log_debug("request", "req=%s status=%d ms=%lld method=%s path=\"%s\"", http_req_id(req),
+                  status, (long long)http_req_age_ms(req), call_method_name(req),
+                  http_req_path(req));
+        return;
+    }
+    enum log_level level = call->route->mutates ? LOG_INFO : LOG_DEBUG;
+    if (!log_is_on(level))
+        return;
+    auto_call_scope struct call_scope scope;
+    call_scope_begin(&scope, call);
+    log_write(level, "request", "req=%s op=\"%s\" status=%d ms=%lld key=\"%s\" path=\"%s\"",
+              http_req_id(req), route_op(call->route), status, (long long)http_req_age_ms(req),
+              call->key.id[0] ? call->key.name : "-", http_req_path(req));
 }
 
 void call_defer(struct call *call)
@@ -109,6 +151,11 @@ static void call_free(void *data)
 
 /* --- admission ------------------------------------------------------------------------------- */
 
+static bool is_metrics(const struct http_req *req)
+{
+    return strcmp(http_req_path(req), "/metrics") == 0;
+}
+
 static void refuse(struct http_req *req, const struct err *err, struct http_verdict *verdict,
                    struct strbuf *body)
 {
@@ -117,24 +164,60 @@ static void refuse(struct http_req *req, const struct err *err, struct http_verd
     log_answer(req, NULL, verdict->refuse_status);
 }
 
+/* Scrapers can send one header only, Authorization. */
+static const char *key_text(const struct http_req *req)
+{
+    const char *key = http_req_header(req, "x-api-key");
+    const char *bearer = http_req_header(req, "Authorization");
+    if (key || !is_metrics(req) || !bearer || strncasecmp(bearer, "Bearer ", 7) != 0)
+        return key;
+    return bearer + 7 + strspn(bearer + 7, " ");
+}
+
 static int find_key(struct api *api, struct http_req *req, struct api_key *ret_key, struct err *err)
 {
-    const char *text = http_req_header(req, "x-api-key");
+    const char *text = key_text(req);
     uint8_t hash[CRYPTO_HASH_BYTES];
     api_key_digest(text ? text : "", hash);
     int rc = store_key_find(api->rooms.store, hash, ret_key, err);
-    if (rc == 0 || (rc > 0 && !text))
+    if (rc == 0 || (rc > 0 && !text)) {
+        metric_add(text ? METRIC_KEYS_REFUSED : METRIC_KEYS_MISSING, 1);
         return err_set(err, ERR_UNAUTHORIZED, "unauthorized",
                        "The header x-api-key has to hold a valid API key.");
+    }
     return rc < 0 ? -1 : 0;
 }
 
+static bool metrics_are_open(const struct api *api, const struct http_req *req)
+{
+    switch (api->settings.metrics_access) {
+    case METRICS_OPEN:
+        return true;
+    case METRICS_LOOPBACK:
+        return http_req_is_loopback(req);
+    case METRICS_KEYED:
+        break;
+    }
+    return false;
+}
+
+/* Is a key to be shown before anything is told? */
+static bool is_keyed(const struct api *api, const struct http_req *req)
+{
+    const char *path = http_req_path(req);
+    if (is_metrics(req))
+        return !metrics_are_open(api, req);
+    return strncmp(path, "/api", 4) == 0 && (!path[4] || path[4] == '/');
+}
+
 /* Keys have no scopes yet: each may read and write. */
-static bool key_may(const struct call *call)
+static bool key_may(const struct api *api, const struct http_req *req, const struct call *call)
 {
     switch (call->route->permission) {
     case PERMISSION_PUBLIC:
         return true;
+    case PERMISSION_METRICS:
+        return call->key.id[0] != '\0' || metrics_are_open(api, req);
     case PERMISSION_READ:
     case PERMISSION_WRITE:
         return call->key.id[0] != '\0';
@@ -169,7 +252,7 @@ static const struct route *find_route(struct http_req *req, char param[ROUTE_PAR
         if (routes[i].method == http_req_method(req))
             return &routes[i];
         *refuse_status = 405;
-        add_allowed(&allow, method_name(routes[i].method));
+        add_allowed(&allow, call_method_word(routes[i].method));
         if (routes[i].method == HTTP_GET)
             add_allowed(&allow, "HEAD");
     }
@@ -218,9 +301,7 @@ static void admit(void *arg, struct http_req *req, struct http_verdict *verdict,
         refuse(req, &err, verdict, body);
         return;
     }
-    const char *path = http_req_path(req);
-    bool keyed = strncmp(path, "/api", 4) == 0 && (!path[4] || path[4] == '/');
-    if (keyed && find_key(api, req, &call->key, &err) < 0) {
+    if (is_keyed(api, req) && find_key(api, req, &call->key, &err) < 0) {
         refuse(req, &err, verdict, body);
         return;
     }
@@ -230,7 +311,8 @@ static void admit(void *arg, struct http_req *req, struct http_verdict *verdict,
         refuse_route(req, status, verdict, body);
         return;
     }
-    if (!key_may(call)) {
+    verdict->metric = route_metric(call->route);
+    if (!key_may(api, req, call)) {
         verdict->refuse_status = 403;
         error_write(body, "forbidden", "This API key may not do this.", http_req_id(req), NULL,
                     NULL);
@@ -255,6 +337,8 @@ static void handle(void *arg, struct http_req *req)
 {
     (void)arg;
     struct call *call = http_req_kept(req);
+    auto_call_scope struct call_scope scope; /* on this thread the request outlives its answer */
+    call_scope_begin(&scope, call);
     if (http_req_method(req) != HTTP_GET) {
         struct err err = {0};
         size_t len;
@@ -297,7 +381,8 @@ int api_create(const struct api_rooms *rooms, const struct api_settings *setting
         return err_nomem(err);
     }
     api->settings.public_url = api->public_url;
-    if (list_cache_create(&api->lists, err) < 0 || lister_create(&api->lister, err) < 0) {
+    if (list_cache_create(&api->lists, err) < 0 || lister_create(&api->lister, err) < 0 ||
+        event_memo_create(&api->events, err) < 0) {
         api_destroy(api);
         return -1;
     }
@@ -318,6 +403,7 @@ void api_destroy(struct api *api)
         return;
     lister_destroy(api->lister);
     list_cache_destroy(api->lists);
+    event_memo_destroy(api->events);
     free(api->public_url);
     free(api);
 }

@@ -21,6 +21,7 @@
 #include "panel/api/wire.h"
 #include "panel/domain/environment.h"
 #include "panel/domain/image_ref.h"
+#include "panel/domain/limits.h"
 #include "panel/domain/ports.h"
 #include "panel/domain/quantity.h"
 #include "panel/domain/template.h"
@@ -28,7 +29,6 @@
 
 #define TEXT_MAX          4096
 #define INSTANCE_ID_LEN   20
-#define DEFAULT_MOUNT     "/app/data"
 #define DEPLOYING_MESSAGE "Instance is being installed"
 
 struct deploy {
@@ -67,22 +67,6 @@ static void put_created(struct strbuf *out, const char *id, const char *message,
     jw_string(out, "Id", id);
     jw_string(out, "volumeId", id);
     jw_string(out, "state", state);
-}
-
-int instance_render_failure(const struct instance *instance, const char *request_id,
-                            struct strbuf *out)
-{
-    auto_strbuf struct strbuf details = {0};
-    jw_object_begin(&details, NULL);
-    jw_string(&details, "instanceId", instance->id);
-    jw_object_end(&details);
-    bool known = instance->error_code && *instance->error_code;
-    bool port = known && strcmp(instance->error_code, WORD_PORT_IN_USE) == 0;
-    error_write(out, known ? instance->error_code : "deploy_failed",
-                known ? instance->error_message : "The instance could not be installed.",
-                request_id, port ? "ports" : NULL, details.data);
-    out->failed |= details.failed;
-    return 500;
 }
 
 struct deploy_view {
@@ -258,6 +242,7 @@ static int put_template(struct deploy *deploy, struct err *err)
         return err_nomem(err);
     row->alt_images = deploy->alt_images;
     row->variables = deploy->variables_text;
+    row->own_env = "{}";
     row->template = deploy->template_text;
     row->stop_command = tmpl ? template_text(tmpl, "StopCommand", "") : "";
     row->stop_timeout_s = tmpl ? template_stop_timeout(tmpl) : 0;
@@ -313,7 +298,7 @@ static int read_request(struct deploy *deploy, struct err *err)
     if (image_ref_check("image", row->image, err) < 0 ||
         text_check_name("name", row->name, INSTANCE_NAME_MAX, err) < 0 ||
         read_amounts(deploy, &texts, err) < 0 ||
-        environment_variables(given, &deploy->variables, err) < 0 ||
+        environment_variables("variables", given, &deploy->variables, err) < 0 ||
         call_read_wait(call, &deploy->wait_seconds, err) < 0)
         return -1;
     if (find_template(deploy, template_name, err) < 0 || put_template(deploy, err) < 0)

@@ -149,8 +149,7 @@ static void render(const struct err *err, const char *value, const char *request
         write_error(out, err->reason, err->msg, value, request_id, err->field, NULL);
         return;
     }
-    log_error("request failed", "request=%s code=%s error=\"%s\"", request_id, err->reason,
-              err->msg);
+    log_error("request failed", "req=%s code=%s reason=\"%s\"", request_id, err->reason, err->msg);
     if (err->code == ERR_TIMEOUT)
         error_write(out, "outcome_unknown",
                     "It is not known whether this was done; the request id finds it in the log.",

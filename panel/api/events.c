@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/json_writer.h"
+#include "panel/api/event_memo.h"
 #include "panel/api/event_stream.h"
 #include "panel/api/handlers.h"
 #include "panel/domain/instance_state.h"
@@ -15,9 +16,11 @@
 
 #define AT_ONCE_MAX 200u
 #define ALL_LOST    UINT64_MAX /* as many as nobody knows */
+#define COUNTED_MAX 1000000000 /* more are not missing but numbers that a restore left out */
 
 struct follower {
     struct store *store;
+    struct event_memo *memo; /* NULL: it doesn't follow all */
     struct store_listener commits;
     struct live_listener listener;
     bool listening;
@@ -67,6 +70,8 @@ static int put_event(const struct event *event, void *arg, struct err *err)
     put_id(out, "instanceId", event->instance_id);
     put_id(out, "nodeId", event->node_id);
     put_id(out, "userId", event->user_id);
+    put_id(out, "imageId", event->image_id);
+    put_id(out, "keyId", event->key_id);
     if (strcmp(event->kind, "node.status") == 0)
         jw_string(out, "status", event->name);
     else
@@ -81,6 +86,14 @@ static int put_event(const struct event *event, void *arg, struct err *err)
 
 /* --- following ------------------------------------------------------------------------------- */
 
+/* What another one has just read at the same place. */
+static struct shared *take_known(struct follower *follower)
+{
+    return follower->memo
+               ? event_memo_get(follower->memo, follower->filter.after, &follower->filter.after)
+               : NULL;
+}
+
 static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_lost)
 {
     struct follower *follower = arg;
@@ -88,17 +101,22 @@ static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_
     struct err err = {0};
     int64_t first;
     int64_t last;
+    int64_t after = follower->filter.after;
     if (follower->lost) {
         *ret_lost = follower->lost;
         follower->lost = 0;
         return FEED_LOST;
     }
+    *ret_piece = take_known(follower);
+    if (*ret_piece)
+        return FEED_PIECE;
     if (store_event_bounds(follower->store, &first, &last, &err) < 0)
         return FEED_END; /* its client comes back */
     if (last <= follower->filter.after)
         return FEED_NOTHING;
     if (first > follower->filter.after + 1) { /* they were dropped before it read them */
-        *ret_lost = (uint64_t)(first - follower->filter.after - 1);
+        int64_t count = first - after - 1;
+        *ret_lost = count <= COUNTED_MAX ? (uint64_t)count : ALL_LOST;
         follower->filter.after = first - 1;
         return FEED_LOST;
     }
@@ -107,7 +125,7 @@ static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_
         strbuf_fini(&walk.out);
         return FEED_END;
     }
-    if (!walk.out.len) { /* nothing that is wanted, up to there */
+    if (!walk.out.len && !walk.out.failed) { /* nothing that is wanted, up to there */
         strbuf_fini(&walk.out);
         follower->filter.after = last;
         return FEED_NOTHING;
@@ -115,6 +133,8 @@ static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_
     size_t len = walk.out.len;
     char *text = strbuf_steal(&walk.out);
     *ret_piece = text ? shared_create(text, len) : NULL;
+    if (*ret_piece && follower->memo)
+        event_memo_put(follower->memo, after, follower->filter.after, *ret_piece);
     return *ret_piece ? FEED_PIECE : FEED_END;
 }
 
@@ -172,10 +192,17 @@ static int read_place(const struct call *call, struct follower *follower, struct
     if (!text_parse_uint(after, INT64_MAX, &place))
         return err_field(err, ERR_INVALID, "invalid_field", field,
                          "\"%s\" has to be the id of an event of this stream.", field);
-    if ((int64_t)place > last) /* the database was put back to an older one */
-        follower->lost = ALL_LOST;
-    else
+    /* Numbers are without gaps, but for the one that a restore leaves (backup.c). */
+    int known = (int64_t)place > last ? 0
+                : !place || (int64_t)place < first
+                    ? 1
+                    : store_event_exists(follower->store, (int64_t)place, err);
+    if (known < 0)
+        return -1;
+    if (known)
         follower->filter.after = (int64_t)place;
+    else /* the database was put back to an older one */
+        follower->lost = ALL_LOST;
     return 0;
 }
 
@@ -192,8 +219,11 @@ static struct follower *follower_create(const struct call *call, struct err *err
     follower->filter.user_id = follower->ids[2];
     if (read_id(call, "instance", follower->ids[0], err) == 0 &&
         read_id(call, "node", follower->ids[1], err) == 0 &&
-        read_id(call, "user", follower->ids[2], err) == 0 && read_place(call, follower, err) == 0)
+        read_id(call, "user", follower->ids[2], err) == 0 && read_place(call, follower, err) == 0) {
+        bool all = !follower->ids[0][0] && !follower->ids[1][0] && !follower->ids[2][0];
+        follower->memo = all ? call->api->events : NULL;
         return follower;
+    }
     free(follower);
     return NULL;
 }

@@ -63,4 +63,10 @@ void console_command(struct call *call);
 
 void join_answer(struct call *call);
 
+void metrics_get(struct call *call);
+void health_alive(struct call *call);
+void health_ready(struct call *call);
+void docs_get_document(struct call *call);
+void docs_get_page(struct call *call);
+
 #endif

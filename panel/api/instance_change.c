@@ -1,5 +1,8 @@
 /* PATCH /api/instances/{id}. What isn't sent stays. What the node has to do for it is waited for;
- * the rest is in the books, and answered at once. */
+ * the rest is in the books, and answered at once.
+ *
+ * What of it only a new container can have takes the old one's place once that runs; if it doesn't,
+ * what was before runs on, and the answer says why. */
 #include "panel/api/internal.h"
 
 #include <stdio.h>
@@ -9,6 +12,10 @@
 #include "panel/api/body.h"
 #include "panel/api/handlers.h"
 #include "panel/api/wire.h"
+#include "panel/domain/environment.h"
+#include "panel/domain/image_ref.h"
+#include "panel/domain/limits.h"
+#include "panel/domain/ports.h"
 #include "panel/domain/quantity.h"
 #include "panel/domain/text.h"
 
@@ -18,6 +25,7 @@ struct patch {
     struct mutation mutation;
     struct instance_edit edit; /* texts live in the call's body */
     uint64_t disk_mib;
+    struct port_mapping ports[PORTS_MAX];
 };
 
 static int put_instance(const struct instance *instance, void *arg, struct err *err)
@@ -31,11 +39,11 @@ static int put_instance(const struct instance *instance, void *arg, struct err *
 static int apply_patch(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {
     const struct patch *patch = (struct patch *)mutation;
-    bool resized;
-    if (store_instance_edit(tx, &patch->edit, &resized, err) < 0)
+    bool changed;
+    if (store_instance_edit(tx, &patch->edit, &changed, err) < 0)
         return -1;
     mutation->status = 200;
-    if (resized)
+    if (changed)
         snprintf(mutation->waits_for, sizeof(mutation->waits_for), "%s", patch->edit.id);
     return store_instance_see(tx, patch->edit.id, put_instance, mutation, err) < 0 ? -1 : 0;
 }
@@ -45,18 +53,39 @@ static void destroy_patch(struct mutation *mutation)
     free(mutation);
 }
 
-/* What a deploy says and a change can't: not to be taken for done. */
-static int refuse_fixed(const json_t *root, struct err *err)
+/* To be moved it would have to leave its volume behind: not to be taken for done. */
+static int refuse_move(const json_t *root, struct err *err)
 {
-    static const char *const fixed[] = {"image", "ports", "primary", "nodeId", "variables", "env"};
-    for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
-        const json_t *value = json_object_get(root, fixed[i]);
-        if (value && !json_is_null(value))
-            return err_field(err, ERR_INVALID, "not_changeable", fixed[i],
-                             "The field \"%s\" of an instance that is deployed can't be changed.",
-                             fixed[i]);
+    const json_t *value = json_object_get(root, "nodeId");
+    if (value && !json_is_null(value))
+        return err_field(
+            err, ERR_INVALID, "not_changeable", "nodeId",
+            "The field \"nodeId\" of an instance that is deployed can't be changed: its "
+            "volume is on its node.");
+    return 0;
+}
+
+/* The panel's own names would win, so saying them has no effect. */
+static int check_env(const json_t *env, struct err *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)env, key, value)
+    {
+        if (environment_is_own(key))
+            return err_field(err, ERR_INVALID, "invalid_field", "env",
+                             "The field \"env\" can't set %s: that is the panel's own.", key);
     }
     return 0;
+}
+
+/* Are names and values usable? What is with those it has is seen inside the transaction. */
+static int check_names(const char *field, const json_t *given, struct err *err)
+{
+    json_t *names = NULL;
+    int rc = given ? environment_variables(field, given, &names, err) : 0;
+    json_decref(names);
+    return rc;
 }
 
 static int read_patch(struct call *call, struct patch *patch, struct err *err)
@@ -70,11 +99,20 @@ static int read_patch(struct call *call, struct patch *patch, struct err *err)
     const char *disk = body_text(&body, "disk", BODY_OPTIONAL, TEXT_MAX);
     const char *memory = body_text(&body, "memory", BODY_OPTIONAL, TEXT_MAX);
     const char *cpu = body_text(&body, "cpu", BODY_OPTIONAL, TEXT_MAX);
+    const char *ports = body_text(&body, "ports", BODY_OPTIONAL, TEXT_MAX);
+    edit->image = body_text(&body, "image", BODY_OPTIONAL, TEXT_MAX);
+    edit->primary = body_text(&body, "primary", BODY_OPTIONAL, TEXT_MAX);
+    edit->variables = body_object(&body, "variables");
+    edit->own_env = body_object(&body, "env");
     if (body.failed) {
         *err = body.err;
         return -1;
     }
-    if (refuse_fixed(call->body, err) < 0 ||
+    if (refuse_move(call->body, err) < 0 ||
+        (edit->image && image_ref_check("image", edit->image, err) < 0) ||
+        (ports && ports_parse("ports", ports, patch->ports, &edit->port_count, err) < 0) ||
+        check_names("variables", edit->variables, err) < 0 ||
+        check_names("env", edit->own_env, err) < 0 || check_env(edit->own_env, err) < 0 ||
         (edit->name && text_check_name("name", edit->name, INSTANCE_NAME_MAX, err) < 0) ||
         (disk && quantity_parse_mib("disk", disk, 0, &patch->disk_mib, err) < 0) ||
         (memory && quantity_parse_mib("memory", memory, QUANTITY_MEMORY_MIN_MIB, &edit->memory_mib,
@@ -82,6 +120,8 @@ static int read_patch(struct call *call, struct patch *patch, struct err *err)
         (cpu && quantity_parse_cpu("cpu", cpu, &edit->cpu_milli, err) < 0))
         return -1;
     edit->memory_overcommit = call->api->settings.memory_overcommit;
+    edit->auto_ports = call->api->settings.auto_ports;
+    edit->ports = ports ? patch->ports : NULL;
     edit->disk_mib = disk ? &patch->disk_mib : NULL;
     return 0;
 }

@@ -302,6 +302,38 @@ static int render_error(const struct call *call, const struct err *err, struct s
     return error_status(err);
 }
 
+/* As it is now; or, where its last change was undone, why. */
+struct change_view {
+    struct call *call;
+    struct strbuf *out;
+    int status;
+};
+
+static int put_changed(const struct instance *instance, void *arg, struct err *err)
+{
+    (void)err;
+    struct change_view *view = arg;
+    if (instance->undone && !instance->changing) {
+        view->status = instance_render_undone(instance, http_req_id(view->call->req), view->out);
+        return 0;
+    }
+    wire_instance(view->out, NULL, instance, fleet_board(view->call->api->rooms.fleet));
+    view->status = 200;
+    return 0;
+}
+
+static int render_changed(struct call *call, const char *id, enum fleet_outcome outcome,
+                          struct strbuf *out)
+{
+    (void)outcome; /* what the store says now is the answer */
+    struct err err = {0};
+    struct change_view view = {call, out, 200};
+    int rc = store_instance_get(call->api->rooms.store, id, put_changed, &view, &err);
+    if (rc == 0)
+        not_found(&err);
+    return rc > 0 ? view.status : render_error(call, &err, out);
+}
+
 static int render_settled(struct call *call, const char *id, enum fleet_outcome outcome,
                           struct strbuf *out)
 {
@@ -319,7 +351,7 @@ void instances_suspend_resume(struct call *call, const char *instance_id)
 
 void instances_patch_resume(struct call *call, const char *instance_id)
 {
-    call_wait(call, instance_id, FLEET_GOAL_SETTLED, SETTLE_WAIT_MS, render_settled);
+    call_wait(call, instance_id, FLEET_GOAL_SETTLED, SETTLE_WAIT_MS, render_changed);
 }
 
 static void suspend_to(struct call *call, bool suspended)
@@ -428,24 +460,14 @@ static int apply_reinstall(struct mutation *mutation, struct store_tx *tx, struc
     return 0;
 }
 
-struct retry_view {
-    struct call *call;
-    struct strbuf *out;
-    int status;
-};
-
 static int put_retried(const struct instance *instance, void *arg, struct err *err)
 {
-    (void)err;
-    struct retry_view *view = arg;
-    struct board *board = fleet_board(view->call->api->rooms.fleet);
+    struct change_view *view = arg;
     if (instance->phase == PHASE_FAILED && http_req_query(view->call->req, "wait")) {
         view->status = instance_render_failure(instance, http_req_id(view->call->req), view->out);
         return 0;
     }
-    wire_instance(view->out, NULL, instance, board);
-    view->status = 200;
-    return 0;
+    return put_changed(instance, arg, err);
 }
 
 static int render_retried(struct call *call, const char *id, enum fleet_outcome outcome,
@@ -453,7 +475,7 @@ static int render_retried(struct call *call, const char *id, enum fleet_outcome 
 {
     (void)outcome;
     struct err err = {0};
-    struct retry_view view = {call, out, 200};
+    struct change_view view = {call, out, 200};
     int rc = store_instance_get(call->api->rooms.store, id, put_retried, &view, &err);
     if (rc == 0)
         not_found(&err);

@@ -6,13 +6,16 @@
 #define PANEL_API_INTERNAL_H
 
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "common/crypto.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "common/strbuf.h"
 #include "panel/api/api.h"
+#include "panel/api/event_memo.h"
 #include "panel/api/list_cache.h"
 #include "panel/api/lister.h"
 
@@ -23,6 +26,8 @@ struct api {
     uint8_t dummy_key[CRYPTO_HASH_BYTES]; /* for joins of nodes that don't exist */
     struct list_cache *lists;
     struct lister *lister;
+    struct event_memo *events;
+    _Atomic size_t metrics_len; /* of the last scrape, bytes */
 };
 
 /* --- routes.c -------------------------------------------------------------------------------- */
@@ -32,6 +37,7 @@ enum permission {
     PERMISSION_PUBLIC,     /* no key; the handler proves who it is */
     PERMISSION_READ,
     PERMISSION_WRITE,
+    PERMISSION_METRICS, /* a key that may read, or who the setting metricsAccess lets in without */
 };
 
 #define ROUTE_PARAM_SIZE 65
@@ -53,6 +59,13 @@ struct route {
 extern const struct route routes[];
 extern const size_t routes_count;
 
+/* "POST /api/instances/:id/power" */
+const char *route_op(const struct route *route);
+/* What the id in its path or body is one of: "instance", "node", "user" or "image". */
+const char *route_thing(const struct route *route);
+/* What requests of the route are counted under; never 0. */
+unsigned route_metric(const struct route *route);
+
 /* Does path match the row's? A ":id" segment is copied to param. */
 bool route_match(const struct route *route, const char *path, char param[ROUTE_PARAM_SIZE]);
 
@@ -66,7 +79,9 @@ struct call {
     json_t *body; /* an object, once the handler runs; NULL on GET */
     bool deferred;
     bool has_idempotency;
+    bool openmetrics; /* that format, rather than the older one */
     char param[ROUTE_PARAM_SIZE];
+    char made[ROUTE_PARAM_SIZE]; /* the id of what it has made; "": nothing yet */
     char idempotency_key[IDEMPOTENCY_KEY_MAX + 1];
     char digest[CRYPTO_HEX_LEN + 1]; /* of what is asked for, with an Idempotency-Key */
     struct {
@@ -76,6 +91,20 @@ struct call {
     } audit;
 };
 
+/* While it lasts, this thread's lines of the log name the request, what it does, and to what. The
+ * call's texts are borrowed. */
+struct call_scope {
+    struct log_scope req, op, thing;
+    bool on_thing;
+};
+void call_scope_begin(struct call_scope *scope, const struct call *call);
+void call_scope_end(struct call_scope *scope);
+#define auto_call_scope __attribute__((cleanup(call_scope_end)))
+
+/* The id of what it is about, by its path, its body, or what it has made; "" where there is none.
+ */
+const char *call_target(const struct call *call);
+
 /* Before the request is handed to another thread; again is fine. */
 void call_defer(struct call *call);
 
@@ -83,6 +112,7 @@ void call_defer(struct call *call);
 void call_answer(struct call *call, int status, struct strbuf *take_body);
 void call_answer_err(struct call *call, const struct err *err);
 /* "GET" */
+const char *call_method_word(enum http_method method);
 const char *call_method_name(const struct http_req *req);
 /* 200 and a stream; NULL: it has been answered. See http_req_stream(). Not when deferred. */
 struct http_stream *call_stream(struct call *call, const char *type,
@@ -171,10 +201,6 @@ int node_check(const struct node_change *fields, struct err *err);
 struct body;
 void node_read_shares(struct body *body, struct node_change *ret_change);
 
-/* --- deploy.c, instance_change.c -------------------------------------------------------------- */
-
-#define INSTANCE_NAME_MAX 128 /* characters */
-
 /* --- waiting.c ------------------------------------------------------------------------------- */
 
 /* The answer once outcome is known: returns the status, fills out. On the fleet's thread. */
@@ -189,6 +215,9 @@ void call_wait(struct call *call, const char *instance_id, enum fleet_goal goal,
 /* A FAILED instance as the error that its deploy ended in; returns the status. deploy.c. */
 int instance_render_failure(const struct instance *instance, const char *request_id,
                             struct strbuf *out);
+/* The same of one whose last change was undone; its id and the code of why in details. */
+int instance_render_undone(const struct instance *instance, const char *request_id,
+                           struct strbuf *out);
 
 /* Answer for good: first remembered, where there is an Idempotency-Key. The call is deferred. */
 void call_answer_kept(struct call *call, int status, struct strbuf *take_body);

@@ -11,7 +11,7 @@
 #define KEEP_MIN (16u * 1024u)
 #define KEEP_MAX (16u * 1024u * 1024u) /* bytes of one body */
 #define LONG     (256u * 1024u)        /* a millisecond's work */
-#define SLOTS    4
+#define SLOTS    5                     /* users, nodes, images, instances, their statistics */
 
 struct list_cache {
     pthread_mutex_t lock;

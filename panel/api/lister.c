@@ -10,12 +10,14 @@
 
 #include "common/mailbox.h"
 #include "panel/api/internal.h"
+#include "panel/metrics/pulse.h"
 
 struct lister {
     struct mailbox calls;
     pthread_t thread;
     struct mail last;     /* ends the thread */
     atomic_bool stopping; /* nobody waits for a list any more */
+    atomic_uint queued;
 };
 
 struct listing {
@@ -28,6 +30,7 @@ static void make_list(struct lister *lister, struct mail *mail)
     struct listing *listing = (struct listing *)mail;
     struct call *call = listing->call;
     free(listing);
+    atomic_fetch_sub_explicit(&lister->queued, 1, memory_order_relaxed);
     if (!atomic_load(&lister->stopping) && http_req_age_ms(call->req) < call->route->deadline_ms) {
         call->route->handle(call);
         return;
@@ -41,7 +44,9 @@ static void *lister_main(void *arg)
 {
     struct lister *lister = arg;
     for (;;) {
+        pulse_rest(PULSE_LISTS);
         struct mail *mail = mailbox_take(&lister->calls, INT64_MAX);
+        pulse_work(PULSE_LISTS);
         while (mail) {
             struct mail *next = mail->next;
             if (mail == &lister->last)
@@ -90,6 +95,12 @@ void lister_take(struct lister *lister, struct call *call)
         return;
     }
     listing->call = call;
+    atomic_fetch_add_explicit(&lister->queued, 1, memory_order_relaxed);
     call_defer(call);
     mailbox_post(&lister->calls, &listing->mail);
+}
+
+unsigned lister_queued(const struct lister *lister)
+{
+    return atomic_load_explicit(&lister->queued, memory_order_relaxed);
 }

@@ -14,5 +14,7 @@ void lister_destroy(struct lister *lister);
 
 /* Defers the call and runs its route's handler on the lister's thread. */
 void lister_take(struct lister *lister, struct call *call);
+/* How many wait. Any thread. */
+unsigned lister_queued(const struct lister *lister);
 
 #endif

@@ -9,6 +9,7 @@
  */
 #include "panel/api/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,6 +109,9 @@ static void change_done(struct store_change *change, const struct err *err)
         (void)FAILPOINT("panel.change.committed");
         call->audit.seq = mutation->audit_seq;
         call->audit.status = mutation->audit_status;
+        if (!mutation->refused)
+            snprintf(call->made, sizeof(call->made), "%s",
+                     mutation->made ? mutation->made : mutation->waits_for);
         if (mutation->committed && !mutation->refused)
             mutation->committed(mutation);
         if (mutation->proceed && !mutation->refused)

@@ -8,12 +8,12 @@
 #include "panel/api/body.h"
 #include "panel/api/handlers.h"
 #include "panel/api/wire.h"
+#include "panel/domain/limits.h"
 #include "panel/domain/ports.h"
 #include "panel/domain/quantity.h"
 #include "panel/domain/text.h"
 
-#define TEXT_MAX       1024
-#define NAME_MAX_CHARS 128
+#define TEXT_MAX NODE_TEXT_MAX
 
 static int check_line(const char *field, const char *value, struct err *err)
 {
@@ -22,7 +22,7 @@ static int check_line(const char *field, const char *value, struct err *err)
 
 int node_check(const struct node_change *fields, struct err *err)
 {
-    if ((fields->name && text_check_name("name", fields->name, NAME_MAX_CHARS, err) < 0) ||
+    if ((fields->name && text_check_name("name", fields->name, NODE_NAME_MAX, err) < 0) ||
         check_line("tags", fields->tags, err) < 0 || check_line("ram", fields->ram, err) < 0 ||
         check_line("disk", fields->disk, err) < 0 ||
         check_line("processor", fields->processor, err) < 0 ||

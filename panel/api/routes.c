@@ -3,7 +3,11 @@
 #include "panel/api/handlers.h"
 #include "panel/api/internal.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "panel/metrics/metrics.h"
 
 #define KIB     1024u
 #define MIB     (1024u * 1024u)
@@ -79,8 +83,58 @@ const struct route routes[] = {
     {HTTP_GET, "/api/stats", PERMISSION_READ, MIB, SOON, false, stats_list, NULL},
 
     {HTTP_POST, "/join", PERMISSION_PUBLIC, 64 * KIB, SOON, false, join_answer, NULL},
+
+    {HTTP_GET, "/metrics", PERMISSION_METRICS, KIB, AT_ONCE, false, metrics_get, NULL},
+    {HTTP_GET, "/healthz", PERMISSION_PUBLIC, KIB, AT_ONCE, false, health_alive, NULL},
+    {HTTP_GET, "/readyz", PERMISSION_PUBLIC, KIB, AT_ONCE, false, health_ready, NULL},
+    {HTTP_GET, "/api/openapi.json", PERMISSION_READ, KIB, AT_ONCE, false, docs_get_document, NULL},
+    {HTTP_GET, "/docs", PERMISSION_PUBLIC, KIB, AT_ONCE, false, docs_get_page, NULL},
+    {HTTP_GET, "/docs/openapi.json", PERMISSION_PUBLIC, KIB, AT_ONCE, false, docs_get_document,
+     NULL},
 };
 const size_t routes_count = sizeof(routes) / sizeof(routes[0]);
+_Static_assert(sizeof(routes) / sizeof(routes[0]) < METRIC_ROUTES_MAX, "each route is counted");
+
+static char ops[METRIC_ROUTES_MAX][64];
+
+static void name_ops(void)
+{
+    for (size_t i = 0; i < routes_count; i++)
+        snprintf(ops[i], sizeof(ops[i]), "%s %s", call_method_word(routes[i].method),
+                 routes[i].path);
+}
+
+const char *route_op(const struct route *route)
+{
+    static pthread_once_t named = PTHREAD_ONCE_INIT;
+    pthread_once(&named, name_ops);
+    return ops[route - routes];
+}
+
+const char *route_thing(const struct route *route)
+{
+    static const struct {
+        const char *path;
+        const char *thing;
+    } things[] = {{"/api/instance", "instance"},
+                  {"/api/getInstance", "instance"},
+                  {"/api/nodes", "node"},
+                  {"/join", "node"},
+                  {"/api/users", "user"},
+                  {"/api/getUser", "user"},
+                  {"/api/auth/create-user", "user"},
+                  {"/api/images", "image"}};
+    for (size_t i = 0; i < sizeof(things) / sizeof(things[0]); i++) {
+        if (strncmp(route->path, things[i].path, strlen(things[i].path)) == 0)
+            return things[i].thing;
+    }
+    return "id";
+}
+
+unsigned route_metric(const struct route *route)
+{
+    return (unsigned)(route - routes) + 1;
+}
 
 bool route_match(const struct route *route, const char *path, char param[ROUTE_PARAM_SIZE])
 {

@@ -4,11 +4,16 @@
  * nobody asks. See fleet/stats.h. */
 #include "panel/fleet/stats.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/json_writer.h"
 #include "panel/api/event_stream.h"
 #include "panel/api/handlers.h"
+#include "panel/api/list_cache.h"
+#include "panel/api/lister.h"
 
 #define NS_PER_MS 1000000
 
@@ -132,32 +137,87 @@ void stats_get(struct call *call)
 
 /* --- all ------------------------------------------------------------------------------------- */
 
-static void answer_all(void *arg)
+/* However many dashboards look, the text is made once in so many ms at most; each row tells when it
+ * was measured, which is once a second. A short one is made anew each time (list_cache.c). */
+#define SHARED_MS 100
+
+struct moment {
+    char name[32];
+};
+
+static struct moment now(void)
 {
-    struct call *call = arg;
-    struct err err = {0};
+    struct moment moment;
+    snprintf(moment.name, sizeof(moment.name), "%" PRId64, clock_mono_ms() / SHARED_MS);
+    return moment;
+}
+
+/* NULL without memory. */
+static struct shared *make_all(struct call *call, struct err *err)
+{
     struct strbuf body = {0};
     struct stats_row *rows;
     size_t count;
-    if (fleet_copy_stats(call->api->rooms.fleet, &rows, &count, &err) < 0) {
-        call_answer_err(call, &err);
-        return;
-    }
+    struct moment moment = now();
+    if (fleet_copy_stats(call->api->rooms.fleet, &rows, &count, err) < 0)
+        return NULL;
     jw_array_begin(&body, NULL);
     for (size_t i = 0; i < count; i++)
         put_row(&body, &rows[i]);
     jw_array_end(&body);
     free(rows);
-    call_answer(call, 200, &body);
+    size_t len = body.len;
+    char *text = strbuf_steal(&body);
+    struct shared *shared = text ? shared_create(text, len) : NULL;
+    if (!shared)
+        err_nomem(err);
+    else
+        list_cache_put(call->api->lists, call->route, moment.name, shared);
+    return shared;
 }
 
+static bool answer_made(struct call *call)
+{
+    struct moment moment = now();
+    struct shared *body = list_cache_get(call->api->lists, call->route, moment.name);
+    if (body)
+        call_answer_shared(call, body);
+    return body != NULL;
+}
+
+/* On the fleet's thread where the first rows were waited for. */
+static void answer_all(void *arg)
+{
+    struct call *call = arg;
+    struct err err = {0};
+    if (answer_made(call))
+        return;
+    struct shared *body = make_all(call, &err);
+    if (body)
+        call_answer_shared(call, body);
+    else
+        call_answer_err(call, &err);
+}
+
+static void make_apart(struct call *call)
+{
+    if (list_cache_was_long(call->api->lists, call->route))
+        lister_take(call->api->lister, call);
+    else
+        answer_all(call);
+}
+
+/* Comes again on the lister's thread, when it will be long. */
 void stats_list(struct call *call)
 {
     struct err err = {0};
+    bool on_lister = call->deferred;
     call_defer(call);
     int looked_at = fleet_look_at_all_stats(call->api->rooms.fleet, answer_all, call, &err);
-    if (looked_at > 0)
-        answer_all(call);
-    else if (looked_at < 0)
+    if (looked_at < 0)
         call_answer_err(call, &err);
+    else if (looked_at > 0 && on_lister)
+        answer_all(call);
+    else if (looked_at > 0 && !answer_made(call))
+        make_apart(call);
 }

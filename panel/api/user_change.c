@@ -11,10 +11,10 @@
 #include "panel/api/body.h"
 #include "panel/api/handlers.h"
 #include "panel/api/wire.h"
+#include "panel/domain/limits.h"
 #include "panel/domain/text.h"
 
 #define TEXT_MAX     4096
-#define USERNAME_MAX 64
 #define PASSWORD_MIN 8
 #define PASSWORD_MAX 1024
 

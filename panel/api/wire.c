@@ -176,6 +176,21 @@ static void put_error(struct strbuf *out, const struct instance *instance)
     jw_object_end(out);
 }
 
+/* What became of the last change of what it is made from, as long as that isn't settled or was
+ * undone. */
+static void put_change(struct strbuf *out, const struct instance *instance)
+{
+    if (!instance->changing && !instance->undone) {
+        jw_null(out, "change");
+        return;
+    }
+    jw_object_begin(out, "change");
+    jw_string(out, "state", instance->changing ? "pending" : "undone");
+    if (!instance->changing)
+        jw_raw(out, "reason", instance->undone);
+    jw_object_end(out);
+}
+
 static void put_progress(struct strbuf *out, const struct instance *instance)
 {
     bool known =
@@ -190,8 +205,8 @@ void wire_instance(struct strbuf *out, const char *key, const struct instance *i
                    struct board *board)
 {
     struct node_live live;
-    enum node_status node =
-        wire_node_status(board, instance->node_id, true, instance->node_maintenance, &live);
+    enum node_status node = wire_node_status(board, instance->node_id, instance->node_joined,
+                                             instance->node_maintenance, &live);
     char primary[8];
     snprintf(primary, sizeof(primary), "%u", instance->primary_port);
     jw_object_begin(out, key);
@@ -225,6 +240,7 @@ void wire_instance(struct strbuf *out, const char *key, const struct instance *i
     jw_bool(out, "suspended", instance->suspended);
     put_progress(out, instance);
     put_error(out, instance);
+    put_change(out, instance);
     jw_raw(out, "exits", instance->exits);
     jw_raw(out, "imageData", instance->template);
     jw_time(out, "createdAt", instance->created_at);

@@ -159,3 +159,12 @@ int password_pool_hash(struct password_pool *pool, const char *password, size_t 
     }
     return 0;
 }
+
+size_t password_pool_queued(struct password_pool *pool, size_t *ret_max)
+{
+    *ret_max = pool->queue_max;
+    pthread_mutex_lock(&pool->lock);
+    size_t queued = pool->queued;
+    pthread_mutex_unlock(&pool->lock);
+    return queued;
+}

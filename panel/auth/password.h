@@ -22,4 +22,7 @@ int password_pool_hash(struct password_pool *pool, const char *password, size_t 
                        void (*done)(void *arg, const char *hash, const struct err *err), void *arg,
                        struct err *err);
 
+/* How many wait for a worker, and how many may. Any thread. */
+size_t password_pool_queued(struct password_pool *pool, size_t *ret_max);
+
 #endif

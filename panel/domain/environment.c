@@ -48,43 +48,73 @@ json_t *environment_text(const json_t *value)
     }
 }
 
-static int wrong(const char *should, struct err *err)
+static int wrong(const char *field, const char *should, struct err *err)
 {
-    return err_field(err, ERR_INVALID, "invalid_field", "variables",
-                     "The field \"variables\" has to be an object of %s.", should);
+    return err_field(err, ERR_INVALID, "invalid_field", field,
+                     "The field \"%s\" has to be an object of %s.", field, should);
 }
 
-static int add_variable(json_t *to, const char *key, const json_t *value, struct err *err)
+static int add_variable(const char *field, json_t *to, const char *key, const json_t *value,
+                        struct err *err)
 {
     if (json_is_null(value))
         return 0;
     if (!text_is_env_name(key))
-        return wrong("names made of A-Z a-z 0-9 _ that don't begin with a digit", err);
+        return wrong(field, "names made of A-Z a-z 0-9 _ that don't begin with a digit", err);
     if (json_is_object(value) || json_is_array(value))
-        return wrong("texts, numbers and booleans by name", err);
+        return wrong(field, "texts, numbers and booleans by name", err);
     if (json_is_string(value) && json_string_length(value) > VALUE_MAX)
-        return wrong("values of at most 32 KiB", err);
+        return wrong(field, "values of at most 32 KiB", err);
     json_t *text = environment_text(value);
     if (!text || json_object_set_new(to, key, text) < 0)
         return err_nomem(err);
     return 0;
 }
 
-int environment_variables(const json_t *given, json_t **ret_variables, struct err *err)
+int environment_variables(const char *field, const json_t *given, json_t **ret_variables,
+                          struct err *err)
 {
     const char *key;
     json_t *value;
     if (json_object_size(given) > VARIABLES_MAX)
-        return wrong("at most 256 names", err);
+        return wrong(field, "at most 256 names", err);
     json_t *to = json_object();
     if (!to)
         return err_nomem(err);
     json_object_foreach((json_t *)(uintptr_t)given, key, value)
     {
-        if (add_variable(to, key, value, err) < 0) {
+        if (add_variable(field, to, key, value, err) < 0) {
             json_decref(to);
             return -1;
         }
+    }
+    *ret_variables = to;
+    return 0;
+}
+
+int environment_merge(const char *field, const char *before, const json_t *given,
+                      json_t **ret_variables, struct err *err)
+{
+    const char *key;
+    json_t *value;
+    json_t *news;
+    if (environment_variables(field, given, &news, err) < 0)
+        return -1;
+    json_t *to = json_loads(before, 0, NULL);
+    if (!to || json_object_update(to, news) < 0) {
+        json_decref(news);
+        json_decref(to);
+        return err_nomem(err);
+    }
+    json_decref(news);
+    json_object_foreach((json_t *)(uintptr_t)given, key, value)
+    {
+        if (json_is_null(value))
+            json_object_del(to, key);
+    }
+    if (json_object_size(to) > VARIABLES_MAX) {
+        json_decref(to);
+        return wrong(field, "at most 256 names, with those that it has already", err);
     }
     *ret_variables = to;
     return 0;
@@ -168,14 +198,27 @@ static char *write_map(json_t *map)
     return strbuf_steal(&out);
 }
 
-int environment_compose(const json_t *template_env, const json_t *values, char **ret_json,
-                        struct err *err)
+static int add_own(json_t *map, const json_t *own_env)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)own_env, key, value)
+    {
+        if (!environment_is_own(key) && json_object_set(map, key, value) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int environment_compose(const json_t *template_env, const json_t *values, const json_t *own_env,
+                        char **ret_json, struct err *err)
 {
     json_t *map = json_object();
     if (!map)
         return err_nomem(err);
     int rc = add_template(map, template_env, values, err);
-    if (rc == 0 && json_object_update(map, (json_t *)(uintptr_t)values) < 0)
+    if (rc == 0 &&
+        (json_object_update(map, (json_t *)(uintptr_t)values) < 0 || add_own(map, own_env) < 0))
         rc = err_nomem(err);
     char *text = rc == 0 ? write_map(map) : NULL;
     if (rc == 0 && !text)

@@ -1,4 +1,5 @@
-/* The environment of a container: template, then variables, then the panel's own, which win.
+/* The environment of a container: template, then variables, then what the instance was given of its
+ * own, then the panel's own, which win.
  * Pure; any thread. */
 #ifndef PANEL_DOMAIN_ENVIRONMENT_H
 #define PANEL_DOMAIN_ENVIRONMENT_H
@@ -20,9 +21,13 @@ struct environment_facts {
  * NULL for what is no scalar (or null), or out of memory. */
 json_t *environment_text(const json_t *value);
 
-/* A new object whose values are texts, from one that a client gave. ERR_INVALID "invalid_field"
- * (field "variables") when a name or value can't be used; nulls are left out. */
-int environment_variables(const json_t *given, json_t **ret_variables, struct err *err);
+/* A new object whose values are texts, from one that a client gave in that field. ERR_INVALID
+ * "invalid_field" when a name or value can't be used; nulls are left out. */
+int environment_variables(const char *field, const json_t *given, json_t **ret_variables,
+                          struct err *err);
+/* The same with what had been given before under it, whose names that are null now go. */
+int environment_merge(const char *field, const char *before, const json_t *given,
+                      json_t **ret_variables, struct err *err);
 
 /* What {{Key}} stands for: the variables (of environment_variables()) and the panel's own, which
  * win. A new object of texts. */
@@ -32,9 +37,10 @@ int environment_values(const json_t *variables, const struct environment_facts *
 bool environment_is_own(const char *key);
 
 /* template_env: array of "K=V" with {{Key}} in the values, or NULL; values: of
- * environment_values(). *ret_json is the text of an array of "K=V", each key once, for the caller
- * to free. ERR_INVALID as placeholder_expand(). */
-int environment_compose(const json_t *template_env, const json_t *values, char **ret_json,
-                        struct err *err);
+ * environment_values(); own_env: what the instance has of its own, texts by name, or NULL.
+ * *ret_json is the text of an array of "K=V", each key once, for the caller to free. ERR_INVALID as
+ * placeholder_expand(). */
+int environment_compose(const json_t *template_env, const json_t *values, const json_t *own_env,
+                        char **ret_json, struct err *err);
 
 #endif

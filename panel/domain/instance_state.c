@@ -26,50 +26,70 @@ static bool is_at_rest(enum instance_observed observed)
            observed == OBSERVED_REMOVED;
 }
 
-static const char *observed_name(enum instance_observed observed, bool installing)
+static enum instance_state observed_state(enum instance_observed observed, bool installing)
 {
     switch (observed) {
     case OBSERVED_NOTHING:
     case OBSERVED_CREATING:
-        return "creating";
+        return STATE_CREATING;
     case OBSERVED_PULLING:
-        return "pulling";
+        return STATE_PULLING;
     case OBSERVED_INSTALLING:
-        return "installing";
+        return STATE_INSTALLING;
     case OBSERVED_STARTING:
-        return "starting";
+        return STATE_STARTING;
     case OBSERVED_RUNNING:
-        return "running";
+        return STATE_RUNNING;
     case OBSERVED_STOPPING:
-        return "stopping";
+        return STATE_STOPPING;
     case OBSERVED_STOPPED:
-        return installing ? "starting" : "crashed";
+        return installing ? STATE_STARTING : STATE_CRASHED;
     case OBSERVED_ABSENT:
     case OBSERVED_REMOVED:
-        return installing ? "creating" : "crashed";
+        return installing ? STATE_CREATING : STATE_CRASHED;
     case OBSERVED_FAILED:
-        return installing ? "creating" : "crashed"; /* another attempt is due */
+        return installing ? STATE_CREATING : STATE_CRASHED; /* another attempt is due */
     case OBSERVED_REMOVING:
-        return "stopping";
+        return STATE_STOPPING;
     }
-    return "unknown";
+    return STATE_UNKNOWN;
+}
+
+enum instance_state instance_state(enum instance_phase phase, bool suspended,
+                                   enum instance_power power, enum instance_observed observed,
+                                   enum node_status node)
+{
+    if (phase == PHASE_DELETING)
+        return STATE_DELETING;
+    if (node == NODE_OFFLINE || node == NODE_UNCONFIGURED)
+        return STATE_UNKNOWN;
+    if (phase == PHASE_FAILED)
+        return STATE_FAILED;
+    if (suspended)
+        return is_at_rest(observed) ? STATE_SUSPENDED : STATE_STOPPING;
+    if (power == POWER_RESTART)
+        return is_at_rest(observed) ? STATE_STARTING : STATE_STOPPING;
+    if (power != POWER_ON)
+        return is_at_rest(observed) ? STATE_STOPPED : STATE_STOPPING;
+    return observed_state(observed, phase == PHASE_INSTALLING);
+}
+
+const char *instance_state_word(enum instance_state state)
+{
+    static const char *const words[INSTANCE_STATES] = {
+        [STATE_PULLING] = "pulling",       [STATE_CREATING] = "creating",
+        [STATE_INSTALLING] = "installing", [STATE_STARTING] = "starting",
+        [STATE_RUNNING] = "running",       [STATE_STOPPING] = "stopping",
+        [STATE_STOPPED] = "stopped",       [STATE_CRASHED] = "crashed",
+        [STATE_SUSPENDED] = "suspended",   [STATE_FAILED] = "failed",
+        [STATE_DELETING] = "deleting",     [STATE_UNKNOWN] = "unknown",
+    };
+    return words[state];
 }
 
 const char *instance_state_name(enum instance_phase phase, bool suspended,
                                 enum instance_power power, enum instance_observed observed,
                                 enum node_status node)
 {
-    if (phase == PHASE_DELETING)
-        return "deleting";
-    if (node == NODE_OFFLINE || node == NODE_UNCONFIGURED)
-        return "unknown";
-    if (phase == PHASE_FAILED)
-        return "failed";
-    if (suspended)
-        return is_at_rest(observed) ? "suspended" : "stopping";
-    if (power == POWER_RESTART)
-        return is_at_rest(observed) ? "starting" : "stopping";
-    if (power != POWER_ON)
-        return is_at_rest(observed) ? "stopped" : "stopping";
-    return observed_name(observed, phase == PHASE_INSTALLING);
+    return instance_state_word(instance_state(phase, suspended, power, observed, node));
 }

@@ -135,15 +135,15 @@ static int check_size(const struct recipe *recipe, struct err *err)
     return 0;
 }
 
-int recipe_make(const json_t *tmpl, const json_t *variables, const struct environment_facts *facts,
-                struct recipe *ret, struct err *err)
+int recipe_make(const json_t *tmpl, const json_t *variables, const json_t *own_env,
+                const struct environment_facts *facts, struct recipe *ret, struct err *err)
 {
     json_t *values = NULL;
     *ret = (struct recipe){0};
     if (environment_values(variables, facts, &values, err) < 0)
         return -1;
-    int rc =
-        environment_compose(tmpl ? json_object_get(tmpl, "Env") : NULL, values, &ret->env, err);
+    int rc = environment_compose(tmpl ? json_object_get(tmpl, "Env") : NULL, values, own_env,
+                                 &ret->env, err);
     if (rc == 0)
         rc = make_command(tmpl, values, &ret->command, err);
     if (rc == 0)
@@ -156,13 +156,16 @@ int recipe_make(const json_t *tmpl, const json_t *variables, const struct enviro
     return rc;
 }
 
-int recipe_remake(const char *template, const char *variables,
+int recipe_remake(const char *template, const char *variables, const char *own_env,
                   const struct environment_facts *facts, struct recipe *ret, struct err *err)
 {
     json_t *tmpl = template ? json_loads(template, 0, NULL) : NULL;
     json_t *values = json_loads(variables, 0, NULL);
-    int rc = (template && !tmpl) || !values ? err_nomem(err)
-                                            : recipe_make(tmpl, values, facts, ret, err);
+    json_t *own = json_loads(own_env, 0, NULL);
+    int rc = (template && !tmpl) || !values || !own
+                 ? err_nomem(err)
+                 : recipe_make(tmpl, values, own, facts, ret, err);
+    json_decref(own);
     json_decref(values);
     json_decref(tmpl);
     return rc;

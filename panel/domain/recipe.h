@@ -16,12 +16,12 @@ struct recipe {
     char *install; /* array of {"uri","path","sha256"} */
 };
 
-/* tmpl: a normalized template, or NULL; variables: of environment_variables(). ERR_INVALID says
- * what of the template can't be used with these values. */
-int recipe_make(const json_t *tmpl, const json_t *variables, const struct environment_facts *facts,
-                struct recipe *ret, struct err *err);
+/* tmpl: a normalized template, or NULL; variables: of environment_variables(); own_env: likewise,
+ * or NULL. ERR_INVALID says what of the template can't be used with these values. */
+int recipe_make(const json_t *tmpl, const json_t *variables, const json_t *own_env,
+                const struct environment_facts *facts, struct recipe *ret, struct err *err);
 /* The same from the texts that an instance's row keeps; template may be NULL. */
-int recipe_remake(const char *template, const char *variables,
+int recipe_remake(const char *template, const char *variables, const char *own_env,
                   const struct environment_facts *facts, struct recipe *ret, struct err *err);
 void recipe_fini(struct recipe *recipe);
 

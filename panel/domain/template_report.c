@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/json_writer.h"
+#include "common/stop_command.h"
 #include "common/utf8.h"
 #include "panel/domain/environment.h"
 #include "panel/domain/placeholder.h"
@@ -162,6 +163,16 @@ static void see_scripts(struct report *report)
     see_install(report);
 }
 
+static void see_stop_command(struct report *report)
+{
+    const char *command = template_text(report->tmpl, "StopCommand", "");
+    if (stop_command_is_signal(command) && !stop_command_signal(command))
+        warn(report, "StopCommand",
+             "\"%.40s\" is no signal that is known here (^C, ^\\, or a name such as ^SIGTERM), so"
+             " the one that the image names is sent, or SIGTERM.",
+             command);
+}
+
 static void see_others(struct report *report)
 {
     const char *key;
@@ -187,6 +198,7 @@ int template_warnings(const json_t *tmpl, char **ret_text, struct err *err)
     see_texts(&report, "Env");
     see_texts(&report, "Cmd");
     see_scripts(&report);
+    see_stop_command(&report);
     see_others(&report);
     jw_array_end(&report.out);
     *ret_text = strbuf_steal(&report.out);

@@ -158,7 +158,8 @@ static void send_now(struct fleet_instance *inst)
     if (inst->calling)
         inst->node->calls++;
     if (rc < 0) {
-        log_warn("instance not sent", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        log_warn("instance not sent", "instance=%s node=%s op=%s reason=\"%s\"", inst->id,
+                 inst->node->id, inst->phase == PHASE_DELETING ? "remove" : "apply", err.msg);
         apply_come_back(inst, 1000);
     }
 }

@@ -14,6 +14,7 @@
 struct entry {
     char id[65];
     struct node_live live;
+    struct board_counts counts;
     struct board_orphan *orphans;
     size_t orphan_count;
     UT_hash_handle hh;
@@ -153,6 +154,27 @@ void board_orphans(struct board *board, const char *node_id,
     HASH_FIND_STR(board->entries, node_id, entry);
     for (size_t i = 0; entry && i < entry->orphan_count; i++)
         fn(&entry->orphans[i], arg);
+    pthread_mutex_unlock(&board->lock);
+}
+
+void board_put_counts(struct board *board, const char *node_id, const struct board_counts *counts)
+{
+    struct entry *entry;
+    pthread_mutex_lock(&board->lock);
+    HASH_FIND_STR(board->entries, node_id, entry);
+    if (entry)
+        entry->counts = *counts;
+    pthread_mutex_unlock(&board->lock);
+}
+
+void board_counts(struct board *board, const char *node_id, struct board_counts *ret_counts)
+{
+    struct entry *entry;
+    *ret_counts = (struct board_counts){.states = {0}};
+    pthread_mutex_lock(&board->lock);
+    HASH_FIND_STR(board->entries, node_id, entry);
+    if (entry)
+        *ret_counts = entry->counts;
     pthread_mutex_unlock(&board->lock);
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "panel/domain/instance_state.h"
 #include "panel/domain/words.h"
 
 struct node_live {
@@ -25,10 +26,18 @@ struct node_live {
     uint32_t cpu_permille;
     uint32_t load1_permille;
     uint64_t uptime_seconds;
-    char cert_issuer[65]; /* who signed its certificate; "": not told since the panel started, or
-                           * its agent is too old to */
-    char ca_digest[65];   /* of all that it trusts */
-    uint32_t orphans;     /* containers with our label that the store doesn't know */
+    char cert_issuer[65];    /* who signed its certificate; "": not told since the panel started, or
+                              * its agent is too old to */
+    char ca_digest[65];      /* of all that it trusts */
+    uint32_t orphans;        /* containers with our label that the store doesn't know */
+    uint64_t cert_not_after; /* of its agent; seconds since 1970; 0: not told yet */
+};
+
+/* How its instances are, were it to answer. */
+struct board_counts {
+    uint32_t states[INSTANCE_STATES];
+    uint32_t phases[INSTANCE_PHASES];
+    uint32_t crash_looping; /* ended three times or more, with no stable minute between */
 };
 
 /* One of those. */
@@ -55,6 +64,11 @@ int board_put_orphans(struct board *board, const char *node_id, const struct boa
 /* fn is called for each under the board's lock: it may only copy. */
 void board_orphans(struct board *board, const char *node_id,
                    void (*fn)(const struct board_orphan *orphan, void *arg), void *arg);
+
+/* Of a node that is on the board; it is no change that board_version() counts. */
+void board_put_counts(struct board *board, const char *node_id, const struct board_counts *counts);
+/* Zeroes for one that isn't. */
+void board_counts(struct board *board, const char *node_id, struct board_counts *ret_counts);
 
 uint64_t board_version(struct board *board);
 /* Rises only when a node's status does, for answers that show nothing else. */

@@ -10,6 +10,7 @@
 #include "common/crypto.h"
 #include "common/log.h"
 #include "panel/fleet/state.h"
+#include "panel/metrics/metrics.h"
 
 #define DIAL_WINDOW       32
 #define DIAL_HANDSHAKE_MS 2000
@@ -18,6 +19,19 @@
 #define CERT_LIFE_MS      (30LL * 24 * 3600 * 1000) /* of its 365 days */
 
 static void dial_next(struct fleet *fleet);
+
+static void set_state(struct fleet_node *node, enum link_state state)
+{
+    static const enum metric metrics[] = {
+        [LINK_IDLE] = METRIC_LINKS_IDLE,
+        [LINK_QUEUED] = METRIC_LINKS_QUEUED,
+        [LINK_DIALING] = METRIC_LINKS_DIALING,
+        [LINK_UP] = METRIC_LINKS_UP,
+    };
+    metric_add(metrics[node->link_state], -1);
+    metric_add(metrics[state], 1);
+    node->link_state = state;
+}
 
 static struct fleet_node *node_of(struct timer *timer)
 {
@@ -83,6 +97,7 @@ static void patience_over(struct timer *timer)
 {
     struct fleet_node *node = node_of(timer);
     dial_abandon(node);
+    metric_add(METRIC_DIALS_FAILED, 1);
     node->dial_failures++;
     dial_after_rest(node);
 }
@@ -99,6 +114,7 @@ static void dial_start(struct fleet_node *node)
 {
     struct fleet *fleet = node->fleet;
     struct err err = {0};
+    metric_add(METRIC_DIALS, 1);
     int rc = refresh_certificate(fleet, &err);
     if (rc == 0) {
         node->ca_changes = fleet->ca_changes;
@@ -106,13 +122,14 @@ static void dial_start(struct fleet_node *node)
         rc = link_dial(node->link, node->address, node->port, &tls, &err);
     }
     if (rc < 0) {
-        log_warn("node can't be dialled", "node=%s reason=\"%s\"", node->id, err.msg);
-        node->link_state = LINK_IDLE;
+        log_warn("node can't be dialled", "node=%s op=%s reason=\"%s\"", node->id, "dial", err.msg);
+        set_state(node, LINK_IDLE);
+        metric_add(METRIC_DIALS_FAILED, 1);
         node->dial_failures++;
         dial_after_rest(node);
         return;
     }
-    node->link_state = LINK_DIALING;
+    set_state(node, LINK_DIALING);
     node->in_window = true;
     fleet->dialing++;
     node->dial_timer.fire = handshake_is_slow;
@@ -137,7 +154,7 @@ void dial_queue(struct fleet_node *node)
     struct fleet *fleet = node->fleet;
     if (node->link_state != LINK_IDLE)
         return;
-    node->link_state = LINK_QUEUED;
+    set_state(node, LINK_QUEUED);
     node->dial_next = NULL;
     *fleet->dial_tail = node;
     fleet->dial_tail = &node->dial_next;
@@ -160,7 +177,7 @@ static void leave_queue(struct fleet_node *node)
 void dial_abandon(struct fleet_node *node)
 {
     enum link_state was = node->link_state;
-    node->link_state = LINK_IDLE;
+    set_state(node, LINK_IDLE);
     timers_cancel(&node->fleet->timers, &node->dial_timer);
     if (was == LINK_QUEUED)
         leave_queue(node);
@@ -181,7 +198,7 @@ bool dial_succeeded(struct fleet_node *node)
         dial_after_rest(node);
         return false;
     }
-    node->link_state = LINK_UP;
+    set_state(node, LINK_UP);
     timers_cancel(&node->fleet->timers, &node->dial_timer);
     leave_window(node);
     return true;

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "panel/fleet/state.h"
+#include "panel/metrics/pulse.h"
 
 #define LINKS_END_MS 2000 /* nng may lose the end of a connection */
 #define RESCAN_MS    5000
@@ -87,6 +88,8 @@ static void load_all(struct fleet *fleet)
         store_removal_scan(fleet->store, NULL, load_removal, fleet, &err) < 0) {
         log_error("fleet not loaded", "reason=\"%s\"", err.msg);
         fleet_rescan_later(fleet);
+    } else {
+        atomic_store(&fleet->loaded, true);
     }
     drive_all(fleet);
 }
@@ -207,6 +210,11 @@ int fleet_wait_instance(struct fleet *fleet, const char *instance_id, enum fleet
     return 0;
 }
 
+bool fleet_is_loaded(struct fleet *fleet)
+{
+    return atomic_load(&fleet->loaded);
+}
+
 struct board *fleet_board(struct fleet *fleet)
 {
     return fleet->board;
@@ -216,7 +224,9 @@ struct board *fleet_board(struct fleet *fleet)
 
 static void run_tasks(struct fleet *fleet, int64_t until)
 {
+    pulse_rest(PULSE_FLEET);
     struct mail *mail = mailbox_take(&fleet->inbox, until);
+    pulse_work(PULSE_FLEET);
     while (mail) {
         struct task *task = (struct task *)mail;
         mail = mail->next; /* run() may free the task */
@@ -281,6 +291,7 @@ static void stop(struct task *task)
 static void *fleet_main(void *arg)
 {
     struct fleet *fleet = arg;
+    pulse_work(PULSE_FLEET);
     load_all(fleet);
     while (!atomic_load(&fleet->stopping))
         run_tasks(fleet, timers_next(&fleet->timers));
@@ -294,6 +305,7 @@ static void *fleet_main(void *arg)
         run_tasks(fleet, clock_mono_ms() + 100);
     link_silence();
     run_tasks(fleet, 0); /* pipe events posted just before */
+    pulse_rest(PULSE_FLEET);
     return NULL;
 }
 

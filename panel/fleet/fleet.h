@@ -6,6 +6,7 @@
 #ifndef PANEL_FLEET_FLEET_H
 #define PANEL_FLEET_FLEET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -34,6 +35,8 @@ void fleet_end_waits(struct fleet *fleet);
 void fleet_destroy(struct fleet *fleet);
 
 struct board *fleet_board(struct fleet *fleet);
+/* Has it read all that there is to be driven? Once it has, it stays so. */
+bool fleet_is_loaded(struct fleet *fleet);
 
 /* A row was committed: look at it. Cannot fail (without memory it looks at everything). */
 void fleet_notice_instance(struct fleet *fleet, const char *instance_id);

@@ -13,6 +13,7 @@
 #include "panel/fleet/reconcile.h"
 #include "panel/fleet/spec.h"
 #include "panel/fleet/state.h"
+#include "panel/metrics/metrics.h"
 
 #define EXIT_AT_MAX INT64_C(253402300799999) /* the year 9999 */
 #define RESEND_MS   20000 /* a node that promised and then says nothing is told again */
@@ -74,6 +75,7 @@ static void take_wish(struct fleet_instance *inst, const struct instance *row)
 {
     inst->generation = row->generation;
     inst->power = row->power;
+    inst->suspended = row->suspended;
     inst->down = row->suspended || row->power != POWER_ON || row->node_drained;
     inst->stop_timeout_ms = row->stop_timeout_s * 1000 + STOP_MARGIN_MS;
     if (inst->stop_timeout_ms < inst->fleet->settings.stop_timeout_ms)
@@ -84,6 +86,7 @@ static void take_wish(struct fleet_instance *inst, const struct instance *row)
     inst->failures = 0;
     inst->failed_now = false;
     inst->choosing = false;
+    inst->changing = row->changing;
     inst->told = false;
     inst->attempt = ++inst->fleet->attempts;
     int64_t age = clock_wall_ms() - row->phase_since;
@@ -168,6 +171,7 @@ void instance_free(struct fleet_instance *inst)
     waits_end(inst, FLEET_REACHED);
     logs_instance_gone(inst);
     stats_instance_gone(inst);
+    count_instance_gone(inst);
     if (inst->queued)
         leave_queue(inst);
     timers_cancel(&inst->fleet->timers, &inst->timer);
@@ -254,11 +258,23 @@ static void set_exit_error(struct fleet_instance *inst, const Wire__InstanceStat
     set_error(inst, RECONCILE_EXITED, text);
 }
 
+/* Has it run so long that earlier crashes don't count any more? */
+static bool is_stable(const struct fleet_instance *inst)
+{
+    return inst->running_since && clock_mono_ms() - inst->running_since >= STABLE_MS;
+}
+
+static bool is_to_be_forgiven(const struct fleet_instance *inst)
+{
+    return inst->failures && inst->phase == PHASE_READY && !inst->down && is_stable(inst);
+}
+
 static void note_crash(struct fleet_instance *inst, const Wire__InstanceStatus *status)
 {
-    if (inst->running_since && clock_mono_ms() - inst->running_since > STABLE_MS)
+    if (is_stable(inst))
         inst->failures = 0;
     inst->failures++;
+    metric_add(METRIC_INSTANCE_CRASHES, 1);
     if (status->observed == WIRE__OBSERVED__OBSERVED_ABSENT) {
         set_error(inst, "container_gone", "the container was removed behind the panel's back");
         return;
@@ -363,7 +379,8 @@ bool instance_is_as_wanted(struct fleet_instance *inst)
     struct err err = {0};
     if (!inst->want_spec &&
         store_instance_scan(inst->fleet->store, NULL, inst->id, hash_row, inst, &err) < 0)
-        log_warn("spec not made", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        log_warn("spec not made", "instance=%s node=%s reason=\"%s\"", inst->id, inst->node->id,
+                 err.msg);
     return inst->want_spec && inst->want_spec == inst->has_spec;
 }
 
@@ -384,7 +401,7 @@ static void came_due(struct timer *timer)
         inst->attempt = ++inst->fleet->attempts;
         inst->failed_now = false;
     }
-    if (clock_mono_ms() >= instance_deadline(inst))
+    if (clock_mono_ms() >= instance_deadline(inst) || is_to_be_forgiven(inst))
         instance_drive(inst);
     else if (node_is_ready(inst->node) && (retrying || inst->observed != OBSERVED_PULLING))
         instance_send(inst);
@@ -431,7 +448,8 @@ static const char *step_word(enum instance_observed observed)
     return words[observed];
 }
 
-static void give_up(struct fleet_instance *inst)
+/* A failed attempt has said it already. */
+static void say_why(struct fleet_instance *inst)
 {
     char text[200];
     if (inst->down) {
@@ -445,6 +463,12 @@ static void give_up(struct fleet_instance *inst)
                  offline ? "its node does not answer" : step_word(inst->observed));
         set_error(inst, offline ? "node_offline" : "install_timeout", text);
     }
+}
+
+static void give_up(struct fleet_instance *inst)
+{
+    say_why(inst);
+    metric_add(METRIC_INSTANCE_FAILURES, 1);
     log_warn("instance failed", "instance=%s node=%s code=%s", inst->id, inst->node->id,
              instance_error_code(inst));
 }
@@ -470,6 +494,8 @@ void instance_drive(struct fleet_instance *inst)
         return;
     }
     time_stopping(inst);
+    if (is_to_be_forgiven(inst))
+        inst->failures = 0;
     struct reconcile_view view = {
         .phase = inst->phase,
         .down = inst->down,
@@ -482,22 +508,27 @@ void instance_drive(struct fleet_instance *inst)
         .node_ready = node_is_ready(inst->node),
         .deadline_passed = clock_mono_ms() >= instance_deadline(inst),
         .may_choose_ports = inst->port_choices > 0,
+        .may_undo = inst->changing,
         .failures = inst->failures,
     };
     struct reconcile_decision decision = reconcile(&view);
-    inst->choosing = decision.step == STEP_CHOOSE || decision.step == STEP_RISE;
+    inst->choosing =
+        decision.step == STEP_CHOOSE || decision.step == STEP_RISE || decision.step == STEP_UNDO;
     if (decision.phase == PHASE_READY && inst->phase != PHASE_READY) {
         log_info("instance ready", "instance=%s node=%s", inst->id, inst->node->id);
         if (!inst->down)
             set_error(inst, "", "");
     }
     inst->phase = decision.phase;
+    count_instance(inst);
     if (inst->down && decision.step == STEP_REST)
         inst->deadline = INT64_MAX;
     switch (decision.step) {
     case STEP_REST:
         inst->retry_set = false;
         timers_cancel(&inst->fleet->timers, &inst->timer);
+        if (inst->failures && inst->running_since && !inst->down) /* to be forgiven then */
+            set_timer(inst, inst->running_since + STABLE_MS);
         if (inst->down && inst->phase == PHASE_READY)
             set_error(inst, "", "");
         break;
@@ -516,6 +547,10 @@ void instance_drive(struct fleet_instance *inst)
         break;
     case STEP_CHOOSE:
         instance_choose_ports(inst);
+        return;
+    case STEP_UNDO:
+        say_why(inst);
+        instance_undo(inst);
         return;
     case STEP_RISE:
         instance_rise(inst);

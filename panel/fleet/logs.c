@@ -298,6 +298,10 @@ static struct log_hub *hub_open(struct fleet *fleet, const char *id)
     HASH_FIND_STR(fleet->instances, id, inst);
     if (!inst) /* perhaps newer than the last notice */
         inst = instance_reload(fleet, id);
+    if (inst && inst->node->log_hubs >= NODE_LOGS_MAX) {
+        log_warn("too many logs of a node are followed", "node=%s instance=%s", inst->node->id, id);
+        return NULL;
+    }
     hub = inst && !inst->orphan ? calloc(1, sizeof(*hub)) : NULL;
     if (!hub)
         return NULL;
@@ -313,6 +317,7 @@ static struct log_hub *hub_open(struct fleet *fleet, const char *id)
         free(hub);
         return NULL;
     }
+    hub->node->log_hubs++;
     timers_set(&fleet->timers, &hub->sign, clock_mono_ms() + SIGN_MS);
     return hub;
 }
@@ -321,6 +326,7 @@ static void hub_close(struct log_hub *hub)
 {
     struct fleet *fleet = hub->node->fleet;
     HASH_DEL(fleet->hubs, hub);
+    hub->node->log_hubs--;
     timers_cancel(&fleet->timers, &hub->retry);
     timers_cancel(&fleet->timers, &hub->sign);
     feed_end(hub->feed);
@@ -332,6 +338,14 @@ static void hub_place(struct log_hub *hub, struct log_point place)
 {
     hub->placed = true;
     hub->place = place;
+}
+
+/* There is no container yet, so all that one will print is new. The place is everybody's: one who
+ * asked for what is still to come doesn't keep what is printed until then from the others. */
+static struct log_point place_without_container(const struct log_query *query)
+{
+    uint64_t now = (uint64_t)clock_wall_ms() * 1000000u;
+    return query->after.time_ns > now ? (struct log_point){now, 0} : query->after;
 }
 
 static void go_live(struct log_follower *follower)
@@ -351,7 +365,8 @@ static void take_history(struct log_follower *follower, const Wire__HistoryReply
     uint32_t count;
     struct log_hub *hub = follower->hub;
     if (!hub->placed)
-        hub_place(hub, history ? get_point(history->end) : follower->query.after);
+        hub_place(hub,
+                  history ? get_point(history->end) : place_without_container(&follower->query));
     if (history && !follower->query.only_new) {
         follower->history =
             lines_as_events(history->lines, history->n_lines, follower->query.after, &count);

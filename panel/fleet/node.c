@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/utf8.h"
 #include "panel/fleet/state.h"
+#include "panel/metrics/metrics.h"
 
 #define BEATS_PER_SECOND 500u /* of the whole fleet, at most */
 #define GRACE_MIN_MS     1000u
@@ -392,6 +393,8 @@ static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
         sync_start(node);
         return;
     }
+    if (err && err->code == ERR_TIMEOUT)
+        metric_add(METRIC_BEATS_MISSED, 1);
     if (err && err->code == ERR_TIMEOUT && ++node->missed < 2) {
         update_status(node);
         sync_start(node); /* perhaps it was only slow */
@@ -401,14 +404,16 @@ static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
     if (!wrong && renewal_is_too_late(node, (*reply)->sync_reply))
         wrong = "its CA has been ended";
     if (wrong) {
-        log_warn("node doesn't sync", "node=%s reason=\"%s\"", node->id, wrong);
+        log_warn("node doesn't sync", "node=%s op=%s reason=\"%s\"", node->id, "sync", wrong);
         start_over(node);
         return;
     }
     const Wire__SyncReply *answer = (*reply)->sync_reply;
+    metric_add(METRIC_BEATS, 1);
     node->missed = 0;
     node->dial_failures = 0;
     node->answered = true;
+    node->live.cert_not_after = answer->cert_not_after;
     node->last_answer = clock_mono_ms();
     node->live.last_seen = clock_wall_ms();
     take_reply(node, answer);
@@ -437,7 +442,7 @@ static void sync_start(struct fleet_node *node)
     if (link_call(node->link, &envelope, sync.wait_ms + grace_ms(beat), sync_done, node, &err) <
         0) {
         node->syncing = false;
-        log_warn("node doesn't sync", "node=%s reason=\"%s\"", node->id, err.msg);
+        log_warn("node doesn't sync", "node=%s op=%s reason=\"%s\"", node->id, "sync", err.msg);
         start_over(node);
     }
 }
@@ -456,6 +461,7 @@ static void on_pipe(void *arg, bool up)
         sync_start(node);
     } else if (node->link_state == LINK_UP) {
         log_info("link lost", "node=%s", node->id);
+        metric_add(METRIC_LINKS_LOST, 1);
         node->inventory_done = false;
         dial_abandon(node);
         dial_after_rest(node);
@@ -509,6 +515,7 @@ struct fleet_node *node_add(struct fleet *fleet, const struct node *row, struct 
         err_nomem(err);
         goto fail;
     }
+    metric_add(METRIC_LINKS_IDLE, 1);
     publish(node);
     update_status(node);
     dial_queue(node);
@@ -554,6 +561,7 @@ void node_remove(struct fleet_node *node)
     link_destroy(node->link);
     HASH_ITER(hh, node->orphans, orphan, next)
     remove_orphan(node, orphan);
+    metric_add(METRIC_LINKS_IDLE, -1); /* which it was left as */
     HASH_DEL(fleet->nodes, node);
     board_remove(fleet->board, node->id);
     free(node->address);

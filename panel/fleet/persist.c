@@ -15,7 +15,7 @@
 #define WRITE_AGAIN_MS   1000
 #define OUTRANK_EVERY_MS 1000
 
-enum write_kind { WRITE_FACTS, WRITE_OUTRANK, WRITE_CHOOSE, WRITE_RISE, WRITE_FORGET };
+enum write_kind { WRITE_FACTS, WRITE_OUTRANK, WRITE_CHOOSE, WRITE_UNDO, WRITE_RISE, WRITE_FORGET };
 
 struct instance_write {
     struct store_change change; /* first */
@@ -32,6 +32,7 @@ struct instance_write {
     int64_t exit_at;
     int32_t exit_code;
     bool exit_oom_killed;
+    bool proven;
     uint64_t seen_generation; /* to outrank */
     enum write_kind kind;
     bool orphan;
@@ -55,6 +56,9 @@ static int write_apply(struct store_change *change, struct store_tx *tx, struct 
     case WRITE_CHOOSE:
         return store_instance_choose_ports(tx, write->id, write->generation,
                                            &write->fleet->settings.auto_ports, err);
+    case WRITE_UNDO:
+        return store_instance_undo(tx, write->id, write->generation, write->error_code,
+                                   write->error_message, err);
     case WRITE_RISE:
         return store_instance_power_on(tx, write->id, write->generation, err);
     case WRITE_FACTS:
@@ -72,8 +76,17 @@ static int write_apply(struct store_change *change, struct store_tx *tx, struct 
         .exit_at = write->exit_at,
         .exit_code = write->exit_code,
         .exit_oom_killed = write->exit_oom_killed,
+        .proven = write->proven,
     };
     return store_instance_observe(tx, &facts, err);
+}
+
+/* It runs as its last change wants it: what was before can be forgotten. */
+static bool is_proven(const struct fleet_instance *inst)
+{
+    return inst->changing && !inst->down && inst->phase == PHASE_READY &&
+           inst->observed == OBSERVED_RUNNING && inst->want_spec &&
+           inst->want_spec == inst->has_spec;
 }
 
 /* No write of it is under way any more: what is the next? */
@@ -131,6 +144,10 @@ static void write_home(struct task *task)
             if (write->generation == inst->generation) {
                 inst->committed_phase = write->phase;
                 inst->committed_observed = write->observed;
+                if (write->proven) {
+                    inst->changing = false;
+                    instance_mark_written(inst);
+                }
                 waits_check(inst);
             }
             write_next(inst);
@@ -163,6 +180,7 @@ static int submit(struct fleet_instance *inst, enum write_kind kind, struct err 
     write->exit_at = inst->exit_at;
     write->exit_code = inst->exit_code;
     write->exit_oom_killed = inst->exit_oom_killed;
+    write->proven = is_proven(inst);
     write->kind = kind;
     write->seen_generation = inst->seen_generation;
     write->orphan = inst->orphan;
@@ -192,8 +210,8 @@ static uint64_t facts_digest(const struct fleet_instance *inst)
             h = (h ^ (unsigned char)*p) * 1099511628211u;
         h = (h ^ 0x100) * 1099511628211u;
     }
-    uint64_t numbers[] = {inst->generation, inst->phase, inst->observed, inst->progress,
-                          (uint64_t)inst->exit_at};
+    uint64_t numbers[] = {inst->generation,        inst->phase,    inst->observed, inst->progress,
+                          (uint64_t)inst->exit_at, is_proven(inst)};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         h = (h ^ numbers[i]) * 1099511628211u;
     return h;
@@ -217,7 +235,8 @@ void instance_persist(struct fleet_instance *inst)
         return;
     }
     if (submit(inst, WRITE_FACTS, &err) < 0) {
-        log_warn("instance not written", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        log_warn("instance not written", "instance=%s node=%s reason=\"%s\"", inst->id,
+                 inst->node->id, err.msg);
         later(inst);
         return;
     }
@@ -231,7 +250,8 @@ void instance_forget(struct fleet_instance *inst)
     if (inst->writing)
         return; /* it goes on when that write has come home */
     if (submit(inst, WRITE_FORGET, &err) < 0) {
-        log_warn("instance not forgotten", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        log_warn("instance not forgotten", "instance=%s node=%s reason=\"%s\"", inst->id,
+                 inst->node->id, err.msg);
         later(inst);
     }
 }
@@ -257,7 +277,8 @@ static void change_wish(struct fleet_instance *inst, enum write_kind kind)
     if (inst->writing)
         return; /* it goes on when that write has come home */
     if (submit(inst, kind, &err) < 0) {
-        log_warn("instance not written", "instance=%s reason=\"%s\"", inst->id, err.msg);
+        log_warn("instance not written", "instance=%s node=%s reason=\"%s\"", inst->id,
+                 inst->node->id, err.msg);
         later(inst);
     }
 }
@@ -284,6 +305,14 @@ void instance_choose_ports(struct fleet_instance *inst)
         log_info("other host ports are chosen", "instance=%s node=%s reason=\"%s\"", inst->id,
                  inst->node->id, instance_error_message(inst));
     change_wish(inst, WRITE_CHOOSE);
+}
+
+void instance_undo(struct fleet_instance *inst)
+{
+    if (!inst->writing)
+        log_warn("change undone", "instance=%s node=%s code=%s reason=\"%s\"", inst->id,
+                 inst->node->id, instance_error_code(inst), instance_error_message(inst));
+    change_wish(inst, WRITE_UNDO);
 }
 
 void instance_rise(struct fleet_instance *inst)

@@ -15,17 +15,23 @@
 static const struct {
     const char *code;
     unsigned attempts; /* of an INSTALLING instance before it is FAILED; 0: until its deadline */
+    bool costly;       /* each try stops the container that a change would replace */
 } passing_failures[] = {
-    {"docker_unavailable", 0}, {"out_of_memory", 3}, {"registry_unreachable", 3},
-    {"registry_timeout", 2},   {"stop_failed", 0},   {"remove_failed", 0},
-    {RECONCILE_EXITED, 3},     {"create_failed", 3}, {"start_failed", 3},
+    {"docker_unavailable", 0, false},   {"out_of_memory", 3, true},
+    {"registry_unreachable", 3, false}, {"registry_timeout", 2, false},
+    {"stop_failed", 0, false},          {"remove_failed", 0, false},
+    {"resize_failed", 3, false},        {RECONCILE_EXITED, 3, true},
+    {"create_failed", 3, true},         {"start_failed", 3, true},
 };
 
-static bool worth_another_try(const char *code, unsigned failures)
+static bool worth_another_try(const struct reconcile_view *view)
 {
     for (size_t i = 0; i < ARRAY_LEN(passing_failures); i++) {
-        if (strcmp(passing_failures[i].code, code) == 0)
-            return !passing_failures[i].attempts || failures < passing_failures[i].attempts;
+        if (strcmp(passing_failures[i].code, view->error_code) != 0)
+            continue;
+        if (view->may_undo && passing_failures[i].costly)
+            return false;
+        return !passing_failures[i].attempts || view->failures < passing_failures[i].attempts;
     }
     return false;
 }
@@ -98,7 +104,7 @@ static struct reconcile_decision want_installed(const struct reconcile_view *vie
 {
     if (needs_other_ports(view))
         return decide(STEP_CHOOSE, view->phase, 0);
-    if (view->failed_now && !worth_another_try(view->error_code, view->failures))
+    if (view->failed_now && !worth_another_try(view))
         return decide(STEP_GIVE_UP, PHASE_FAILED, 0);
     if (view->deadline_passed)
         return decide(STEP_GIVE_UP, PHASE_FAILED, 0);
@@ -141,6 +147,13 @@ static struct reconcile_decision want_running_again(const struct reconcile_view 
     }
 }
 
+/* In either phase: limits are changed while it is READY. */
+static bool is_change_over(const struct reconcile_view *view)
+{
+    return view->may_undo && !needs_other_ports(view) &&
+           (view->deadline_passed || (view->failed_now && !worth_another_try(view)));
+}
+
 struct reconcile_decision reconcile(const struct reconcile_view *view)
 {
     if (view->phase == PHASE_DELETING)
@@ -151,6 +164,8 @@ struct reconcile_decision reconcile(const struct reconcile_view *view)
         return decide(STEP_REST, PHASE_READY, 0);
     if (view->phase == PHASE_FAILED)
         return decide(STEP_REST, PHASE_FAILED, 0);
+    if (is_change_over(view))
+        return decide(STEP_UNDO, view->phase, 0);
     if (view->phase == PHASE_INSTALLING)
         return want_installed(view);
     return want_running_again(view);

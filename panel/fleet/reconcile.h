@@ -22,6 +22,7 @@ struct reconcile_view {
     bool node_ready;        /* it answers, and its inventory is complete */
     bool deadline_passed;   /* of INSTALLING, or, of one to be down, of stopping */
     bool may_choose_ports;  /* the panel chose host ports of it, and may choose others */
+    bool may_undo;          /* what it was before its last change is known */
     unsigned failures;      /* attempts that failed one after another, or crashes */
 };
 
@@ -36,6 +37,7 @@ enum reconcile_step {
     STEP_APPLY,   /* tell the node what is wanted */
     STEP_RETRY,   /* the same, after delay_ms, as a new attempt */
     STEP_CHOOSE,  /* other host ports for it; the wish that makes is looked at anew */
+    STEP_UNDO,    /* its last change comes to nothing: what was before is wanted again */
     STEP_RISE,    /* a restart: it has stopped, and is to run now */
     STEP_REMOVE,  /* tell the node to remove it */
     STEP_GIVE_UP, /* installing or stopping has ended: FAILED */

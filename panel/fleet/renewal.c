@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "panel/fleet/state.h"
+#include "panel/metrics/metrics.h"
 
 #define RETRY_MS      HURRIED(3600u * 1000)
 #define MOVE_RETRY_MS HURRIED(60u * 1000)
@@ -43,15 +44,22 @@ static bool is_acked(Wire__Envelope *const *reply, const struct err *err)
 
 /* --- a certificate --------------------------------------------------------------------------- */
 
+static void note_failure(const struct fleet_node *node, const char *why)
+{
+    metric_add(METRIC_RENEWALS_FAILED, 1);
+    log_warn("certificate not renewed", "node=%s op=%s reason=\"%s\"", node->id, "renew", why);
+}
+
 static void installed(void *arg, Wire__Envelope **reply, const struct err *err)
 {
     struct fleet_node *node = arg;
     end_step(node);
-    if (!is_acked(reply, err))
-        log_warn("certificate not renewed", "node=%s reason=\"%s\"", node->id,
-                 err ? err->msg : "the agent refused it");
-    else
-        log_info("certificate renewed", "node=%s", node->id);
+    if (!is_acked(reply, err)) {
+        note_failure(node, err ? err->msg : "the agent refused it");
+        return;
+    }
+    metric_add(METRIC_RENEWALS, 1);
+    log_info("certificate renewed", "node=%s op=%s", node->id, "renew");
 }
 
 static int install(struct fleet_node *node, const char *csr, struct err *err)
@@ -82,7 +90,7 @@ static void requested(void *arg, Wire__Envelope **reply, const struct err *faile
         (void)install(node, (*reply)->cert_request_reply->csr_pem, &err);
     if (err.code) {
         end_step(node);
-        log_warn("certificate not renewed", "node=%s reason=\"%s\"", node->id, err.msg);
+        note_failure(node, err.msg);
     }
 }
 
@@ -98,17 +106,21 @@ static int ask_for_request(struct fleet_node *node, struct err *err)
 
 /* --- whom to trust --------------------------------------------------------------------------- */
 
+static void note_not_told(const struct fleet_node *node, const char *why)
+{
+    log_warn("node not told of another CA", "node=%s op=%s reason=\"%s\"", node->id, "trust", why);
+}
+
 static void trusted(void *arg, Wire__Envelope **reply, const struct err *err)
 {
     struct fleet_node *node = arg;
     end_step(node);
     if (!is_acked(reply, err)) {
-        log_warn("node not told of another CA", "node=%s reason=\"%s\"", node->id,
-                 err ? err->msg : "the agent refused it");
+        note_not_told(node, err ? err->msg : "the agent refused it");
         return;
     }
     node->next_renewal = 0; /* its certificate is next */
-    log_info("node told whom to trust", "node=%s", node->id);
+    log_info("node told whom to trust", "node=%s op=%s", node->id, "trust");
 }
 
 static int tell_trusted(struct fleet_node *node, struct err *err)
@@ -170,7 +182,7 @@ void renewal_consider(struct fleet_node *node, const Wire__SyncReply *answer)
         return; /* its next answer comes in a beat */
     node->next_renewal = now + (moves ? MOVE_RETRY_MS : RETRY_MS);
     if ((tells ? tell_trusted(node, &err) : ask_for_request(node, &err)) < 0) {
-        log_warn("certificate not renewed", "node=%s reason=\"%s\"", node->id, err.msg);
+        (tells ? note_not_told : note_failure)(node, err.msg);
         return;
     }
     begin_step(node, moves);

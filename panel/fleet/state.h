@@ -15,7 +15,8 @@
 #include "panel/fleet/task.h"
 
 #define ID_SIZE            65
-#define ERROR_MESSAGE_SIZE 401 /* an agent's own are as long at most */
+#define ERROR_MESSAGE_SIZE 401  /* an agent's own are as long at most */
+#define NODE_LOGS_MAX      256u /* an agent follows no more at once */
 
 struct fleet_node;
 
@@ -81,9 +82,14 @@ struct fleet_instance {
     bool queued;    /* waits for a free call of its node */
     bool retry_set; /* timer is a retry's delay */
     bool writing;
-    bool choosing; /* other host ports, or that it is to rise, are to be written first */
+    bool choosing; /* another wish of the fleet's own making is to be written first */
+    bool changing; /* its last change isn't proven yet, and can be undone */
     bool dirty;
     bool forgetting;
+    bool suspended;
+    bool counted; /* in its node's counts, as … */
+    bool counted_looping;
+    uint8_t counted_state, counted_phase;
     char container_id[65];
     char id[];
 };
@@ -131,6 +137,7 @@ struct fleet_node {
     uint32_t cpus;
     /* work */
     struct fleet_instance *instances;
+    struct board_counts counts; /* of them */
     struct fleet_instance *queue, **queue_tail;
     unsigned calls;
     uint32_t ca_changes; /* the fleet's, when it was dialled */
@@ -140,6 +147,7 @@ struct fleet_node {
     struct orphan *orphans;
     bool orphans_changed; /* since the board was told */
     /* what somebody looks at */
+    unsigned log_hubs;
     unsigned histories; /* under way */
     unsigned commands;  /* likewise */
     struct {
@@ -165,6 +173,7 @@ struct fleet {
     atomic_bool rescan_posted;
     struct timer rescan_timer;
     bool closed; /* waits are refused */
+    atomic_bool loaded;
     struct timers timers;
     struct fleet_node *nodes;
     struct fleet_instance *instances;
@@ -175,6 +184,7 @@ struct fleet {
         struct stats_hub *hubs;
         struct stats_wait *waits;
         _Atomic int64_t all_until; /* mono ms: all instances are looked at */
+        _Atomic int64_t all_from;  /* mono ms: since then nodes have had time for the first rows */
         struct timer timer;
     } stats;
     unsigned writes; /* store changes under way */
@@ -234,6 +244,11 @@ void stats_take(struct fleet_node *node, const Wire__Stats *told);
 void stats_node_ready(struct fleet_node *node);
 void stats_instance_gone(struct fleet_instance *inst);
 
+/* count.c */
+/* It may have another state than it is counted as. */
+void count_instance(struct fleet_instance *inst);
+void count_instance_gone(struct fleet_instance *inst);
+
 /* watch.c */
 /* What is looked at has changed, or the node can be asked again. */
 void watch_again(struct fleet_node *node);
@@ -285,6 +300,8 @@ void instance_persist(struct fleet_instance *inst);
 void instance_forget(struct fleet_instance *inst);
 /* Other host ports, where the panel chose them: the ones it has are in use by something else. */
 void instance_choose_ports(struct fleet_instance *inst);
+/* What was before its last change is wanted again. */
+void instance_undo(struct fleet_instance *inst);
 /* The first half of its restart is done. */
 void instance_rise(struct fleet_instance *inst);
 /* Its node knows a later generation than the row: raise the row's above it. */

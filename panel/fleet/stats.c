@@ -398,21 +398,26 @@ static void run_look_at_all(struct task *task)
     struct fleet *fleet = wait->fleet;
     struct fleet_node *node;
     struct fleet_node *next;
-    atomic_store(&fleet->stats.all_until, clock_mono_ms() + LOOK_MS);
+    int64_t now = clock_mono_ms();
+    if (!all_are_looked_at(fleet))
+        atomic_store(&fleet->stats.all_from, now + ALL_WAIT_MS);
+    atomic_store(&fleet->stats.all_until, now + LOOK_MS);
     look_again(fleet);
     HASH_ITER(hh, fleet->nodes, node, next)
     {
         if (node_is_ready(node))
             watch_again(node);
     }
-    wait_begin(wait, ALL_WAIT_MS);
+    int64_t left = atomic_load(&fleet->stats.all_from) - now;
+    wait_begin(wait, left > 0 ? left : 0);
 }
 
 int fleet_look_at_all_stats(struct fleet *fleet, void (*ready)(void *arg), void *arg,
                             struct err *err)
 {
-    if (all_are_looked_at(fleet)) {
-        atomic_store(&fleet->stats.all_until, clock_mono_ms() + LOOK_MS);
+    int64_t now = clock_mono_ms();
+    if (all_are_looked_at(fleet) && atomic_load(&fleet->stats.all_from) <= now) {
+        atomic_store(&fleet->stats.all_until, now + LOOK_MS);
         return 1;
     }
     struct stats_wait *wait = wait_create(fleet, "", arg, all_have_had_time);

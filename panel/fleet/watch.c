@@ -15,7 +15,6 @@
 #define REST_MS   1000  /* after a failure */
 #define OLD_MS    30000 /* an agent that doesn't know of Watch: perhaps it is updated */
 #define CALLS_MAX 2u
-#define LOGS_MAX  256u /* an agent follows no more at once */
 #define STATS_MAX 512u /* nor measures more by name */
 
 static void watch_send(struct fleet_node *node);
@@ -60,8 +59,8 @@ static void watch_done(void *arg, Wire__Envelope **reply, const struct err *err)
 
 static void watch_send(struct fleet_node *node)
 {
-    struct watched_log *rows = calloc(LOGS_MAX, sizeof(*rows));
-    Wire__WatchedLog **pointers = calloc(LOGS_MAX, sizeof(*pointers));
+    struct watched_log *rows = calloc(NODE_LOGS_MAX, sizeof(*rows));
+    Wire__WatchedLog **pointers = calloc(NODE_LOGS_MAX, sizeof(*pointers));
     char **ids = calloc(STATS_MAX, sizeof(*ids));
     Wire__Envelope envelope;
     Wire__Watch watch = WIRE__WATCH__INIT;
@@ -70,7 +69,7 @@ static void watch_send(struct fleet_node *node)
     timers_cancel(&node->fleet->timers, &node->watch.timer);
     if (!node_is_ready(node) || node->watch.calls >= CALLS_MAX)
         goto out;
-    size_t count = rows && pointers ? logs_watched(node, rows, LOGS_MAX) : 0;
+    size_t count = rows && pointers ? logs_watched(node, rows, NODE_LOGS_MAX) : 0;
     bool all_stats = false;
     size_t stats = ids ? stats_watched(node, ids, STATS_MAX, &all_stats) : 0;
     node->watch.changed = false;

@@ -29,6 +29,7 @@ struct http_verdict {
     size_t max_body;      /* bytes; more is 413 */
     uint32_t deadline_ms; /* from the end of the body to the answer */
     bool known;           /* who asks has shown a key: its connection isn't cut to make room */
+    unsigned metric;      /* what it is counted under; see metric_request() */
     void *route;          /* handed to the handler by http_req_route() */
 };
 
@@ -80,6 +81,9 @@ void *http_req_route(const struct http_req *req);
 int64_t http_req_age_ms(const struct http_req *req);
 /* Did it come over TLS? */
 bool http_req_is_tls(const struct http_req *req);
+/* Did it come from this machine, as far as its connection tells? A proxy here makes it so for all.
+ * In admit only. */
+bool http_req_is_loopback(const struct http_req *req);
 /* A place for the API to keep what it made of the request; free_fn is called with the request. */
 void http_req_keep(struct http_req *req, void *data, void (*free_fn)(void *data));
 void *http_req_kept(const struct http_req *req);

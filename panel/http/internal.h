@@ -113,6 +113,7 @@ struct http_req {
     struct MHD_Connection *connection;
     struct http_conn *conn;
     int64_t started; /* monotonic ms */
+    int64_t started_us;
 
     /* how far libmicrohttpd's side has come; the pool thread's alone */
     bool begun;
@@ -188,6 +189,7 @@ bool server_is_stopping(const struct http_server *server);
 void server_resume_stream(struct http_stream *stream);
 void server_suspend_stream(struct http_stream *stream);
 bool server_is_tls(const struct http_server *server);
+bool server_is_loopback(const struct http_req *req);
 struct sweeper *server_sweeper(struct http_server *server);
 
 #endif

@@ -156,6 +156,11 @@ bool http_req_is_tls(const struct http_req *req)
     return server_is_tls(req->server);
 }
 
+bool http_req_is_loopback(const struct http_req *req)
+{
+    return server_is_loopback(req);
+}
+
 void http_req_keep(struct http_req *req, void *data, void (*free_fn)(void *data))
 {
     req->kept = data;

@@ -17,8 +17,10 @@
  * we do, so a body in chunks is the last thing its connection is read for. */
 #include "panel/http/internal.h"
 
+#include <arpa/inet.h>
 #include <limits.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -28,7 +30,9 @@
 #include "common/clock.h"
 #include "panel/http/guard.h"
 #include "panel/http/tls.h"
+#include "panel/metrics/metrics.h"
 
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define HEAD_MEMORY                                                                                \
     (36u * 1024u)             /* a connection's buffer for its head; past 32 K it is a mapping     \
                                * of its own, which goes back to the system with it */
@@ -93,6 +97,13 @@ static bool add_extras(struct http_req *req, struct MHD_Response *response)
     return ok;
 }
 
+/* Its answer is on its way, now, which is the monotonic clock's. */
+static void count_answer(const struct http_req *req, int status, int64_t now_us)
+{
+    int64_t took = now_us - req->started_us;
+    metric_request(req->verdict.metric, status, took > 0 ? (uint64_t)took : 0);
+}
+
 /* Send take_body; NULL: an empty one. */
 static enum MHD_Result send_answer(struct http_req *req, int status, struct shared *take_body,
                                    bool close)
@@ -115,8 +126,10 @@ static enum MHD_Result send_answer(struct http_req *req, int status, struct shar
     MHD_destroy_response(response);
     req->sending = len;
     atomic_fetch_add(&req->server->sending, len);
+    int64_t now_us = clock_mono_us();
     sweeper_set(&req->server->sweeper, req->conn,
-                clock_mono_ms() + SEND_BASE_MS + (int64_t)(len / SEND_RATE));
+                now_us / 1000 + SEND_BASE_MS + (int64_t)(len / SEND_RATE));
+    count_answer(req, status, now_us);
     return sent;
 }
 
@@ -144,6 +157,7 @@ static void free_stream(void *arg)
     pthread_mutex_lock(&server->streams_lock);
     DL_DELETE(server->streams, stream);
     pthread_mutex_unlock(&server->streams_lock);
+    metric_add(METRIC_STREAMS, -1);
     stream_close(stream);
 }
 
@@ -169,6 +183,7 @@ static enum MHD_Result send_stream(struct http_req *req)
     pthread_mutex_lock(&server->streams_lock);
     DL_APPEND(server->streams, stream);
     pthread_mutex_unlock(&server->streams_lock);
+    metric_add(METRIC_STREAMS, 1);
     struct MHD_Response *response = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, stream, free_stream);
     if (!response) {
@@ -179,6 +194,7 @@ static enum MHD_Result send_stream(struct http_req *req)
     if (add_headers(req, response, req->status, false) && add_extras(req, response))
         sent = MHD_queue_response(req->connection, (unsigned)req->status, response);
     MHD_destroy_response(response);
+    count_answer(req, req->status, clock_mono_us());
     return sent;
 }
 
@@ -418,6 +434,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     if (!req->begun) {
         req->begun = true;
         atomic_fetch_add_explicit(&req->server->active, 1, memory_order_relaxed);
+        metric_add(METRIC_REQUESTS_IN_FLIGHT, 1);
         return begin(req, method, version);
     }
     return *data_len ? take_piece(req, data, data_len) : finish(req);
@@ -435,7 +452,8 @@ static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connectio
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     req->connection = connection;
     req->conn = info ? info->socket_context : NULL;
-    req->started = clock_mono_ms();
+    req->started_us = clock_mono_us();
+    req->started = req->started_us / 1000;
     if (req->conn)
         sweeper_set(&server->sweeper, req->conn, req->started + server->settings.head_timeout_ms);
     return req;
@@ -459,8 +477,10 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
     }
     bool begun = req->begun;
     request_unref(req);
-    if (begun)
-        atomic_fetch_sub(&server->active, 1);
+    if (!begun)
+        return;
+    metric_add(METRIC_REQUESTS_IN_FLIGHT, -1);
+    atomic_fetch_sub(&server->active, 1);
 }
 
 static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
@@ -476,6 +496,8 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **c
         if (!conn)
             return;
         conn->fd = info->connect_fd;
+        metric_add(METRIC_CONNECTIONS_ACCEPTED, 1);
+        metric_add(METRIC_CONNECTIONS, 1);
         sweeper_add(&server->sweeper, conn, clock_mono_ms() + server->settings.head_timeout_ms);
     } else if (conn) {
         sweeper_remove(&server->sweeper, conn);
@@ -483,6 +505,7 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **c
             linger_add(&server->linger, conn->fd);
         free(conn);
         *context = NULL;
+        metric_add(METRIC_CONNECTIONS, -1);
     }
 }
 
@@ -501,6 +524,22 @@ void server_resume(struct http_req *req)
 bool server_is_tls(const struct http_server *server)
 {
     return server->tls;
+}
+
+bool server_is_loopback(const struct http_req *req)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(req->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr)
+        return false;
+    if (info->client_addr->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)info->client_addr;
+        return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)info->client_addr;
+    return v6->sin6_family == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) || /* or 127/8 at a socket of both families */
+            (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET));
 }
 
 struct sweeper *server_sweeper(struct http_server *server)
@@ -534,9 +573,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, unsigned limi
         flags |= MHD_USE_TLS;
         options[count++] =
             (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, tls_callback()};
-        options[count++] = (struct MHD_OptionItem){
-            MHD_OPTION_HTTPS_PRIORITIES, 0,
-            (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"};
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
+                                                   (void *)(uintptr_t)TLS_PRIORITIES};
     }
     if (threads > 1) /* a pool of one is no pool */
         options[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, threads, NULL};

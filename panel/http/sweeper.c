@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "panel/metrics/metrics.h"
 
 #define WALK_EVERY_MS 100 /* no two walks closer than that */
 #define VICTIMS       64
@@ -83,6 +84,7 @@ static bool make_room(struct sweeper *sweeper, int64_t now)
     for (size_t looks = sweeper->count; looks && wanted; looks--) {
         struct http_conn *conn = sweeper->last;
         if (conn->cut || may_be_cut(conn, now)) { /* or is on its way out already */
+            metric_add(METRIC_CONNECTIONS_CUT, conn->cut ? 0 : 1);
             cut(conn);
             wanted--;
         }

@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "common/auto.h"
+#include "panel/metrics/metrics.h"
 
 #define PIECES_MAX 256u
 
@@ -117,6 +118,7 @@ void feed_join(struct feed *feed, struct feed_reader *reader)
     reader->at = feed->next;
     DL_APPEND(feed->readers, reader);
     pthread_mutex_unlock(&feed->lock);
+    metric_add(METRIC_FOLLOWERS, 1);
 }
 
 void feed_leave(struct feed_reader *reader)
@@ -127,6 +129,7 @@ void feed_leave(struct feed_reader *reader)
     pthread_mutex_lock(&feed->lock);
     DL_DELETE(feed->readers, reader);
     pthread_mutex_unlock(&feed->lock);
+    metric_add(METRIC_FOLLOWERS, -1);
     reader->feed = NULL;
     feed_unref(feed);
 }
@@ -155,6 +158,7 @@ enum feed_taken feed_take(struct feed_reader *reader, struct shared **ret_piece,
     if (begins > reader->at) {
         *ret_lost = begins - reader->at;
         reader->at = begins;
+        metric_add(METRIC_LINES_LOST, (int64_t)*ret_lost);
         taken = FEED_LOST;
     } else if (piece) {
         *ret_piece = shared_ref(piece->bytes);

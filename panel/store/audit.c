@@ -104,7 +104,8 @@ void store_keep_audit(struct store *store, uint32_t days)
     atomic_store(&store->audit_days, days);
 }
 
-/* Rows are in order of time, as far as the clock is, so the first that is to stay is soon found. */
+/* Rows are in order of time, as far as the clock is, so the first that is to stay is soon found;
+ * where there is none, all go. */
 void audit_sweep(struct store *store)
 {
     struct err err;
@@ -112,8 +113,8 @@ void audit_sweep(struct store *store)
     if (!days)
         return;
     struct stmt *stmt = db_stmt(store->writer_db,
-                                "DELETE FROM audit WHERE seq < (SELECT seq FROM audit"
-                                " WHERE at >= ?1 ORDER BY seq LIMIT 1)",
+                                "DELETE FROM audit WHERE seq < ifnull((SELECT seq FROM audit"
+                                " WHERE at >= ?1 ORDER BY seq LIMIT 1), 9223372036854775807)",
                                 &err);
     if (!stmt)
         return;

@@ -287,6 +287,17 @@ static int outrank_the_past(struct db *db, struct err *err)
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
+/* Nor do new events have numbers that others had which were told, and are no more. */
+static int leave_a_gap_in_events(struct db *db, struct err *err)
+{
+    struct stmt *stmt =
+        db_stmt(db, "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'events'", err);
+    if (!stmt)
+        return -1;
+    db_bind_int(stmt, 1, clock_wall_ms());
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
 static int has_files(struct db *db, struct err *err)
 {
     struct stmt *stmt = db_stmt(db, "SELECT 1 FROM sqlite_schema WHERE name = 'backup_files'", err);
@@ -349,6 +360,8 @@ static int prepare(const char *copy, const char *replaced, struct err *err)
     int rc = outrank_the_past(db, err);
     if (rc == 0)
         rc = outrank_the_replaced(db, replaced, err);
+    if (rc == 0)
+        rc = leave_a_gap_in_events(db, err);
     db_close(db);
     return rc;
 }

@@ -1,6 +1,7 @@
 /* The instances of a node that is drained. Their own wish stays in the row as it is; whether they
  * are to run follows from it and from the node's drain. Here it becomes a new generation, so that a
  * late message of before is refused by the node. */
+#include "common/failpoint.h"
 #include "panel/store/internal.h"
 
 /* Those that nothing else keeps down: ?2 is now. */
@@ -42,5 +43,7 @@ int instances_drain(struct store_tx *tx, const char *node_id, bool down, struct 
     db_bind_text(stmt, 1, node_id);
     db_bind_int(stmt, 2, tx->now);
     tx_touch(tx, STORE_INSTANCES);
-    return db_run(stmt, err) < 0 ? -1 : 0;
+    int changed = db_run(stmt, err);
+    (void)FAILPOINT("panel.drain.written");
+    return changed < 0 ? -1 : 0;
 }

@@ -25,6 +25,19 @@ int store_event_bounds(struct store *store, int64_t *ret_first, int64_t *ret_las
     return *ret_last < 0 ? -1 : 0;
 }
 
+int store_event_exists(struct store *store, int64_t seq, struct err *err)
+{
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
+    struct stmt *stmt = db ? db_stmt(db, "SELECT 1 FROM events WHERE seq = ?1", err) : NULL;
+    if (!stmt)
+        return -1;
+    db_bind_int(stmt, 1, seq);
+    int rc = db_step(stmt, err);
+    db_end(stmt);
+    return rc;
+}
+
 int store_event_list(struct store *store, const struct event_filter *filter, uint32_t limit,
                      store_event_fn fn, void *arg, struct err *err)
 {
@@ -33,7 +46,8 @@ int store_event_list(struct store *store, const struct event_filter *filter, uin
     struct stmt *stmt =
         db ? db_stmt(db,
                      "SELECT seq, at, kind, instance_id, node_id, user_id, name, phase, suspended,"
-                     " power, observed, error_code, error_message FROM events WHERE seq > ?1"
+                     " power, observed, error_code, error_message, image_id, key_id"
+                     " FROM events WHERE seq > ?1"
                      " AND (?2 = '' OR instance_id = ?2) AND (?3 = '' OR node_id = ?3)"
                      " AND (?4 = '' OR user_id = ?4) ORDER BY seq LIMIT ?5",
                      err)
@@ -60,7 +74,9 @@ int store_event_list(struct store *store, const struct event_filter *filter, uin
                               .power = (enum instance_power)db_int(stmt, 9),
                               .observed = (enum instance_observed)db_int(stmt, 10),
                               .error_code = db_text(stmt, 11),
-                              .error_message = db_text(stmt, 12)};
+                              .error_message = db_text(stmt, 12),
+                              .image_id = db_text(stmt, 13),
+                              .key_id = db_text(stmt, 14)};
         if (fn(&event, arg, err) < 0) {
             rc = -1;
             break;
@@ -73,8 +89,10 @@ int store_event_list(struct store *store, const struct event_filter *filter, uin
 void events_sweep(struct db *db)
 {
     struct err err;
-    struct stmt *stmt =
-        db_stmt(db, "DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?1", &err);
+    struct stmt *stmt = db_stmt(db,
+                                "DELETE FROM events WHERE seq <= (SELECT seq FROM events"
+                                " ORDER BY seq DESC LIMIT 1 OFFSET ?1)",
+                                &err);
     if (!stmt)
         return;
     db_bind_int(stmt, 1, EVENTS_KEPT);

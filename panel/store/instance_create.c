@@ -70,7 +70,7 @@ int recipe_of_row(const struct instance *row, struct recipe *ret, struct err *er
                                       .instance_id = row->id,
                                       .instance_name = row->name,
                                       .memory_mib = row->memory_mib};
-    return recipe_remake(row->template, row->variables, &facts, ret, err);
+    return recipe_remake(row->template, row->variables, row->own_env, &facts, ret, err);
 }
 
 static int write_row(struct store_tx *tx, const struct instance *row, struct err *err)
@@ -118,7 +118,8 @@ static int write_made(struct store_tx *tx, struct instance *row, struct err *err
     return rc;
 }
 
-int store_instance_create(struct store_tx *tx, const struct instance_new *create, struct err *err)
+/* Its user and its node are there. */
+static int create_row(struct store_tx *tx, const struct instance_new *create, struct err *err)
 {
     /* Work on copies: this may be run again. */
     struct instance row = create->row;
@@ -127,8 +128,8 @@ int store_instance_create(struct store_tx *tx, const struct instance_new *create
     if (!ports)
         return err_nomem(err);
     memcpy(ports, create->ports, create->port_count * sizeof(*ports));
-    if (instance_check_user(tx, row.user_id, err) < 0 || check_node(tx, create, err) < 0 ||
-        ports_take(tx, row.node_id, &create->auto_ports, ports, create->port_count, err) < 0)
+    if (ports_take(tx, row.node_id, row.id, &create->auto_ports, ports, create->port_count, err) <
+        0)
         return -1;
     row.primary_port = create->primary_asked ? create->primary_asked : ports[0].host_port;
     if (!ports_have(ports, create->port_count, row.primary_port))
@@ -147,4 +148,33 @@ int store_instance_create(struct store_tx *tx, const struct instance_new *create
     tx_touch(tx, STORE_INSTANCES);
     tx_touch(tx, STORE_NODES);
     return 0;
+}
+
+int store_instance_create(struct store_tx *tx, const struct instance_new *create, struct err *err)
+{
+    if (instance_check_user(tx, create->row.user_id, err) < 0 || check_node(tx, create, err) < 0)
+        return -1;
+    return create_row(tx, create, err);
+}
+
+int store_instance_adopt(struct store_tx *tx, const struct instance_new *create, bool suspended,
+                         struct err *err)
+{
+    if (instance_check_user(tx, create->row.user_id, err) < 0 ||
+        store_must_exist(tx->db, "SELECT 1 FROM nodes WHERE id = ?1 AND deleted = 0", "node",
+                         "nodeId", create->row.node_id, err) < 0 ||
+        create_row(tx, create, err) < 0)
+        return -1;
+    struct stmt *stmt = db_stmt(tx->db,
+                                "UPDATE instances SET phase = ?2, power = ?3, observed = ?4,"
+                                " suspended = ?5, install_round = 0 WHERE id = ?1",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, create->row.id);
+    db_bind_int(stmt, 2, PHASE_READY);
+    db_bind_int(stmt, 3, POWER_OFF);
+    db_bind_int(stmt, 4, OBSERVED_ABSENT);
+    db_bind_int(stmt, 5, suspended);
+    return db_run(stmt, err) < 0 ? -1 : 0;
 }

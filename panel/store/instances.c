@@ -12,9 +12,10 @@
     " i.observed, i.container_id, i.error_code, i.error_message, i.progress_percent,"              \
     " i.updated_at, n.name, n.address, n.port, i.port_choices, i.power,"                           \
     " i.stop_timeout_s, n.maintenance, i.exits, i.last_exit_at, i.terminal, n.drained,"            \
-    " i.install, i.install_round, i.install_wipe, i.resizes, i.pull_round, i.seq"                  \
+    " i.install, i.install_round, i.install_wipe, i.resizes, i.pull_round, i.own_env,"             \
+    " i.previous IS NOT NULL, i.undone, i.seq, n.joined"                                           \
     " FROM instances i JOIN nodes n ON n.id = i.node_id "
-#define COLUMN_SEQ 44
+#define COLUMN_SEQ 47
 
 /* SQL's word for PHASE_DELETING, for literals. */
 #define LIVING "i.phase <> 3 "
@@ -67,6 +68,10 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
         .install_wipe = db_int(stmt, 41) != 0,
         .resizes = (uint32_t)db_int(stmt, 42),
         .pull_round = (uint64_t)db_int(stmt, 43),
+        .own_env = db_text(stmt, 44),
+        .changing = db_int(stmt, 45) != 0,
+        .undone = db_text(stmt, 46),
+        .node_joined = db_int(stmt, 48) != 0,
     };
     return fn(&row, arg, err);
 }
@@ -363,13 +368,14 @@ int store_instance_reinstall(struct store_tx *tx, const char *id, bool wipe, str
 {
     if (check_living(tx, id, err) < 0 || check_not_drained(tx, id, "id", err) < 0)
         return -1;
-    struct stmt *stmt = db_stmt(tx->db,
-                                "UPDATE instances SET phase = ?2, phase_since = ?3,"
-                                " updated_at = ?3, generation = generation + 1,"
-                                " install_round = max(install_round + 1, ?3), install_wipe = ?4,"
-                                " reinstalling = 1, error_code = '', error_message = '',"
-                                " progress_percent = 0 WHERE id = ?1",
-                                err);
+    struct stmt *stmt =
+        db_stmt(tx->db,
+                "UPDATE instances SET phase = ?2, phase_since = ?3,"
+                " updated_at = ?3, generation = generation + 1,"
+                " install_round = max(install_round + 1, ?3), install_wipe = ?4,"
+                " reinstalling = 1, undone = NULL, error_code = '', error_message = '',"
+                " progress_percent = 0 WHERE id = ?1",
+                err);
     if (!stmt)
         return -1;
     db_bind_text(stmt, 1, id);
@@ -388,7 +394,8 @@ int store_instance_redeploy(struct store_tx *tx, const char *id, struct err *err
         return -1;
     struct stmt *stmt = db_stmt(tx->db,
                                 "UPDATE instances SET updated_at = ?3, phase_since = ?3,"
-                                " generation = generation + 1,"
+                                " generation = generation + 1, undone = NULL,"
+                                " previous = iif(container_id <> '', " PREVIOUS ", previous),"
                                 " pull_round = max(pull_round + 1, ?3),"
                                 " phase = iif(suspended OR power IN (1, 3), phase, ?2),"
                                 " error_code = iif(suspended OR power IN (1, 3), error_code, ''),"
@@ -416,8 +423,8 @@ int store_instance_retry(struct store_tx *tx, const char *id, struct err *err)
                                 " port_choices = CASE WHEN error_code = ?6 AND EXISTS("
                                 "SELECT 1 FROM ports WHERE instance_id = ?1 AND chosen = 1)"
                                 " THEN ?5 ELSE port_choices END,"
-                                " error_code = '', error_message = '', progress_percent = 0"
-                                " WHERE id = ?1 AND phase = ?4",
+                                " undone = NULL, error_code = '', error_message = '',"
+                                " progress_percent = 0 WHERE id = ?1 AND phase = ?4",
                                 err);
     if (!stmt)
         return -1;
@@ -461,7 +468,8 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
                 "   (SELECT key, value FROM json_each(json_insert(exits, '$[#]', json(?12)))"
                 "    ORDER BY key DESC LIMIT 5) ORDER BY key)) END,"
                 " last_exit_at = max(last_exit_at, ?11),"
-                " reinstalling = CASE WHEN ?3 = ?10 AND ?4 = ?13 THEN 0 ELSE reinstalling END"
+                " reinstalling = CASE WHEN ?3 = ?10 AND ?4 = ?13 THEN 0 ELSE reinstalling END,"
+                " previous = iif(?14, NULL, previous)"
                 " WHERE id = ?1 AND generation = ?2",
                 err);
     if (!stmt)
@@ -481,9 +489,14 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
     db_bind_int(stmt, 11, facts->exit_at);
     db_bind_text(stmt, 12, exit.data);
     db_bind_int(stmt, 13, OBSERVED_RUNNING);
+    db_bind_int(stmt, 14, facts->proven);
     (void)FAILPOINT("panel.result.writing");
     tx_touch(tx, STORE_INSTANCES);
-    return db_run(stmt, err) < 0 ? -1 : 0;
+    int written = db_run(stmt, err);
+    return written < 0 ||
+                   (written > 0 && facts->proven && ports_drop_former(tx, facts->id, err) < 0)
+               ? -1
+               : 0;
 }
 
 int store_instance_outrank(struct store_tx *tx, const char *id, uint64_t generation,

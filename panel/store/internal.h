@@ -47,7 +47,15 @@ struct store {
     bool drained; /* the writer has ended */
     void (*on_fatal)(const struct err *err);
     struct err lost; /* the writer's: a commit's outcome is unknown, so nothing more is written */
+    _Atomic int64_t committed_at; /* mono ms */
+    const char *_Atomic failure;  /* of the last commit; one of health.c's words, or NULL */
 };
+
+/* health.c, for the writer: how a commit ended. */
+void health_committed(struct store *store);
+void health_failed(struct store *store, const struct err *err);
+
+#define QUEUE_MAX 8192 /* changes */
 
 int readers_init(struct store *store, struct err *err);
 void readers_fini(struct store *store);
@@ -84,17 +92,31 @@ int writer_start(struct store *store, struct err *err);
 void writer_stop(struct store *store);
 
 /* ports.c */
-/* Inside apply(): pick where the host port is 0, and see that nobody on the node has any of them.
- * panels: what to pick from where the node has no range of its own. ERR_CONFLICT "port_taken",
- * "no_free_port". */
-int ports_take(struct store_tx *tx, const char *node_id, const struct port_range *panels,
-               struct port_mapping *ports, size_t count, struct err *err);
-/* Reserve them. asked: what they were before ports_take(). */
+/* Inside apply(): pick where the host port is 0, and see that no other instance on the node has any
+ * of them. panels: what to pick from where the node has no range of its own. ERR_CONFLICT
+ * "port_taken", "no_free_port". */
+int ports_take(struct store_tx *tx, const char *node_id, const char *instance_id,
+               const struct port_range *panels, struct port_mapping *ports, size_t count,
+               struct err *err);
+/* Reserve them for the row's instance. asked: what they were before ports_take(). */
 int ports_write(struct store_tx *tx, const struct instance *row, const struct port_mapping *asked,
                 const struct port_mapping *ports, size_t count, struct err *err);
+/* All that it has is what it had, and still its own until dropped, but for what is written anew. */
+int ports_make_former(struct store_tx *tx, const char *instance_id, struct err *err);
+int ports_drop_former(struct store_tx *tx, const char *instance_id, struct err *err);
 bool ports_have(const struct port_mapping *ports, size_t count, unsigned host_port);
 /* The canonical text: "8080:18080,9000:19000/udp". */
 void ports_to_text(const struct port_mapping *ports, size_t count, struct strbuf *text);
+
+/* change.c: SQL for the JSON text of what a row is like now, or was before a change that isn't
+ * proven yet. */
+#define PREVIOUS                                                                                   \
+    "coalesce(previous, json_object('image', image, 'alt_images', alt_images, 'memory_mib',"       \
+    " memory_mib, 'cpu_milli', cpu_milli, 'ports', ports, 'primary_port', primary_port, 'env',"    \
+    " env, 'cmd', cmd, 'variables', variables, 'own_env', own_env, 'install', install,"            \
+    " 'pull_round', pull_round, 'resizes', resizes, 'phase', phase, 'chosen', (SELECT "            \
+    "json_group_array(host_port)"                                                                  \
+    " FROM ports WHERE instance_id = instances.id AND chosen = 1)))"
 
 /* instance_create.c: what is to be made of it, by its template, variables, name, memory and primary
  * port. The caller ends it with recipe_fini(). */

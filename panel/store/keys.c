@@ -83,29 +83,28 @@ static int find_live(struct store_tx *tx, const char *id_or_name, char ret_id[AP
     return found < 0 || more < 0 ? -1 : 0;
 }
 
-int store_key_revoke(struct store_tx *tx, const char *id_or_name, struct err *err)
+int store_key_revoke(struct store_tx *tx, const char *id_or_name, char ret_id[API_KEY_ID_SIZE],
+                     struct err *err)
 {
-    char id[API_KEY_ID_SIZE];
-    if (find_live(tx, id_or_name, id, err) < 0)
+    if (find_live(tx, id_or_name, ret_id, err) < 0)
         return -1;
     struct stmt *stmt = db_stmt(tx->db, "UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1", err);
     if (!stmt)
         return -1;
-    db_bind_text(stmt, 1, id);
+    db_bind_text(stmt, 1, ret_id);
     db_bind_int(stmt, 2, tx->now);
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
 int store_key_create(struct store_tx *tx, const char *name, const uint8_t hash[CRYPTO_HASH_BYTES],
-                     struct err *err)
+                     char ret_id[API_KEY_ID_SIZE], struct err *err)
 {
-    char id[API_KEY_ID_SIZE];
-    crypto_random_base36(id, sizeof(id) - 1);
+    crypto_random_base36(ret_id, API_KEY_ID_SIZE - 1);
     struct stmt *stmt = db_stmt(
         tx->db, "INSERT INTO api_keys(id, name, hash, created_at) VALUES(?1, ?2, ?3, ?4)", err);
     if (!stmt)
         return -1;
-    db_bind_text(stmt, 1, id);
+    db_bind_text(stmt, 1, ret_id);
     db_bind_text(stmt, 2, name);
     db_bind_blob(stmt, 3, hash, CRYPTO_HASH_BYTES);
     db_bind_int(stmt, 4, tx->now);

@@ -8,20 +8,22 @@
 #include "common/auto.h"
 #include "panel/store/internal.h"
 
-/* Who has this port? 1: err says so; 0: free. */
-static int check_port(struct store_tx *tx, const char *node_id, const char *protocol, uint16_t port,
-                      struct err *err)
+/* Who else has this port? 1: err says so; 0: free. */
+static int check_port(struct store_tx *tx, const char *node_id, const char *instance_id,
+                      const char *protocol, uint16_t port, struct err *err)
 {
     struct stmt *stmt = db_stmt(tx->db,
                                 "SELECT i.name, i.id, i.phase FROM ports p"
                                 " JOIN instances i ON i.id = p.instance_id"
-                                " WHERE p.node_id = ?1 AND p.protocol = ?2 AND p.host_port = ?3",
+                                " WHERE p.node_id = ?1 AND p.protocol = ?2 AND p.host_port = ?3"
+                                " AND p.instance_id <> ?4",
                                 err);
     if (!stmt)
         return -1;
     db_bind_text(stmt, 1, node_id);
     db_bind_text(stmt, 2, protocol);
     db_bind_int(stmt, 3, port);
+    db_bind_text(stmt, 4, instance_id);
     int rc = db_step(stmt, err);
     if (rc > 0) {
         bool going = db_int(stmt, 2) == PHASE_DELETING;
@@ -90,8 +92,9 @@ static int range_of(struct store_tx *tx, const char *node_id, const struct port_
     return rc < 0 ? -1 : 0;
 }
 
-int ports_take(struct store_tx *tx, const char *node_id, const struct port_range *panels,
-               struct port_mapping *ports, size_t count, struct err *err)
+int ports_take(struct store_tx *tx, const char *node_id, const char *instance_id,
+               const struct port_range *panels, struct port_mapping *ports, size_t count,
+               struct err *err)
 {
     struct port_range range;
     if (range_of(tx, node_id, panels, &range, err) < 0)
@@ -105,9 +108,9 @@ int ports_take(struct store_tx *tx, const char *node_id, const struct port_range
         if (rc == 0)
             return err_field(err, ERR_CONFLICT, "no_free_port", "ports",
                              "no host port of %u-%u is free on this node", range.first, range.last);
-        if (ports[i].tcp && check_port(tx, node_id, "tcp", ports[i].host_port, err))
+        if (ports[i].tcp && check_port(tx, node_id, instance_id, "tcp", ports[i].host_port, err))
             return -1;
-        if (ports[i].udp && check_port(tx, node_id, "udp", ports[i].host_port, err))
+        if (ports[i].udp && check_port(tx, node_id, instance_id, "udp", ports[i].host_port, err))
             return -1;
     }
     return 0;
@@ -118,7 +121,9 @@ static int write_port(struct store_tx *tx, const struct instance *row, const cha
 {
     struct stmt *stmt = db_stmt(tx->db,
                                 "INSERT INTO ports(node_id, protocol, host_port, instance_id,"
-                                " chosen) VALUES(?1,?2,?3,?4,?5)",
+                                " chosen) VALUES(?1,?2,?3,?4,?5) ON CONFLICT DO UPDATE SET"
+                                " former = 0, chosen = excluded.chosen"
+                                " WHERE instance_id = excluded.instance_id",
                                 err);
     if (!stmt)
         return -1;
@@ -127,7 +132,22 @@ static int write_port(struct store_tx *tx, const struct instance *row, const cha
     db_bind_int(stmt, 3, port);
     db_bind_text(stmt, 4, row->id);
     db_bind_int(stmt, 5, chosen);
-    return db_run(stmt, err) < 0 ? -1 : 0;
+    int written = db_run(stmt, err);
+    if (written == 0) /* ports_take() would have said so */
+        return err_set(err, ERR_INTERNAL, "port_taken", "host port %u is another instance's", port);
+    return written < 0 ? -1 : 0;
+}
+
+int ports_make_former(struct store_tx *tx, const char *instance_id, struct err *err)
+{
+    return store_run_on(tx->db, "UPDATE ports SET former = 1 WHERE instance_id = ?1", instance_id,
+                        err);
+}
+
+int ports_drop_former(struct store_tx *tx, const char *instance_id, struct err *err)
+{
+    return store_run_on(tx->db, "DELETE FROM ports WHERE instance_id = ?1 AND former = 1",
+                        instance_id, err);
 }
 
 int ports_write(struct store_tx *tx, const struct instance *row, const struct port_mapping *asked,
@@ -155,7 +175,8 @@ void ports_to_text(const struct port_mapping *ports, size_t count, struct strbuf
 
 struct choice {
     struct instance row; /* what its recipe needs, and its node */
-    char *node_id, *name, *variables, *template;
+    bool changing;
+    char *node_id, *name, *variables, *own_env, *template;
     struct port_mapping asked[PORTS_MAX]; /* host_port 0: the panel's to choose */
     struct port_mapping ports[PORTS_MAX];
     size_t count;
@@ -173,7 +194,7 @@ static int read_choice(struct store_tx *tx, const char *id, uint64_t generation,
 {
     struct stmt *stmt = db_stmt(tx->db,
                                 "SELECT node_id, ports, primary_port, name, memory_mib, variables,"
-                                " template FROM instances"
+                                " template, own_env, previous IS NOT NULL FROM instances"
                                 " WHERE id = ?1 AND generation = ?2 AND port_choices > 0",
                                 err);
     if (!stmt)
@@ -188,8 +209,10 @@ static int read_choice(struct store_tx *tx, const char *id, uint64_t generation,
                                         .name = keep(&choice->name, db_text(stmt, 3)),
                                         .memory_mib = (uint64_t)db_int(stmt, 4),
                                         .variables = keep(&choice->variables, db_text(stmt, 5)),
-                                        .template = keep(&choice->template, db_text(stmt, 6))};
-        if (!choice->node_id || !choice->name || !choice->variables ||
+                                        .template = keep(&choice->template, db_text(stmt, 6)),
+                                        .own_env = keep(&choice->own_env, db_text(stmt, 7))};
+        choice->changing = db_int(stmt, 8) != 0;
+        if (!choice->node_id || !choice->name || !choice->variables || !choice->own_env ||
             (db_text(stmt, 6) && !choice->template))
             rc = err_nomem(err);
         else if (ports_parse("ports", db_text(stmt, 1), choice->ports, &choice->count, err) < 0)
@@ -203,8 +226,10 @@ static int read_choice(struct store_tx *tx, const char *id, uint64_t generation,
 static int read_chosen(struct store_tx *tx, struct choice *choice, struct err *err)
 {
     memcpy(choice->asked, choice->ports, sizeof(choice->asked));
-    struct stmt *stmt =
-        db_stmt(tx->db, "SELECT host_port FROM ports WHERE instance_id = ?1 AND chosen = 1", err);
+    struct stmt *stmt = db_stmt(tx->db,
+                                "SELECT host_port FROM ports"
+                                " WHERE instance_id = ?1 AND chosen = 1 AND former = 0",
+                                err);
     if (!stmt)
         return -1;
     db_bind_text(stmt, 1, choice->row.id);
@@ -248,19 +273,17 @@ static int choose(struct store_tx *tx, const struct port_range *panels, struct c
 static int write_choice(struct store_tx *tx, const struct choice *choice, const char *ports,
                         const struct recipe *recipe, struct err *err)
 {
-    struct stmt *stmt = db_stmt(tx->db, "DELETE FROM ports WHERE instance_id = ?1", err);
-    if (!stmt)
+    if (ports_make_former(tx, choice->row.id, err) < 0 ||
+        ports_write(tx, &choice->row, choice->asked, choice->ports, choice->count, err) < 0 ||
+        (!choice->changing && ports_drop_former(tx, choice->row.id, err) < 0))
         return -1;
-    db_bind_text(stmt, 1, choice->row.id);
-    if (db_run(stmt, err) < 0 ||
-        ports_write(tx, &choice->row, choice->asked, choice->ports, choice->count, err) < 0)
-        return -1;
-    stmt = db_stmt(tx->db,
-                   "UPDATE instances SET ports = ?2, primary_port = ?3, env = ?4, cmd = ?5,"
-                   " install = ?6, port_choices = port_choices - 1, generation = generation + 1,"
-                   " updated_at = ?7"
-                   " WHERE id = ?1",
-                   err);
+    struct stmt *stmt =
+        db_stmt(tx->db,
+                "UPDATE instances SET ports = ?2, primary_port = ?3, env = ?4, cmd = ?5,"
+                " install = ?6, port_choices = port_choices - 1, generation = generation + 1,"
+                " updated_at = ?7"
+                " WHERE id = ?1",
+                err);
     if (!stmt)
         return -1;
     db_bind_text(stmt, 1, choice->row.id);
@@ -297,6 +320,7 @@ int store_instance_choose_ports(struct store_tx *tx, const char *id, uint64_t ge
     free(choice.node_id);
     free(choice.name);
     free(choice.variables);
+    free(choice.own_env);
     free(choice.template);
     return rc;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/auto.h"
+#include "panel/domain/words.h"
 
 #define APPLICATION_ID 0x50414e4c /* "PANL" */
 
@@ -109,6 +110,61 @@ static const char events_and_audit[] =
     "CREATE TRIGGER event_image_created AFTER INSERT ON images" IMAGE_EVENT("image.created", "NEW")
     "CREATE TRIGGER event_image_changed AFTER UPDATE ON images" IMAGE_EVENT("image.changed", "NEW")
     "CREATE TRIGGER event_image_deleted AFTER DELETE ON images" IMAGE_EVENT("image.deleted", "OLD");
+/* As INSTANCE_EVENT, but what a drained node keeps down is recorded as powered off, as it is shown. */
+#define KEPT_DOWN(row)                                                                             \
+    row ".suspended = 0 AND " row ".power = 0 AND " row ".phase <> 2"                              \
+    " AND EXISTS (SELECT 1 FROM nodes WHERE id = " row ".node_id AND drained = 1)"
+#define DRAINABLE_EVENT(kind, row)                                                                 \
+    " BEGIN INSERT INTO events(at, kind, instance_id, node_id, user_id, phase, suspended, power,"  \
+    " observed, error_code, error_message) VALUES(" NOW ", '" kind "', "                           \
+    row ".id, " row ".node_id, " row ".user_id, " row ".phase, " row ".suspended, "                \
+    "iif(" KEPT_DOWN(row) ", 1, " row ".power), " row ".observed, "                                \
+    row ".error_code, " row ".error_message); END;"
+
+static const char drain_in_events[] =
+    "DROP TRIGGER event_instance_state;"
+    "CREATE TRIGGER event_instance_state AFTER UPDATE OF phase, suspended, power, observed,"
+    " error_code ON instances WHEN NEW.phase <> OLD.phase OR NEW.suspended <> OLD.suspended"
+    " OR NEW.power <> OLD.power OR NEW.observed <> OLD.observed"
+    " OR NEW.error_code <> OLD.error_code"
+    DRAINABLE_EVENT("instance.state", "NEW")
+    "DROP TRIGGER event_instance_changed;"
+    "CREATE TRIGGER event_instance_changed AFTER UPDATE OF name, user_id, image, memory_mib,"
+    " cpu_milli, disk_mib, ports, primary_port, env, variables ON instances"
+    " WHEN NEW.name <> OLD.name OR NEW.user_id <> OLD.user_id OR NEW.image <> OLD.image"
+    " OR NEW.memory_mib <> OLD.memory_mib OR NEW.cpu_milli <> OLD.cpu_milli"
+    " OR NEW.disk_mib <> OLD.disk_mib OR NEW.ports <> OLD.ports"
+    " OR NEW.primary_port <> OLD.primary_port OR NEW.env <> OLD.env"
+    " OR NEW.variables <> OLD.variables"
+    DRAINABLE_EVENT("instance.changed", "NEW")
+    /* A drain alone changes no instance's row; what is at rest already hears of nothing else. */
+    "CREATE TRIGGER event_node_drained AFTER UPDATE OF drained ON nodes"
+    " WHEN NEW.drained = 1 AND OLD.drained = 0"
+    " BEGIN INSERT INTO events(at, kind, instance_id, node_id, user_id, phase, suspended, power,"
+    " observed, error_code, error_message) SELECT " NOW ", 'instance.state', id, node_id, user_id,"
+    " phase, 0, 1, observed, error_code, error_message FROM instances"
+    " WHERE node_id = NEW.id AND suspended = 0 AND power = 0 AND phase < 2; END;";
+_Static_assert(PHASE_FAILED == 2 && PHASE_DELETING == 3 && POWER_ON == 0 && POWER_OFF == 1,
+               "drain_in_events says so");
+
+/* Of images only their names had been told, and of keys nothing. */
+static const char events_of_images_and_keys[] =
+    "ALTER TABLE events ADD COLUMN image_id TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE events ADD COLUMN key_id TEXT NOT NULL DEFAULT '';"
+    "DROP TRIGGER event_image_created; DROP TRIGGER event_image_changed;"
+    "DROP TRIGGER event_image_deleted;"
+    "CREATE TRIGGER event_image_created AFTER INSERT ON images"
+    OTHER_EVENT("image.created", "image_id", "NEW", "NEW.name")
+    "CREATE TRIGGER event_image_changed AFTER UPDATE OF name, body ON images"
+    " WHEN NEW.name <> OLD.name OR NEW.body <> OLD.body"
+    OTHER_EVENT("image.changed", "image_id", "NEW", "NEW.name")
+    "CREATE TRIGGER event_image_deleted AFTER DELETE ON images"
+    OTHER_EVENT("image.deleted", "image_id", "OLD", "OLD.name")
+    "CREATE TRIGGER event_key_created AFTER INSERT ON api_keys"
+    OTHER_EVENT("key.created", "key_id", "NEW", "NEW.name")
+    "CREATE TRIGGER event_key_revoked AFTER UPDATE OF revoked_at ON api_keys"
+    " WHEN NEW.revoked_at <> 0 AND OLD.revoked_at = 0"
+    OTHER_EVENT("key.revoked", "key_id", "NEW", "NEW.name");
 /* clang-format on */
 
 /* --- all ------------------------------------------------------------------------------------- */
@@ -252,6 +308,18 @@ static const char *const migrations[] = {
 
     /* 14 */
     "ALTER TABLE instances ADD COLUMN pull_round INTEGER NOT NULL DEFAULT 0;",
+
+    /* 15 */
+    "ALTER TABLE instances ADD COLUMN own_env TEXT NOT NULL DEFAULT '{}';"
+    "ALTER TABLE instances ADD COLUMN previous TEXT;"
+    "ALTER TABLE instances ADD COLUMN undone TEXT;"
+    "ALTER TABLE ports ADD COLUMN former INTEGER NOT NULL DEFAULT 0;",
+
+    /* 16 */
+    drain_in_events,
+
+    /* 17 */
+    events_of_images_and_keys,
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

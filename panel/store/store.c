@@ -94,7 +94,10 @@ int store_open(const char *dir, void (*on_fatal)(const struct err *err), struct 
         schema_migrate(store->writer_db, store->path, err) < 0 ||
         backup_unpack(store->writer_db, dir, err) < 0 ||
         db_exec(store->writer_db, "PRAGMA journal_mode=WAL", err) < 0 ||
-        take_identity(store, err) < 0 || writer_start(store, err) < 0)
+        take_identity(store, err) < 0)
+        goto fail;
+    health_committed(store);
+    if (writer_start(store, err) < 0)
         goto fail;
     *ret_store = store;
     return 0;

@@ -11,6 +11,7 @@
 #ifndef PANEL_STORE_STORE_H
 #define PANEL_STORE_STORE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,6 +54,26 @@ struct store_change {
 /* Queue a change; done() will be called exactly once. ERR_BUSY when the queue is full or the
  * store is closing: then done() is not called. Any thread. */
 int store_submit(struct store *store, struct store_change *change, struct err *err);
+
+/* --- how it does ------------------------------------------------------------------------------ */
+
+struct store_health {
+    uint32_t queued, queue_max; /* changes that wait or are being committed */
+    int64_t committed_at;       /* mono ms of the last commit that worked; the opening is one */
+    char failure[40];           /* why the last one didn't; "" when it did */
+};
+/* Any thread; takes no lock. */
+void store_health(struct store *store, struct store_health *ret_health);
+
+struct store_space {
+    uint64_t database, free_pages, wal; /* bytes; free_pages are part of the first */
+    uint64_t disk, disk_free;           /* of the filesystem it lies on, as its owner may use it */
+};
+/* Reader. */
+int store_space(struct store *store, struct store_space *ret_space, struct err *err);
+
+/* Inside apply(): a write that changes nothing anybody sees, to learn whether writing works. */
+int store_touch(struct store_tx *tx, struct err *err);
 
 /* --- versions: what ETags are made from ------------------------------------------------------ */
 
@@ -101,10 +122,11 @@ int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
 int store_key_list(struct store *store, store_key_fn fn, void *arg, struct err *err);
 /* Inside apply(). From the commit on the key is not found. ERR_NOT_FOUND "key_not_found" when no
  * live key has that id or name, ERR_CONFLICT "key_ambiguous" when several have the name. */
-int store_key_revoke(struct store_tx *tx, const char *id_or_name, struct err *err);
+int store_key_revoke(struct store_tx *tx, const char *id_or_name, char ret_id[API_KEY_ID_SIZE],
+                     struct err *err);
 /* Inside apply(). */
 int store_key_create(struct store_tx *tx, const char *name, const uint8_t hash[CRYPTO_HASH_BYTES],
-                     struct err *err);
+                     char ret_id[API_KEY_ID_SIZE], struct err *err);
 
 /* --- users ----------------------------------------------------------------------------------- */
 
@@ -319,6 +341,7 @@ struct instance {
     const char *env;          /* JSON array text of K=V: what the container gets */
     const char *cmd;          /* JSON array text; "[]": the image's own */
     const char *variables;    /* JSON object text */
+    const char *own_env;      /* likewise: what it was given beside them, by name */
     const char *stop_command; /* template's; "" when none */
     uint32_t stop_timeout_s; /* from being told to stop until it is killed; 0 in a new one: usual */
     uint32_t resizes;        /* changes of memory and CPU so far */
@@ -344,12 +367,14 @@ struct instance {
     const char *node_name;
     const char *node_address;
     const char *node_port;
-    bool node_maintenance, node_drained;
+    bool node_joined, node_maintenance, node_drained;
     const char *install;    /* JSON array text of {"uri","path","sha256"}: what it begins with */
     uint64_t install_round; /* rises with each time that is to be done; 0: never */
     bool install_wipe;      /* its volume is emptied first */
     const char *exits;      /* JSON array of the last ones, {"at","code","oomKilled"} */
     int64_t exit_at;        /* of the last of them, wall ms; 0: there is none */
+    bool changing;      /* what it was like before its last change is kept until that is proven */
+    const char *undone; /* JSON object {"at","code","message"} of its last change, or NULL */
 };
 typedef int (*store_instance_fn)(const struct instance *instance, void *arg, struct err *err);
 
@@ -387,6 +412,12 @@ struct instance_new {
  * here, by domain/recipe.h (ERR_INVALID as there). Phase is INSTALLING, generation 1. */
 int store_instance_create(struct store_tx *tx, const struct instance_new *create, struct err *err);
 
+/* Inside apply(): one that was elsewhere before, on a node that needs not have joined. It is READY
+ * and stopped, its files are taken for installed, and its node is told nothing but that until it is
+ * started. Room isn't looked at; all else is as in store_instance_create(). */
+int store_instance_adopt(struct store_tx *tx, const struct instance_new *create, bool suspended,
+                         struct err *err);
+
 /* Inside apply(), each ERR_NOT_FOUND "instance_not_found" when it isn't there or is being
  * deleted. All raise the generation where they change anything. */
 int store_instance_delete(struct store_tx *tx, const char *id, struct err *err); /* → DELETING */
@@ -403,19 +434,31 @@ struct instance_edit {
     const uint64_t *disk_mib;
     uint64_t memory_mib;
     int64_t cpu_milli;
-    double memory_overcommit; /* as in struct instance_new */
+    /* below: what only a new container can have */
+    const char *image;                /* one of the instance's images */
+    const struct port_mapping *ports; /* as in struct instance_new; 0 keeps one that it has */
+    size_t port_count;
+    const char *primary;          /* as a client says it */
+    const json_t *variables;      /* given ones by name, null: no longer */
+    const json_t *own_env;        /* likewise */
+    struct port_range auto_ports; /* as in struct instance_new */
+    double memory_overcommit;     /* likewise */
 };
-/* Inside apply(). ERR_NOT_FOUND as above, and "user_not_found" (field user); ERR_CONFLICT
- * "insufficient_memory" and "insufficient_cpu" when it is to have more than there is. *ret_resized:
- * its limits are others, and the generation is risen. What its environment and command tell of name
- * and memory stays that of when they were made, as long as it has a container. */
-int store_instance_edit(struct store_tx *tx, const struct instance_edit *edit, bool *ret_resized,
+/* Inside apply(). ERR_NOT_FOUND as above, and "user_not_found" (field user); ERR_INVALID
+ * "image_not_allowed", "invalid_field", and as the template says; ERR_CONFLICT "port_taken",
+ * "no_free_port", "insufficient_memory" and "insufficient_cpu" when it is to have more than there
+ * is. *ret_changed: its container is to be another, or to have other limits, and the generation is
+ * risen; → INSTALLING where it needs a new one and is to run. What was before stays known until
+ * that is proven (instance_facts), or is undone. What its environment and command tell of name and
+ * memory stays that of when they were made, as long as only these change and it has a container. */
+int store_instance_edit(struct store_tx *tx, const struct instance_edit *edit, bool *ret_changed,
                         struct err *err);
 /* → INSTALLING, in a new container, with its files installed anew; wipe: into an empty volume. One
  * that isn't to run now begins with that when it is started. ERR_CONFLICT "node_drained". */
 int store_instance_reinstall(struct store_tx *tx, const char *id, bool wipe, struct err *err);
-/* → INSTALLING, in a new container of the image as its registry has it now. One that isn't to run
- * keeps its phase, and gets that when it is started. ERR_CONFLICT "node_drained". */
+/* → INSTALLING, in a new container of the image as its registry has it now; a change as those of
+ * store_instance_edit(). One that isn't to run keeps its phase, and gets that when it is started.
+ * ERR_CONFLICT "node_drained". */
 int store_instance_redeploy(struct store_tx *tx, const char *id, struct err *err);
 /* FAILED → INSTALLING; ERR_CONFLICT "not_failed" otherwise, or "node_drained". */
 int store_instance_retry(struct store_tx *tx, const char *id, struct err *err);
@@ -434,6 +477,7 @@ struct instance_facts {
     int64_t exit_at; /* wall ms of its node, when it last ended; 0: it never has */
     int32_t exit_code;
     bool exit_oom_killed;
+    bool proven; /* it runs as it was last changed: what was before is forgotten */
 };
 int store_instance_observe(struct store_tx *tx, const struct instance_facts *facts,
                            struct err *err);
@@ -442,6 +486,10 @@ int store_instance_observe(struct store_tx *tx, const struct instance_facts *fac
  * while generation still is the row's and port_choices are left; returns 0 also when not. */
 int store_instance_choose_ports(struct store_tx *tx, const char *id, uint64_t generation,
                                 const struct port_range *panels, struct err *err);
+/* Inside apply(): its last change came to nothing: what was before is wanted again, and the
+ * generation rises. Only while generation still is the row's; 0 also when not. */
+int store_instance_undo(struct store_tx *tx, const char *id, uint64_t generation, const char *code,
+                        const char *message, struct err *err);
 /* Inside apply(): the first half of a restart is done: it is to run again, while generation still
  * is the row's. 0 also when not. */
 int store_instance_power_on(struct store_tx *tx, const char *id, uint64_t generation,
@@ -477,15 +525,16 @@ int store_removal_scan(struct store *store, const char *instance_id, store_remov
 
 /* What happened, in order: "instance.created", "instance.state", "instance.changed",
  * "instance.deleted"; "node.created", "node.joined", "node.status", "node.changed",
- * "node.deleted"; "user.…" and "image.…" likewise; "access.given" and "access.taken". Written with
- * the change itself. */
+ * "node.deleted"; "user.…" and "image.…" likewise; "access.given" and "access.taken"; "key.created"
+ * and "key.revoked". Written with the change itself. */
 struct event {
     int64_t seq;
     int64_t at; /* wall ms */
     const char *kind;
     const char *instance_id, *node_id, *user_id; /* "" where it concerns none */
-    const char *name;                            /* of an image; a node's status; else "" */
-    bool has_state;                              /* the rest is told: it is an instance's */
+    const char *image_id, *key_id;               /* likewise */
+    const char *name; /* of an image or a key; a node's status; else "" */
+    bool has_state;   /* the rest is told: it is an instance's */
     enum instance_phase phase;
     bool suspended;
     enum instance_power power;
@@ -501,6 +550,8 @@ struct event_filter {
 
 /* The oldest and the newest that there are; 0: none. Reader. */
 int store_event_bounds(struct store *store, int64_t *ret_first, int64_t *ret_last, struct err *err);
+/* 1 or 0: is there one of that number? -1 when it can't be read. Reader. */
+int store_event_exists(struct store *store, int64_t seq, struct err *err);
 /* In order; limit at most. Reader. */
 int store_event_list(struct store *store, const struct event_filter *filter, uint32_t limit,
                      store_event_fn fn, void *arg, struct err *err);
@@ -583,5 +634,9 @@ int store_answer_forget(struct store_tx *tx, const char *scope, const char *key,
 
 /* Undo what this change did so far and go on, e.g. to remember a refusal. Inside apply(). */
 int store_tx_undo(struct store_tx *tx, struct err *err);
+/* A part of this change that may fail alone: when fn returns -1 what it did is undone, and the
+ * change may go on. Not nested. Inside apply(); returns what fn does, or -1. */
+int store_tx_try(struct store_tx *tx, int (*fn)(void *arg, struct store_tx *tx, struct err *err),
+                 void *arg, struct err *err);
 
 #endif

@@ -11,9 +11,10 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "panel/metrics/metrics.h"
+#include "panel/metrics/pulse.h"
 #include "panel/store/internal.h"
 
-#define QUEUE_MAX   8192
 #define BATCH_MAX   256
 #define ANSWERS_TTL (24LL * 3600 * 1000)
 #define SWEEP_MS    (60LL * 1000)
@@ -34,6 +35,7 @@ int store_submit(struct store *store, struct store_change *change, struct err *e
     }
     if (before >= QUEUE_MAX) {
         atomic_fetch_sub(&store->queued, 1);
+        metric_add(METRIC_CHANGES_TURNED_AWAY, 1);
         return err_set(err, ERR_BUSY, "busy",
                        "too many changes are waiting; try again in a second");
     }
@@ -45,6 +47,20 @@ int store_submit(struct store *store, struct store_change *change, struct err *e
 int store_tx_undo(struct store_tx *tx, struct err *err)
 {
     return db_exec(tx->db, "ROLLBACK TO change", err);
+}
+
+int store_tx_try(struct store_tx *tx, int (*fn)(void *arg, struct store_tx *tx, struct err *err),
+                 void *arg, struct err *err)
+{
+    if (db_do(tx->db, "SAVEPOINT part", err) < 0)
+        return -1;
+    int rc = fn(arg, tx, err);
+    if (rc == 0)
+        return db_do(tx->db, "RELEASE part", err);
+    /* Lost with the whole transaction, as on a full disk: run_change() sees that. */
+    if (db_in_transaction(tx->db))
+        (void)db_exec(tx->db, "ROLLBACK TO part; RELEASE part", NULL);
+    return rc;
 }
 
 /* 0, or -1 when the transaction is lost and the batch must be run again. */
@@ -90,6 +106,23 @@ static void fail_batch(struct mail *batch, const struct err *err)
     }
 }
 
+static void count_commit(const struct mail *batch, uint64_t us)
+{
+    unsigned done = 0;
+    unsigned refused = 0;
+    for (const struct mail *m = batch; m; m = m->next) {
+        if (((const struct store_change *)m)->error.code)
+            refused++;
+        else
+            done++;
+    }
+    metric_add(METRIC_COMMITS, 1);
+    metric_add(METRIC_CHANGES, done);
+    metric_add(METRIC_CHANGES_REFUSED, refused);
+    histogram_add(HISTOGRAM_COMMIT_US, us);
+    histogram_add(HISTOGRAM_COMMIT_CHANGES, done + refused);
+}
+
 static void commit_batch(struct store *store, struct mail *batch)
 {
     struct store_tx tx;
@@ -99,6 +132,7 @@ static void commit_batch(struct store *store, struct mail *batch)
         fail_batch(batch, &store->lost);
         return;
     }
+    int64_t began_us = clock_mono_us();
     readers_let_go(store);
     do {
         tx = (struct store_tx){.db = store->writer_db, .now = clock_wall_ms()};
@@ -110,11 +144,14 @@ static void commit_batch(struct store *store, struct mail *batch)
         if (db_in_transaction(tx.db))
             (void)db_exec(tx.db, "ROLLBACK", NULL);
         log_error("commit failed", "code=%s reason=\"%s\"", err.reason, err.msg);
+        health_failed(store, &err);
         if (store->lost.code && store->on_fatal)
             store->on_fatal(&err);
         fail_batch(batch, &err);
         return;
     }
+    count_commit(batch, (uint64_t)(clock_mono_us() - began_us));
+    health_committed(store);
     atomic_fetch_add_explicit(&store->commits, 1, memory_order_release);
     for (unsigned i = 0; i < STORE_TABLES; i++) {
         if (tx.touched & 1u << i)
@@ -176,10 +213,12 @@ static void *writer_main(void *arg)
     int64_t next_sign = next_sweep + SIGN_MS;
     for (;;) {
         bool closing = atomic_load(&store->closing);
+        pulse_rest(PULSE_STORE);
         if (closing && atomic_load(&store->queued) == 0)
             return NULL;
         struct mail *rest = mailbox_take(&store->queue, closing ? clock_mono_ms() + 10
                                                                 : earlier(next_sweep, next_sign));
+        pulse_work(PULSE_STORE);
         while (rest) {
             struct mail *batch = cut_batch(&rest);
             commit_batch(store, batch);

@@ -157,7 +157,8 @@ ENDPOINTS = [
              lambda world: (f"/api/instances/{_kept_instance(world)}", None)),
     Endpoint("change instance", "PATCH", "/api/instances/{id}", 200,
              lambda world: (f"/api/instances/{_kept_instance(world)}", {"disk": "1 GiB"}), {},
-             {"name": TEXT, "user": ID, "disk": SIZE, "memory": SIZE, "cpu": SIZE}),
+             {"name": TEXT, "user": ID, "disk": SIZE, "memory": SIZE, "cpu": SIZE,
+              "image": TEXT, "ports": PORTS, "primary": SIZE, "variables": OBJECT, "env": OBJECT}),
     Endpoint("delete one instance", "DELETE", "/api/instances/{id}", 200,
              lambda world: (f"/api/instances/{_new_instance(world)}", {}), {}, {"id": ID}),
     Endpoint("get user instances", "POST", "/api/getUserInstance", 200,
@@ -231,6 +232,7 @@ ENDPOINTS = [
     Endpoint("delete orphan", "DELETE", "/api/nodes/{id}/orphans", 201,
              lambda world: (f"/api/nodes/{world.node_id}/orphans", {"instanceId": _orphan(world)}),
              {"instanceId": ID}),
+    Endpoint("description", "GET", "/api/openapi.json", 200),
 ]
 
 LISTS = [e for e in ENDPOINTS if e.name.startswith("list ") and "{id}" not in e.path]

@@ -4,6 +4,8 @@ import time
 import unittest
 import uuid
 
+from lib import places
+from lib.daemon import run_tool
 from lib.paneld import create_key
 from lib.wait import until
 from lib.world import World
@@ -92,6 +94,19 @@ class Rows(unittest.TestCase):
         self.assertEqual((rows[1]["path"], rows[1]["status"]), ("/api/images/create", 201))
         self.assertNotEqual(audit("?limit=3")[2]["path"], "/api/images/create")
 
+    def test_commands_that_change_keys(self):
+        key = create_key(WORLD.panel.data, "by command")
+        row = newest(method="COMMAND", path="key create", status=201, code=None, requestId=None)
+        self.assertEqual(row["key"], {"id": "host", "name": "paneld on its host"})
+        run_tool([places.PANELD, "key", "revoke", "--data", WORLD.panel.data, row["target"]], WORLD.dir)
+        newest(method="COMMAND", path="key revoke", status=200, target=row["target"])
+        self.assertEqual([row["path"] for row in audit(f"?key=host&target={row['target']}")],
+                         ["key revoke", "key create"])
+        self.assertNotIn(key, str(audit()))
+        count = len(audit("?key=host"))
+        run_tool([places.PANELD, "key", "revoke", "--data", WORLD.panel.data, "nobody"], WORLD.dir)
+        self.assertEqual(len(audit("?key=host")), count)
+
     def test_no_secret_is_in_it(self):
         WORLD.api.post("/api/auth/create-user", {"username": "s", "email": "s@example.test",
                                                  "password": "hunter2hunter2"}).expect(201)
@@ -112,6 +127,13 @@ class Pages(unittest.TestCase):
             link = answer.headers["Link"]
             path = re.match("<(.*)>; rel=\"next\"", link)[1] if link else None
         self.assertEqual(seen[:10], whole)
+
+    def test_the_next_page_has_the_same_filters(self):
+        for _ in range(2):
+            WORLD.api.delete(f"/api/users/{WORLD.add_user('paged')}", {}).expect(200)
+        for since in ("2026-01-01T02:00:00.5%2B02:00", "2026-01-01T00:00:00.500Z"):
+            link = WORLD.api.get(f"/api/audit?limit=1&key=t&since={since}").expect(200).headers["Link"]
+            self.assertRegex(link, "limit=1&cursor=[0-9]+&key=t&since=2026-01-01T00:00:00.500Z>")
 
     def test_by_key_target_and_time(self):
         user = WORLD.add_user("found")

@@ -264,7 +264,8 @@ class Keys(Cli):
         panel.client(create_key(self.data, "the shop")).post("/api/auth/create-user", {
             "username": "u", "email": "u@example.test", "password": "long enough"}).expect(201)
         panel.stop()
-        self.assertRegex(panel.daemon.log(), r'"request" request=\S+ key="the shop" status=201 ')
+        self.assertRegex(panel.daemon.log(), r'msg=request req=\S+ op="POST /api/auth/create-user" '
+                         r'status=201 ms=\d+ key="the shop" path=/api/auth/create-user user=\S+\n')
 
 
 class Start(Cli):
@@ -284,7 +285,8 @@ class Start(Cli):
         panel.client().post("/api/auth/create-user", {"username": "a\nb"}).expect(400)
         panel.stop()
         for line in panel.daemon.log().splitlines():
-            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT[\d:.]+Z (debug|info|warn|error) ", line)
+            self.assertRegex(line, r"^ts=\d{4}-\d\d-\d\dT[\d:.]+Z level=(debug|info|warn|error) msg=",
+                             line)
 
     def test_no_path_hides_what_was_answered(self):
         panel = self.panel(config={"logLevel": "debug"}).start()
@@ -387,7 +389,7 @@ class Start(Cli):
                                self.dir).start()
                 until(lambda: "listening on" in panel.output(), 10, "it listens")
                 panel.stop()
-                self.assertEqual(panel.log().count(" warn "), warns, panel.log())
+                self.assertEqual(panel.log().count(" level=warn "), warns, panel.log())
                 self.assertEqual(panel.log().count("no TLS"), warns, panel.log())
 
     def test_ipv6(self):
@@ -441,6 +443,22 @@ class Tls(Cli):
         self.assertNotIn(b"200", got[:20])
         panel.client().get("/api/users").expect(200)
         panel.stop()
+
+    def test_a_check_of_the_settings_reads_the_files(self):
+        cert, key = self.make_certificate()
+
+        def check(cert, key):
+            return self.run_paneld("--check-config", "--config", self.config({"tlsCert": cert, "tlsKey": key}))
+        self.assertEqual(check(cert, key).code, 0)
+        os.rename(key, key + ".first")
+        _, other = self.make_certificate()
+        for named, bad in ((key + ".first", (cert, key + ".first")), (other, (other, cert)),
+                           ("/nowhere.key", (cert, "/nowhere.key")), ("/nowhere.crt", ("/nowhere.crt", key))):
+            with self.subTest(bad=bad):
+                done = check(*bad)
+                self.assertEqual(done.code, 1)
+                self.assertIn(f'"{named}"', done.err)
+                self.assertEqual(done.out, "")
 
     def test_a_key_that_does_not_belong_is_said(self):
         cert, _ = self.make_certificate()

@@ -4,6 +4,7 @@ import threading
 import unittest
 
 from lib import shapes
+from lib.events import EventStream
 from lib.promises import proves, ran
 from lib.wait import until
 from lib.world import World
@@ -94,6 +95,39 @@ class Drain(unittest.TestCase):
         self.assertEqual(running(), 0)
         WORLD.delete(instance_id)
         await_empty(0)
+
+    def test_followers_are_told_what_the_list_shows(self):
+        """A random run, seed 102: whoever followed was told of a crash."""
+        up, off = self.deploy(2)
+        power(off, "stop").expect(200)
+        with EventStream(WORLD.api, "/api/events") as stream:
+            def told(instance_id):
+                return [e.json["State"] for e in stream.events if e.json.get("instanceId") == instance_id
+                        and "State" in e.json]
+            change(drain=True)
+            await_empty(2)
+            until(lambda: told(up)[-1:] == ["stopped"], 10, lambda: str(stream.events))
+            self.assertNotIn("crashed", told(up))
+            WORLD.api.request("PATCH", f"/api/instances/{up}", {"name": "renamed"}).expect(200)
+            until(lambda: stream.events[-1].json["type"] == "instance.changed", 10, lambda: str(stream.events))
+            self.assertEqual(told(up)[-1], "stopped")
+            self.assertEqual(told(off), [], "nothing becomes of what was stopped already")
+            change(drain=False)
+            until(lambda: told(up)[-1] == "running", 10, lambda: str(stream.events))
+
+    def test_what_is_down_already_is_told_to_be_stopped(self):
+        instance_id, = self.deploy(1)
+        WORLD.agent.stop()
+        WORLD.await_status(WORLD.node_id, "Offline", timeout=40)
+        try:
+            with EventStream(WORLD.api, f"/api/events?instance={instance_id}") as stream:
+                change(drain=True)
+                until(lambda: stream.events, 10, "it is told of the drain")
+                self.assertEqual(stream.events[0].json["State"], "stopping")
+        finally:
+            WORLD.agent.start()
+        WORLD.await_status(WORLD.node_id, "Maintenance", timeout=30)
+        await_empty(1)
 
     def test_maintenance_false_ends_it_and_both_at_once_are_refused(self):
         instance_id, = self.deploy(1)

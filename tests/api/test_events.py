@@ -3,7 +3,10 @@ import os
 import sqlite3
 import unittest
 
+from lib import places
+from lib.daemon import run_tool
 from lib.events import EventStream
+from lib.paneld import create_key
 from lib.wait import hold, until
 from lib.world import World
 
@@ -21,6 +24,12 @@ def tearDownModule():
 
 def follow(query="", **more):
     return EventStream(WORLD.api, "/api/events" + query, **more)
+
+
+def paneld(*args):
+    done = run_tool([places.PANELD, *args, "--data", WORLD.panel.data], WORLD.dir)
+    if done.code:
+        raise AssertionError(done.out + done.err)
 
 
 def types(stream):
@@ -82,8 +91,29 @@ class Told(unittest.TestCase):
                 "user.created", "user.changed", "user.deleted", "image.created", "image.deleted",
                 "node.created", "node.changed", "node.deleted"])
             self.assertEqual(stream.events[0].json["userId"], user)
-            self.assertEqual(stream.events[3].json["name"], "eventful")
+            for event in stream.events[3:5]:
+                self.assertEqual((event.json["imageId"], event.json["name"]), (image.json["Id"], "eventful"))
             self.assertEqual(stream.events[5].json["nodeId"], node)
+
+    def test_an_image_that_is_renamed(self):
+        image = WORLD.api.post("/api/images/create", {"Name": "before", "Image": "x:y"}).expect(201).json["Id"]
+        with follow() as stream:
+            for body in ({"Name": "after"}, {"Name": "after"}, {"Description": "more"}):
+                WORLD.api.request("PATCH", f"/api/images/{image}", body).expect(200)
+            WORLD.api.delete("/api/images/delete", {"id": image}).expect(201)
+            until(lambda: "image.deleted" in types(stream), 5, lambda: str(stream.events))
+            self.assertEqual(types(stream), ["image.changed", "image.changed", "image.deleted"])
+            self.assertEqual({(e.json["imageId"], e.json["name"]) for e in stream.events}, {(image, "after")})
+
+    def test_keys(self):
+        with follow() as stream:
+            key = create_key(WORLD.panel.data, "eventful")
+            paneld("key", "revoke", "eventful")
+            until(lambda: len(stream.events) == 2, 5, lambda: str(stream.events))
+            self.assertEqual(types(stream), ["key.created", "key.revoked"])
+            self.assertEqual([e.json["name"] for e in stream.events], ["eventful"] * 2)
+            self.assertEqual(stream.events[0].json["keyId"], stream.events[1].json["keyId"])
+            self.assertNotIn(key, str([event.data for event in stream.events]))
 
     def test_a_nodes_status(self):
         def status(stream):
@@ -156,17 +186,58 @@ class ComeBack(unittest.TestCase):
             first = self.ids(stream)[0]
             self.assertEqual(self.ids(stream)[:120], list(range(first, first + 120)))
 
+    def test_all_who_follow_are_told_the_same(self):
+        """Wherever they stand, and whatever another one at that place has just read for them."""
+        with follow() as first, follow() as second, follow(paused=True) as slow:
+            self.make(10)
+            until(lambda: len(first.events) >= 20, 10, lambda: str(first.events))
+            with follow(last_id=first.events[4].id) as late, follow("?node=nowhere") as filtered:
+                slow.reading.set()
+                self.make(2)
+                for stream, count in ((first, 24), (second, 24), (slow, 24), (late, 19)):
+                    until(lambda s=stream, n=count: len(s.events) >= n, 10, lambda s=stream: str(s.events))
+                told = [(event.id, event.data) for event in first.events[:24]]
+                for stream in (second, slow):
+                    self.assertEqual([(e.id, e.data) for e in stream.events[:24]], told)
+                self.assertEqual([(e.id, e.data) for e in late.events[:19]], told[5:])
+                self.assertEqual(filtered.events, [])
+
     def test_what_is_no_longer_kept_is_counted(self):
         self.make(3)
         WORLD.panel.stop()
         with sqlite3.connect(os.path.join(WORLD.panel.data, "panel.db")) as database:
-            database.execute("DELETE FROM events WHERE seq <= 5")
+            first = database.execute("SELECT min(seq) FROM events").fetchone()[0]
+            database.execute("DELETE FROM events WHERE seq < ?", [first + 5])
         database.close()
         WORLD.panel.start()
         with follow("?after=0") as stream:
             until(lambda: len(stream.events) > 3, 5, "some")
-            self.assertEqual((stream.events[0].name, stream.events[0].json), ("lost", {"events": 5}))
-            self.assertEqual(int(stream.events[1].id), 6)
+            self.assertEqual((stream.events[0].name, stream.events[0].json), ("lost", {"events": first + 4}))
+            self.assertEqual(int(stream.events[1].id), first + 5)
+
+    def test_ids_of_before_a_restore(self):
+        backup = os.path.join(WORLD.dir, "events.backup")
+        with follow() as stream:
+            self.make(1)
+            until(lambda: len(stream.events) == 2, 5, lambda: str(stream.events))
+            known = stream.events[-1].id
+            paneld("backup", backup)
+            self.make(2)
+            until(lambda: len(stream.events) == 6, 5, lambda: str(stream.events))
+            lost = stream.events[-2].id  # a number that the restored one could give again
+        WORLD.panel.stop()
+        paneld("restore", "--replace", backup)
+        WORLD.panel.start()
+        WORLD.await_status(WORLD.node_id, "Online")
+        self.make(3)
+        with follow(last_id=lost) as stream:
+            until(lambda: stream.events, 5, "that it knows what is no more")
+            self.assertEqual((stream.events[0].name, stream.events[0].json), ("lost", {"events": None}))
+        with follow(last_id=known) as stream:
+            until(lambda: sum(name.startswith("user.") for name in types(stream)) == 6, 10,
+                  lambda: str(stream.events))
+            self.assertGreater(int(stream.events[0].id), int(lost))
+            self.assertEqual(self.ids(stream), sorted(self.ids(stream)))
 
     def test_an_id_of_another_history(self):
         with follow("?after=999999999") as stream:

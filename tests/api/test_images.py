@@ -138,6 +138,14 @@ class Report(unittest.TestCase):
             self.assertIn(says, told[member])
         self.assertEqual(len(told), 11, told)
 
+    def test_a_stop_signal_that_is_not_known_is_reported(self):
+        for number, command in enumerate(("^C", "^SIGTERM", "^term", "^\\", "stop", "C^Q", "", None)):
+            self.assertEqual(warned({"Name": f"Stop {number}", "Image": "x", "StopCommand": command}), {})
+        for command in ("^Q", "^^C", "^SIG", "^", "^SIGNAL", "^9"):
+            told = warned({"Name": f"Stop {command}", "Image": "x", "StopCommand": command})
+            self.assertEqual(list(told), ["StopCommand"])
+            self.assertIn(command, told["StopCommand"])
+
     def test_the_report_is_bounded(self):
         answer = create({"Name": "Odd", "Image": "x", **{f"m{i}": i for i in range(500)}}).expect(201)
         self.assertEqual(len(answer.json["warnings"]), 100)
@@ -147,6 +155,42 @@ class Report(unittest.TestCase):
         WORLD.api.delete(f"/api/images/{image['Id']}").expect(200)
         self.assertEqual(create(image).expect(201).json, image)
         self.assertNotIn("warnings", listed(image["Id"]))
+
+
+class Shapes(unittest.TestCase):
+    """Templates in the shapes that files of other panels have: imported unchanged, and what isn't done is told."""
+
+    def check(self, template, members):
+        template.setdefault("Scripts", {}).setdefault("Install", [])  # which the wire's shape has
+        image = create(template).expect(201).json
+        self.assertEqual(sorted({warning["member"] for warning in image["warnings"]}), sorted(members))
+        self.assertEqual({key: image[key] for key in template}, template)
+        instance = WORLD.deploy(imagename=template["Name"])
+        self.assertEqual({key: instance["imageData"][key] for key in template}, template)
+        WORLD.delete(instance["Id"])
+
+    def test_a_game_server(self):
+        self.check({
+            "Name": "Game", "Image": "registry.example/java:21", "Cmd": "", "StopCommand": "stop",
+            "AltImages": ["registry.example/java:21", "docker.io/example/java:17"],
+            "Env": ["START=java -Xms128M -jar server.jar"], "features": ["eula"],
+            "Scripts": {"Install": []},
+            "Variables": {"Version": {"type": "text", "default": "1.21.1", "required": True},
+                          "Build": {"type": "text", "default": "89", "required": True}},
+            "Description": "", "Author": "a@example.test", "AuthorName": "A", "Meta": {"Version": "v2"}},
+            ["features"])
+
+    def test_an_older_one(self):
+        self.check({
+            "Name": "Older", "Image": "java:java17", "Cmd": "", "Env": ["START=java -jar server.jar"],
+            "Scripts": {"install": {"URL": "https://example.test/x.jar", "renameto": "server.jar"}},
+            "Author": "a@example.test", "AuthorName": "A", "ConfigFilePath": "server.properties",
+            "ConfigFileContent": "server-port={{primaryPort}}"},
+            ["ConfigFileContent", "ConfigFilePath", "Scripts.install"])
+
+    def test_a_plain_system(self):
+        self.check({"Name": "System", "Image": "ubuntu:latest", "Cmd": "/bin/bash",
+                    "Env": ["PATH=/usr/bin:/bin", "DEBIAN_FRONTEND=noninteractive"]}, [])
 
 
 class OneImage(unittest.TestCase):

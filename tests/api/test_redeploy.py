@@ -68,28 +68,42 @@ class Redeploy(unittest.TestCase):
         WORLD.await_instance(self.instance["Id"], timeout=20, State="running", InternalState="READY")
         self.assertNotEqual(self.container(), before)
 
+    def check_undone(self, reason):
+        row = WORLD.await_instance(self.instance["Id"], InternalState="READY", State="running")
+        self.assertEqual((row["change"]["state"], row["change"]["reason"]["code"]), ("undone", reason))
+
     def test_what_cannot_be_pulled_leaves_the_old_one_running_and_says_why(self):
         before = self.container()
+        started = WORLD.engine.find(before).started_at
         WORLD.engine.registry_down = True
-        self.redeploy().refused(500, code="registry_unreachable")
-        self.assertEqual(self.row()["Error"]["code"], "registry_unreachable")
+        self.redeploy().refused(500, code="change_undone", says="connection refused")
+        self.check_undone("registry_unreachable")
         self.check_kept(before)
+        self.assertEqual(WORLD.engine.find(before).started_at, started, "it was not stopped for that")
         WORLD.engine.registry_down = False
-        WORLD.api.post(f"{self.path}/retry", {}, query={"wait": 30}).expect(200)
+        self.redeploy().expect(200)
         self.assertNotEqual(self.container(), before)
-        self.assertIsNone(self.row()["Error"])
+        self.assertIsNone(self.row()["change"])
 
-    def test_what_cannot_be_pulled_can_be_stopped_and_started(self):
+    def test_what_cannot_be_pulled_when_it_is_started_is_started_as_it_was(self):
         before = self.container()
-        WORLD.engine.registry_down = True
-        self.redeploy().refused(500, code="registry_unreachable")
         self.power("stop").expect(200)
-        until(lambda: not WORLD.engine.find(before).running, 10, "it is stopped")
+        self.redeploy().expect(200)
+        WORLD.engine.registry_down = True
         self.power("start")
-        until(lambda: WORLD.engine.find(before).running, 10, "the old one is started")
+        until(lambda: WORLD.engine.find(before).running, 20, "the old one is started")
+        self.check_undone("registry_unreachable")
         self.assertEqual(self.container(), before)
-        row = WORLD.await_instance(self.instance["Id"], InternalState="FAILED")
-        self.assertEqual(row["Error"]["code"], "registry_unreachable")
+
+    def test_what_does_not_start_is_put_back(self):
+        before = self.container()
+        WORLD.engine.start_error = lambda container: None if container.id == before else "no such command"
+        try:
+            self.redeploy().refused(500, code="change_undone", says="no such command")
+        finally:
+            WORLD.engine.start_error = None
+        self.check_undone("start_failed")
+        self.check_kept(before)
 
     def test_a_stopped_one_gets_it_when_it_is_started(self):
         before, pulls = self.container(), len(self.pulls())

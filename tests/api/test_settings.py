@@ -59,11 +59,13 @@ class Sources(Case):
             self.assertEqual(level["logLevel"]["from"], "file")
 
     def test_each_setting_can_be_given_in_each_way(self):
-        other = {"text": "unix:///x/y", "choice": "error", "switch": True}
+        other = {"text": "unix:///x/y", "switch": True}
         special = {"listen": "127.0.0.2:9", "publicUrl": "https://x.example.test"}
         for program, prefix in PROGRAMS:
             rows = self.settings(program)
-            values = {name: special.get(name, other.get(row["kind"], row.get("most")))
+            lasts = {name: row["choices"][-1] if "choices" in row else row.get("most")
+                     for name, row in rows.items()}
+            values = {name: special.get(name, other.get(row["kind"], lasts[name]))
                       for name, row in rows.items()}
             for name, row in rows.items():
                 flag = re.sub("[A-Z]", lambda c: "-" + c.group().lower(), name)
@@ -170,7 +172,7 @@ class Hangup(Case):
         self.write(panel, heartbeatMs=700, logLevel="debug", auditDays=7, autoPortFirst=25000)
         told = self.hang_up(panel.daemon, "settings wait for a restart")
         self.assertIn('"settings read again" taken="logLevel heartbeatMs auditDays"', told)
-        self.assertIn('names="autoPortFirst"', told)
+        self.assertIn("names=autoPortFirst\n", told)
         now = self.in_force(panel)
         self.assertEqual([now[name]["value"] for name in ("logLevel", "heartbeatMs", "auditDays")],
                          ["debug", 700, 7])
@@ -178,7 +180,7 @@ class Hangup(Case):
         first = now["autoPortFirst"]
         self.assertEqual((first["value"], first["afterRestart"]), (20000, 25000))
         panel.client().get("/api/nodes").expect(200)
-        until(lambda: '"request"' in panel.daemon.log(), 5, "requests are logged now")
+        until(lambda: 'op="GET /api/nodes"' in panel.daemon.log(), 5, "reads are logged now")
         self.write(panel, heartbeatMs=700)  # and back
         told = self.hang_up(panel.daemon, "settings read again")
         self.assertIn('taken="logLevel auditDays"', told)
@@ -186,6 +188,22 @@ class Hangup(Case):
         self.assertNotIn("afterRestart", now["autoPortFirst"])
         self.assertEqual((now["logLevel"]["value"], now["logLevel"]["from"]), ("info", "default"))
         self.assertEqual(panel.port, port)
+        panel.stop()
+
+    def test_the_form_of_the_log_changes(self):
+        panel = self.panel()
+        world = World("scripted").start()
+        self.addCleanup(world.stop)
+        world.agent.stop()
+        world.agent.daemon.argv += ["--config", self.file({"logFormat": "logfmt"})]
+        world.agent.start()
+        until(lambda: "listening on" in world.agent.daemon.output(), 10, "the agent listens")
+        for daemon, write in ((panel.daemon, lambda form: self.write(panel, **QUICK, logFormat=form)),
+                              (world.agent.daemon, lambda form: self.file({"logFormat": form}))):
+            for form, line in (("json", '"msg":"settings read again"'), ("logfmt", 'msg="settings read again"')):
+                write(form)
+                self.hang_up(daemon, "settings read again")
+                self.hang_up(daemon, line)
         panel.stop()
 
     def test_a_restart_takes_the_rest(self):

@@ -103,7 +103,7 @@ class Reload(unittest.TestCase):
                 self.put("first")
                 spoil()
                 told = self.hang_up(panel, "the old ones stay")
-                self.assertRegex(told, "fault=.*(tlsCert|tlsKey) must be ")
+                self.assertRegex(told, "reason=.*(tlsCert|tlsKey) must be ")
                 self.assertEqual(self.shown(panel), "first")
                 done = run_tool([places.PANELD, "--check-config", "--tls-cert", self.cert, "--tls-key",
                                  self.key], self.dir)

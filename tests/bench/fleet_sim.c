@@ -13,8 +13,9 @@
  *   crash I ID          the container of the instance ends; says when, in monotonic ns
  *   count               instances running, over all nodes
  *
- * An Apply is done WORK_MS after it came. nng's callbacks do the work, under the node's mutex;
- * they only submit the next operation. */
+ * An Apply is done WORK_MS after it came. While a Watch asks for what instances use, something is
+ * told of each once a second, as an agent does; their logs stay empty. nng's callbacks do the work,
+ * under the node's mutex; they only submit the next operation. */
 #include <inttypes.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
@@ -35,8 +36,9 @@
 
 #include <uthash.h>
 
-#define SLOTS     4
-#define NODES_MAX 16384
+#define SLOTS      4
+#define NODES_MAX  16384
+#define MEASURE_MS 1000
 
 struct sim_instance {
     char id[65];
@@ -71,6 +73,11 @@ struct sim_node {
     uint64_t cursor; /* of that Sync */
     bool full;       /* until a listing of everything is told to its end */
     int64_t held_until;
+    struct slot *watching; /* whose Watch waits */
+    uint64_t watching_id;
+    int64_t watching_until;
+    bool measuring; /* that Watch asks for what is used */
+    int64_t measured_at;
     nng_aio *timer;
     bool timing;
     char boot_id[37];
@@ -242,6 +249,60 @@ static void answer_sync(struct sim_node *node)
     answer(slot, node->held_id, &envelope);
 }
 
+/* Figures that move, so that nothing which answers with them can be the same twice. */
+static void measure(const struct sim_instance *inst, int64_t now, Wire__Stats *stats)
+{
+    wire__stats__init(stats);
+    stats->instance_id = (char *)inst->id;
+    stats->running = inst->observed == WIRE__OBSERVED__OBSERVED_RUNNING;
+    stats->uptime_ms = (uint64_t)now;
+    stats->cpu_milli = (uint64_t)(now + inst->id[0]) % 1000;
+    stats->cpu_ns = (uint64_t)now * 100000;
+    stats->memory_bytes = (100ULL << 20) + (uint64_t)now % (1 << 20);
+    stats->memory_limit_bytes = 512ULL << 20;
+    stats->received_bytes = (uint64_t)now * 100;
+    stats->sent_bytes = (uint64_t)now * 50;
+    stats->read_bytes = 1 << 20;
+    stats->written_bytes = (uint64_t)now * 10;
+    stats->pids = 12;
+    stats->volume_known = true;
+    stats->volume_bytes = 1ULL << 30;
+}
+
+/* measured: with what each instance uses; else empty. */
+static void answer_watch(struct sim_node *node, bool measured)
+{
+    Wire__Envelope envelope = WIRE__ENVELOPE__INIT;
+    Wire__WatchReply reply = WIRE__WATCH_REPLY__INIT;
+    size_t count = measured ? HASH_COUNT(node->instances) : 0;
+    auto_free Wire__Stats *stats = calloc(count + 1, sizeof(*stats));
+    auto_free Wire__Stats **pointers = calloc(count + 1, sizeof(*pointers));
+    int64_t now = mono_ms();
+    if (!stats || !pointers)
+        abort();
+    for (struct sim_instance *inst = node->instances; inst && measured; inst = inst->hh.next) {
+        if (inst->observed == WIRE__OBSERVED__OBSERVED_REMOVED)
+            continue;
+        measure(inst, now, &stats[reply.n_stats]);
+        pointers[reply.n_stats] = &stats[reply.n_stats];
+        reply.n_stats++;
+    }
+    reply.stats = pointers;
+    envelope.body_case = WIRE__ENVELOPE__BODY_WATCH_REPLY;
+    envelope.watch_reply = &reply;
+    if (measured)
+        node->measured_at = now;
+    struct slot *slot = node->watching;
+    node->watching = NULL;
+    answer(slot, node->watching_id, &envelope);
+}
+
+static int64_t watch_due(const struct sim_node *node)
+{
+    int64_t next = node->measured_at + MEASURE_MS;
+    return node->measuring && next < node->watching_until ? next : node->watching_until;
+}
+
 static void set_timer(struct sim_node *node);
 
 /* What is due is done; then the Sync is answered when there is news or its time is over. */
@@ -267,6 +328,8 @@ static void settle(struct sim_node *node)
     if (node->held && !node->hung &&
         (node->seq != node->cursor || node->full || now >= node->held_until))
         answer_sync(node);
+    if (node->watching && !node->hung && now >= watch_due(node))
+        answer_watch(node, node->measuring);
     set_timer(node);
 }
 
@@ -283,6 +346,8 @@ static void on_timer(void *arg)
 static void set_timer(struct sim_node *node)
 {
     int64_t due = node->held && !node->hung ? node->held_until : INT64_MAX;
+    if (node->watching && !node->hung && watch_due(node) < due)
+        due = watch_due(node);
     for (struct sim_instance *inst = node->instances; inst; inst = inst->hh.next) {
         if (inst->due && inst->due < due)
             due = inst->due;
@@ -355,12 +420,26 @@ static void take_sync(struct sim_node *node, struct slot *slot, const Wire__Enve
     node->held_until = mono_ms() + sync->wait_ms;
 }
 
+static void take_watch(struct sim_node *node, struct slot *slot, const Wire__Envelope *request)
+{
+    const Wire__Watch *watch = request->watch;
+    if (node->watching)
+        answer_watch(node, false);
+    node->watching = slot;
+    node->watching_id = request->call_id;
+    node->watching_until = mono_ms() + watch->wait_ms;
+    node->measuring = watch->all_stats || watch->n_stats;
+}
+
 static void serve(struct slot *slot, const Wire__Envelope *request)
 {
     struct sim_node *node = slot->node;
     switch (request->body_case) {
     case WIRE__ENVELOPE__BODY_SYNC:
         take_sync(node, slot, request);
+        break;
+    case WIRE__ENVELOPE__BODY_WATCH:
+        take_watch(node, slot, request);
         break;
     case WIRE__ENVELOPE__BODY_APPLY:
         take_apply(node, request->apply);

@@ -76,8 +76,12 @@ class Follower(threading.Thread):
             if line.startswith(b"data: "):
                 now = time.monotonic()
                 with self.news:
-                    self.heard[json.loads(line[6:]).get("line")] = now
+                    self.heard[self.name(json.loads(line[6:]))] = now
                     self.news.notify_all()
+
+    def name(self, told):
+        """What it is asked for by."""
+        return told.get("line")
 
     def of(self, text):
         with self.news:

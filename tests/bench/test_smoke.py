@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from xml.etree import ElementTree
 
-from bench import figures, fleet_scale, growth, http_api, measure, streaming
+from bench import figures, fleet_scale, growth, http_api, measure, streaming, watching
 from lib import places
 
 PROGRAMS = os.path.join(os.path.dirname(places.BIN), "bench")
@@ -34,6 +34,13 @@ class Smoke(unittest.TestCase):
         found = streaming.run(PROGRAMS, lines=5, followers=3, seconds=1, say=lambda _text: None)
         text = figures.table(found)
         for word in ("POST command", "3 followers", "paneld's memory"):
+            self.assertIn(word, text)
+
+    def test_followers_of_events_and_all_statistics(self):
+        found = watching.run(PROGRAMS, instances=100, rounds=1, seconds=1, changes=10, followers=3,
+                             watch_seconds=1, say=lambda _text: None)
+        text = figures.table(found)
+        for word in ("its event is at a follower: p99", "3 followers of all events", "GET /api/stats", "a dashboard"):
             self.assertIn(word, text)
 
     def test_a_simulated_fleet(self):

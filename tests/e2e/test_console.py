@@ -236,6 +236,17 @@ class Followed(Case):
         self.assertGreater(len(lines), 400)
         self.assertEqual(lines, [str(int(lines[0]) + i) for i in range(len(lines))])
 
+    def test_who_asks_for_the_future_keeps_nothing_from_others(self):
+        self.deploy("echo begun; " + ECHO)
+        self.await_logs(b"begun\n")
+        later = f"&since={int(time.time()) + 3600}"
+        with self.follow(later) as early, self.follow("&tail=1") as other:
+            other.await_line("begun")
+            self.say("now")
+            other.await_line("got now")
+            early.await_line("got now")
+        self.assertEqual(self.logs("?since=2600-01-01T00:00:00Z"), b"")
+
     def test_survives_a_restart_of_the_agent(self):
         self.survives(WORLD.agent.restart)
 

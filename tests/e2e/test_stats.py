@@ -4,6 +4,7 @@ import statistics
 import time
 import unittest
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 from lib import images
 from lib.events import EventStream
@@ -125,6 +126,15 @@ class Followed(unittest.TestCase):
             count = len(stream.events)
             until(lambda: len(stream.events) > count + 1, 15, "it goes on")
 
+    def test_ends_with_the_panel_at_once(self):
+        with EventStream(WORLD.api, f"/api/instances/{QUIET}/stats?follow=1") as stream, \
+                EventStream(WORLD.api, "/api/events?after=0") as events:
+            until(lambda: stream.events and events.events, 5, "the first")
+            WORLD.panel.stop()
+            until(lambda: stream.ended and events.ended, 5, "their ends")
+        WORLD.panel.start()
+        WORLD.await_status(WORLD.node_id, "Online")
+
     def test_ends_with_the_instance(self):
         instance = deploy("sleep 1000000")
         with EventStream(WORLD.api, f"/api/instances/{instance}/stats?follow=1") as stream:
@@ -147,6 +157,16 @@ class All(unittest.TestCase):
             self.rows()
         self.assertLess(time.monotonic() - began, 10)  # each that waits takes a second
 
+    def test_one_who_comes_a_moment_later_gets_no_half_of_it(self):
+        WORLD.panel.restart()  # nobody looks
+        WORLD.await_status(WORLD.node_id, "Online")
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(self.rows)
+            time.sleep(0.1)
+            second = pool.submit(self.rows)
+            for rows in (first.result(), second.result()):
+                self.assertLessEqual({BUSY, QUIET}, rows.keys())
+
     def test_nothing_is_measured_when_nobody_looks(self):
         """A second of measuring two containers is twenty reads and more."""
         for _ in range(3):
@@ -161,6 +181,7 @@ class All(unittest.TestCase):
             time.sleep(2)
             return calls_of(WORLD.agent.daemon) - start
         until(lambda: calls_in_two_seconds() < looked_at / 2, 20, lambda: f"{looked_at} before, and still")
+        self.assertGreaterEqual(stats(BUSY)["volumeBytes"], 8 << 20)  # who asks now and then is told at once
 
 
 class Away(unittest.TestCase):

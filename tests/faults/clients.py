@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 
+from faults import changes, workload
 from faults.journal import OK, REFUSED, UNKNOWN, new_name
 
 TIMEOUT = 6  # seconds for one answer
@@ -12,15 +13,17 @@ PATIENCE = 20  # seconds for repeats, counted from the end of the round
 MOST_INSTANCES = 4  # of one client; past it a deploy becomes a delete
 # With these a deploy says that nothing was created.
 NOTHING_CREATED = ("node_offline", "docker_unavailable")
+POWER = {"start": True, "stop": False, "restart": True, "kill": False}  # does it run afterwards?
 NO_ANSWER = (OSError, http.client.HTTPException)
 
 
 class ClientThread(threading.Thread):
-    def __init__(self, number, ops, cluster, journal, timings, start_at, ends_at):
+    def __init__(self, number, ops, cluster, work, journal, timings, start_at, ends_at):
         super().__init__(daemon=True)
         self.number = number
         self.ops = ops
         self.cluster = cluster
+        self.workload = work
         self.api = cluster.panel.client()
         self.journal = journal
         self.timings = timings
@@ -48,10 +51,14 @@ class ClientThread(threading.Thread):
             name = new_name(self.number)
             self.change(op, self.journal.begin(self.number, "image", name), "POST",
                         "/api/images/create", {"Name": name, "Image": "test:sleeper"})
+        elif kind in ("drain", "undrain"):
+            self.drain(op, kind)
         elif kind == "list":
             self.list(op)
         else:
             targets = self.journal.targets(None if op.strange else self.number)
+            if kind == "command":  # where somebody listens, if there is one
+                targets = [i for i in targets if self.journal.is_made_of(i, "talker")] or targets
             if targets:
                 self.on_instance(op, kind, targets[int(op.pick * len(targets))])
 
@@ -60,15 +67,18 @@ class ClientThread(threading.Thread):
     def deploy(self, op, kind):
         name = new_name(self.number)
         port = str(op.port) if kind == "deploy fixed" else "auto"
-        body = {"image": "test:sleeper", "memory": "16", "cpu": "0.1", "ports": f"8080:{port}",
+        image = self.workload.image("talker" if kind == "deploy template" else "sleeper")
+        body = {"image": image, "memory": "16", "cpu": "0.1", "ports": f"8080:{port}",
                 "nodeId": self.cluster.nodes[op.node].id, "name": name,
                 "user": self.cluster.user_id, "primary": port}
+        if kind == "deploy template":
+            body["imagename"] = workload.TEMPLATE
         if kind == "deploy absent":
             body["image"] = "test:absent"
         if kind == "deploy wrong":
             body["memory"] = "much"
-        entry = self.journal.begin(self.number, "deploy", name, node=op.node, image=body["image"],
-                                   port=port)
+        entry = self.journal.begin(self.number, "deploy", name, node=op.node, port=port, asked={
+            "name": name, "memory": 16, "cpu": 0.1, "image": body["image"]})
         waits = kind == "deploy wait"
         answer = self.change(op, entry, "POST", "/api/instances/deploy", body,
                              query={"wait": 3} if waits else None)
@@ -88,16 +98,46 @@ class ClientThread(threading.Thread):
         if kind == "get":
             self.get(op, instance_id)
             return
-        entry = self.journal.begin(self.number, kind, instance_id)
+        path = f"/api/instances/{instance_id}"
         if kind == "delete":
-            self.change(op, entry, "DELETE", "/api/instance/delete", {"id": instance_id})
+            self.ask(op, kind, instance_id, {}, "DELETE", "/api/instance/delete", {"id": instance_id})
+        elif kind in ("suspend", "unsuspend"):
+            self.ask(op, kind, instance_id, {"suspended": kind == "suspend"}, "POST",
+                     f"/api/instances/{kind}/{instance_id}", {})
+        elif kind in POWER:
+            self.ask(op, kind, instance_id, {"on": POWER[kind]}, "POST", f"{path}/power", {"action": kind})
+        elif kind == "change":
+            value, body = self.new_value(op, instance_id)
+            self.ask(op, kind, instance_id, {op.what: value}, "PATCH", path, body)
+        elif kind in ("reinstall", "wipe"):
+            self.ask(op, kind, instance_id, {"wipe": kind == "wipe"}, "POST", f"{path}/reinstall",
+                     {"wipe": kind == "wipe"})
+        elif kind == "command":
+            line = self.workload.new_line()
+            self.ask(op, kind, instance_id, {}, "POST", f"{path}/command", {"line": line}, line=line,
+                     at=time.time())
+        elif kind in ("give", "take"):
+            guest = self.workload.guests[op.number % len(self.workload.guests)]
+            self.ask(op, kind, instance_id, {f"access of {guest}": kind == "give"},
+                     "POST" if kind == "give" else "DELETE", f"{path}/users", {"userId": guest})
         else:
-            path, body = f"/api/instances/{kind}/{instance_id}", {}
-            if kind == "retry":
-                path = f"/api/instances/{instance_id}/retry"
-            elif kind == "restart":
-                path, body = f"/api/instances/{instance_id}/power", {"action": "restart"}
-            self.change(op, entry, "POST", path, body)
+            self.ask(op, kind, instance_id, {}, "POST", f"{path}/{kind}", {})
+
+    def new_value(self, op, instance_id):
+        """(the value that the instance has then, the body that asks for it)"""
+        change = changes.KINDS[op.what]
+        value = change.value(self.journal.name_of(instance_id), op.number, self.workload.registry.host)
+        return value, change.body(value)
+
+    def drain(self, op, kind):
+        node_id = self.cluster.nodes[op.node].id
+        self.ask(op, kind, node_id, {"drained": kind == "drain"}, "PATCH", f"/api/nodes/{node_id}",
+                 {"drain": True} if kind == "drain" else {"maintenance": False})
+
+    def ask(self, op, kind, subject, sets, method, path, body, **facts):
+        """sets: what is so once it is done."""
+        entry = self.journal.begin(self.number, kind, subject, sets=sets, **facts)
+        return self.change(op, entry, method, path, body)
 
     def change(self, op, entry, method, path, body, query=None):
         """Ask until there is a definite answer; without a key, once. The answer or None."""
@@ -112,6 +152,8 @@ class ClientThread(threading.Thread):
                 answer, said = None, type(problem).__name__
             entry.attempts.append((time.monotonic(), said))
             outcome = UNKNOWN if answer is None else judge(entry.kind, answer)
+            if answer is not None and may_be_undone(answer):
+                return answer
             if outcome == REFUSED and len(entry.attempts) > 1:
                 return answer  # this one was; one before it may still be under way
             if outcome != UNKNOWN:
@@ -125,7 +167,7 @@ class ClientThread(threading.Thread):
 
     def node_of(self, op, entry):
         """Which node the change concerns, -1 for none."""
-        if entry.kind == "deploy":
+        if entry.kind in ("deploy", "drain", "undrain"):
             return op.node
         deploy = self.journal.made().get(entry.subject)
         if deploy:
@@ -166,10 +208,18 @@ def failed_instance(answer):
     return (answer.json.get("details") or {}).get("instanceId", "")
 
 
+def may_be_undone(answer):
+    """It was, or it waits for its node, or to prove itself: what it comes to is not said yet."""
+    return answer.json.get("code") == "change_undone" or bool(answer.json.get("change"))
+
+
 def judge(kind, answer):
     """What the answer says of the change."""
     if answer.status in (200, 201):
         return OK
+    if kind == "command":  # says whether the line was written; 504: that nobody knows
+        unwritten = answer.status < 500 or answer.status == 503
+        return REFUSED if unwritten and answer.json.get("code") != "outcome_unknown" else UNKNOWN
     if 400 <= answer.status < 500:
         return REFUSED
     if kind == "deploy" and failed_instance(answer):

@@ -5,6 +5,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from faults.changes import KINDS as CHANGES, root
+
 OK, REFUSED, UNKNOWN = "ok", "refused", "unknown"
 
 
@@ -12,9 +14,9 @@ OK, REFUSED, UNKNOWN = "ok", "refused", "unknown"
 class Entry:
     """One change that was asked for; with an Idempotency-Key maybe several times."""
     client: int
-    kind: str  # deploy, suspend, unsuspend, delete, retry, restart, user, image
-    subject: str  # an instance's id; of what is to be made: its name
-    facts: dict
+    kind: str  # one of KINDS
+    subject: str  # an instance's or a node's id; of what is to be made: its name
+    facts: dict  # "sets": {field: the value that it has once this is done}
     began: float
     ended: float = math.inf  # for ever, when there was no answer: it may be done later
     outcome: str = UNKNOWN
@@ -27,11 +29,17 @@ class Entry:
                 f"{self.outcome} {self.made} [{answers}]")
 
 
-class Journal:
-    """Of one round. base: {id: instance} as all was agreed on when the round began."""
+# What nobody has asked for yet.
+DEFAULTS = {"suspended": False, "on": True, "wipe": False, "drained": False}
 
-    def __init__(self, base=None):
+
+class Journal:
+    """Of one round. base: {id: instance} as all was agreed on when the round began; before: {(subject,
+    field): values} that no row shows, e.g. whether one that is suspended is to run when it no longer is."""
+
+    def __init__(self, base=None, before=None):
         self.base = dict(base or {})
+        self.before = dict(before or {})
         self.entries = []
         self.lock = threading.Lock()
         self.misreadings = []  # answers to reads that no order of the changes explains
@@ -63,6 +71,11 @@ class Journal:
         ids += [e.made for e in self.deploys() if e.made and client in (None, e.client)]
         return [i for i in dict.fromkeys(ids) if i not in doomed]
 
+    def is_made_of(self, instance_id, image):
+        """Is the image's name in what it was deployed from?"""
+        row = self.base.get(instance_id)
+        return image in (row["Image"] if row else self.made()[instance_id].facts["asked"]["image"])
+
     # What may be true of an instance
 
     def must_exist(self, instance_id, at):
@@ -76,18 +89,34 @@ class Journal:
     def must_be_gone(self, instance_id, at):
         return any(e.outcome == OK and e.ended < at for e in self.on(instance_id, "delete"))
 
-    def may_be_suspended(self, instance_id, began=math.inf):
-        """The values that `suspended` may have for somebody who began to look at `began`."""
-        changes = [e for e in self.on(instance_id, "suspend", "unsuspend") if e.outcome != REFUSED]
+    def may_be(self, subject, field, began=math.inf):
+        """The values that the field may have for somebody who began to look at `began`: those that some
+        order of the changes explains."""
+        changes = [e for e in self.of_kind(*KINDS) if e.subject == subject and e.outcome != REFUSED
+                   and field in e.facts.get("sets", ())]
         sure = [e for e in changes if e.outcome == OK and e.ended < began]
-        values = set()
-        if not sure:
-            values.add(self.base[instance_id]["suspended"] if instance_id in self.base else False)
+        values = set() if sure else set(self.first(subject, field))
         for entry in changes:
             # Nothing that surely came after it has undone it.
             if not any(other.began > entry.ended for other in sure):
-                values.add(entry.kind == "suspend")
+                values.add(entry.facts["sets"][field])
         return values
+
+    def first(self, subject, field):
+        """The values that it may have had before anybody asked for a change in this round."""
+        if (subject, field) in self.before:
+            return self.before[subject, field]
+        if subject in self.base and field in SHOWN:
+            return {SHOWN[field](self.base[subject])}
+        deploy = self.made().get(subject)
+        if deploy is not None and field in deploy.facts.get("asked", ()):
+            return {deploy.facts["asked"][field]}
+        return {DEFAULTS.get(field, False)}
+
+    def name_of(self, instance_id):
+        """As it was deployed."""
+        row = self.base.get(instance_id)
+        return root(row["Name"]) if row else self.made()[instance_id].subject
 
     # Reads, while all goes on
 
@@ -100,8 +129,24 @@ class Journal:
         for instance_id, row in shown.items():
             if self.must_be_gone(instance_id, began):
                 self.misread(instance_id, "its delete was acknowledged, and it is shown")
-            elif row["suspended"] not in self.may_be_suspended(instance_id, began):
-                self.misread(instance_id, f"suspended is shown as {row['suspended']}")
+            else:
+                self.check_fields(instance_id, row, began)
+
+    def check_fields(self, instance_id, row, began):
+        for field, show in SHOWN.items():
+            if self.knows(instance_id, field) and \
+                    show(row) not in self.may_be(instance_id, field, began):
+                self.misread(instance_id, f"{field} is shown as {show(row)}")
+
+    def knows(self, instance_id, field):
+        """Not what a deploy of no answer has asked for, whose instance a list may show; nor a port that the
+        panel has chosen, which it may choose anew."""
+        if field == "ports":
+            return any(field in e.facts.get("sets", ()) and e.outcome == OK
+                       for e in self.on(instance_id, "change"))
+        deploy = self.made().get(instance_id)
+        return instance_id in self.base or field in DEFAULTS or (
+            deploy is not None and field in deploy.facts.get("asked", ()))
 
     def misread(self, instance_id, why):
         with self.lock:
@@ -112,7 +157,12 @@ class Journal:
         return [str(e) for e in self.of_kind(*KINDS) if any(word in str(e) for word in words)]
 
 
-KINDS = ("deploy", "suspend", "unsuspend", "delete", "retry", "restart", "user", "image")
+# Fields that an instance's row shows, of those that changes set.
+SHOWN = {"suspended": lambda row: row["suspended"], **{name: CHANGES[name].shown for name in CHANGES}}
+
+KINDS = ("deploy", "suspend", "unsuspend", "delete", "retry", "start", "stop", "restart", "kill",
+         "change", "redeploy", "reinstall", "wipe", "command", "give", "take", "drain", "undrain", "user",
+         "image")
 _serial = itertools.count(1)
 
 
@@ -122,4 +172,4 @@ def new_name(client):
 
 
 def owner(name):
-    return int(name[1:].partition("x")[0])
+    return int(root(name)[1:].partition("x")[0])

@@ -16,6 +16,7 @@ class Sight:
     images: list
     containers: list  # one list of rows of `docker ps -a` a node, only what is labelled as ours
     volumes: list  # one list of volume ids a node
+    details: dict = None  # {instance: what Docker says of its container}, where inspect() was asked
 
 
 def ours(node):
@@ -29,6 +30,43 @@ def look(cluster):
     return Sight(api.nodes(), api.instances(), api.users(), api.images(),
                  [ours(node) for node in cluster.nodes],
                  [node.volumes() for node in cluster.nodes])
+
+
+def inspect(cluster, sight):
+    """Fills in the sight's details. A container that goes meanwhile is left out."""
+    sight.details = {}
+    for node, containers in zip(cluster.nodes, sight.containers):
+        for container in containers:
+            try:
+                sight.details[container["Labels"]["panel.instance"]] = \
+                    node.engine.api.inspect(container["Id"])
+            except DockerError:
+                pass
+    return sight
+
+
+def last_event(cluster):
+    """The id of the newest event in the database file."""
+    path = os.path.join(cluster.panel.data, "panel.db")
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+    try:
+        return db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
+    finally:
+        db.close()
+
+
+def printed(node, container):
+    """The lines that the Engine keeps of it, of both streams."""
+    status, body = node.engine.api.request("GET", f"/containers/{container}/logs", query={
+        "stdout": "1", "stderr": "1"})
+    if status != 200:
+        raise DockerError(status, body[:200])
+    lines, at = [], 0
+    while at + 8 <= len(body):  # frames: a stream's number, three zeroes, a length
+        length = int.from_bytes(body[at + 4:at + 8], "big")
+        lines += body[at + 8:at + 8 + length].decode(errors="replace").splitlines()
+        at += 8 + length
+    return lines
 
 
 def stored(cluster):

@@ -3,6 +3,7 @@ their times. The same seed gives the same plan; what comes of it is up to the ma
 import random
 from dataclasses import asdict, dataclass
 
+from faults.changes import FIXED_PORTS
 from faults.kinds import KINDS
 
 CLIENTS = 4
@@ -11,11 +12,14 @@ OPS = 18  # of each client in a round
 
 # How often each request is made.
 WEIGHTS = {
-    "deploy": 24, "deploy fixed": 8, "deploy wait": 4, "deploy absent": 2, "deploy wrong": 2,
-    "suspend": 12, "unsuspend": 12, "delete": 14, "retry": 4, "restart": 10, "list": 8,
-    "get": 8, "user": 4, "user again": 2, "image": 2,
+    "deploy": 14, "deploy template": 14, "deploy fixed": 6, "deploy wait": 4, "deploy absent": 2,
+    "deploy wrong": 2, "suspend": 8, "unsuspend": 10, "delete": 12, "retry": 4, "start": 8, "stop": 6,
+    "restart": 8, "kill": 3, "change": 14, "redeploy": 4, "reinstall": 4, "wipe": 3, "command": 14,
+    "give": 3, "take": 2, "drain": 1, "undrain": 3, "list": 8, "get": 8, "user": 3, "user again": 2,
+    "image": 2,
 }
-FIXED_PORTS = range(15000, 15012)  # few enough to be taken at times
+# What a "change" changes, of changes.KINDS.
+CHANGES = ["name", "memory", "cpu", "env", "variables", "image", "ports"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Op:
     port: int
     keyed: bool  # with an Idempotency-Key, and repeated until there is an answer
     strange: bool  # on anybody's instance, not one of the client's own
+    what: str  # of CHANGES
+    number: int  # makes the value that it is changed to
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,8 @@ def _faults(chance, seed, number, nodes):
 def _op(chance, at, nodes):
     kind = chance.choices(list(WEIGHTS), WEIGHTS.values())[0]
     return Op(round(at, 2), kind, chance.random(), chance.randrange(nodes),
-              chance.choice(FIXED_PORTS), chance.random() < 0.5, chance.random() < 0.15)
+              chance.choice(FIXED_PORTS), chance.random() < 0.5, chance.random() < 0.15,
+              chance.choice(CHANGES), chance.randrange(1000))
 
 
 def make_round(seed, number, nodes):

@@ -7,18 +7,24 @@ from collections import Counter
 
 from faults import checks, look, plan
 from faults.clients import ClientThread
-from faults.journal import Journal
+from faults.followers import EventFollower, LogFollower
+from faults.journal import REFUSED, Journal
 from faults.kinds import KINDS
+from faults.workload import GAME, Workload, is_of_template
 from lib import images, promises
 from lib.cluster import Cluster
 from lib.daemon import tail
 from lib.resources import Resources, open_files
+from lib.wait import until
 
 SETTLES = 10  # seconds, and Docker's own time
 GIVES_UP = 60  # seconds after which we look no longer
 INSTALL_MS = 25000
 CONFIG = {"heartbeatMs": 500, "installTimeoutMs": INSTALL_MS, "stopTimeoutMs": 15000,
           "memoryOvercommit": 16}
+LOG_FOLLOWERS = 3
+NOTICES = 18  # seconds; a stream whose client has hung up is seen to be one by a comment, after 15 s of silence
+HEARS = 10  # seconds, for a follower to have heard all
 
 
 class Broken(AssertionError):
@@ -74,7 +80,8 @@ class Sampler(threading.Thread):
             seen = [row for row in rows if row["Labels"]["panel.id"] != look.OTHER_PANEL]
             self.looks += 1
             alone = [[]] * self.index + [seen]
-            self.problems += [p for p in checks.doubled(alone, self.home) if p not in self.problems]
+            self.problems += [p for p in checks.doubled(alone, self.home, running=True)
+                              if p not in self.problems]
 
 
 class Storm:
@@ -89,14 +96,22 @@ class Storm:
         self.settled_in = []
         self.lost_ports = 0  # by Engines, see look.has_lost_port()
         self.port_refusals = {}  # {instance: those that were looked into}
+        self.faulty = set()  # indices of the nodes that had a fault, this round; -1 is the panel
+        self.retried = set()  # (instance, when it had FAILED)
         self.restarted = set()  # indices of the nodes whose Engine was, this round
+        self.workload = Workload(self.cluster)
+        self.events = None
+        self.logs = {}  # {instance: its follower}
+        self.counts = Counter()  # what only the whole run can show to have happened
         self.base = {}
+        self.before = {}  # of the journal
         self.weights = None
         self.journal = None
 
     def __enter__(self):
         try:
             self.cluster.start(make=(images.sleeper,))
+            self.workload.start()
             self.docker_seconds = max(_container_seconds(node) for node in self.cluster.nodes)
             self.placed = look.place_bystanders(self.cluster)
             self.bystanders = look.see_bystanders(self.cluster, self.placed)
@@ -107,13 +122,18 @@ class Storm:
                          for i, node in enumerate(self.cluster.nodes)]
         for sampler in self.samplers:
             sampler.start()
+        self.events = EventFollower(self.cluster, self.seed)
+        self.events.start()
         return self
 
     def __exit__(self, kind, _value, _trace):
         for sampler in self.samplers:
             sampler.over.set()
-        for sampler in self.samplers:
-            sampler.join()
+        for thread in (self.events, *self.logs.values()):
+            thread.over.set()
+        for thread in (*self.samplers, self.events, *self.logs.values()):
+            thread.join()
+        self.workload.stop()
         if kind is not None:
             self.cluster.abandon()
         else:
@@ -125,12 +145,14 @@ class Storm:
         """The next one of the plan. Raises Broken, having told all that is known of it."""
         todo = plan.make_round(self.seed, self.rounds, len(self.cluster.nodes))
         self.rounds += 1
-        self.journal = Journal(self.base)
+        self.journal = Journal(self.base, self.before)
         for fault in todo.faults:
             self.injected[fault.kind] += 1
         began = time.monotonic() + 0.2
-        clients = [ClientThread(i, ops, self.cluster, self.journal, self.timings, began,
+        clients = [ClientThread(i, ops, self.cluster, self.workload, self.journal, self.timings, began,
                                 began + plan.ROUND_SECONDS) for i, ops in enumerate(todo.clients)]
+        for follower in (self.events, *self.logs.values()):
+            follower.restless = True
         for client in clients:
             client.start()
         try:
@@ -143,8 +165,15 @@ class Storm:
             if client.problem:
                 self._found(checks.Problem("I5", f"client {client.number}", repr(client.problem)))
         self.restarted = {f.node for f in todo.faults if KINDS[f.kind].stops_engine}
+        for follower in (self.events, *self.logs.values()):
+            follower.restless = False  # connections that were left are seen to be so after a while
+        self.faulty = {f.node for f in todo.faults}
         took, sight = self._settle(max(healed, time.monotonic()))
         self._check(sight)
+        if not self.problems and any(node["maintenance"] for node in sight.nodes):
+            sight = self._undrain(sight)
+        if not self.problems:
+            self._agree(sight)
         outcomes = Counter(entry.outcome for entry in self.journal.entries)
         self.say(f"round {todo.number}: " + "; ".join(
             f"{f.kind}" + ("" if f.node < 0 else f" (n{f.node})") for f in todo.faults) +
@@ -194,8 +223,10 @@ class Storm:
         while True:
             try:
                 sight = look.look(self.cluster)
-                late = checks.unsettled(sight)
-                if self._give_ports_back(sight):
+                late = checks.unsettled(sight, self.journal.may_be)
+                if not late:
+                    late = checks.misfits(look.inspect(self.cluster, sight))
+                if self._give_ports_back(sight) or self._retry_far_away(sight):
                     since, healed = time.time(), time.monotonic()
                     continue
             except (OSError, AssertionError) as problem:
@@ -206,20 +237,45 @@ class Storm:
                 break
             if took > GIVES_UP:
                 self.problems += late
-                return took, sight or look.look(self.cluster)
+                return took, look.inspect(self.cluster, sight or look.look(self.cluster))
             time.sleep(0.1)
         self.settled_in.append(took)
         allowed = SETTLES + self._docker_time(since)
         if took > allowed:
             self._found(checks.Problem("I8", "all", f"settled {took:.1f} s after the fault had ended"
                                        f"; {allowed:.1f} s are allowed"))
-        while checks.unfailed(sight):
+        while checks.unfailed(sight, self.journal.may_be):
             if time.monotonic() - healed > INSTALL_MS / 1000 + 5:
-                self.problems += checks.unfailed(sight)
+                self.problems += checks.unfailed(sight, self.journal.may_be)
                 break
             time.sleep(0.1)
-            sight = look.look(self.cluster)
+            sight = look.inspect(self.cluster, look.look(self.cluster))
         return took, sight
+
+    def _undrain(self, sight):
+        """Nodes that are drained when all is settled are what was promised of them. Then they run again."""
+        self.counts["nodes drained at the end of a round"] += \
+            sum(bool(node["drain"]) for node in sight.nodes)
+        for node in sight.nodes:
+            if node["maintenance"]:
+                self.cluster.api.request("PATCH", f"/api/nodes/{node['id']}", {"maintenance": False},
+                                         timeout=60).expect(200)
+        return self._settle(time.monotonic())[1]
+
+    def _retry_far_away(self, sight):
+        """A node that was cut off from registry and files has FAILED what needed them, as it should: that
+        is retried. Was there any?"""
+        ids = [node.id for node in self.cluster.nodes]
+        retried = False
+        for row in checks.far_away(sight):
+            attempt = (row["Id"], row["updatedAt"])
+            if ids.index(row["Node"]["id"]) not in self.faulty or attempt in self.retried:
+                continue
+            self.retried.add(attempt)
+            answer = self.cluster.api.post(f"/api/instances/{row['Id']}/retry", {}).expect((200, 409))
+            self.counts["retries of what was cut off"] += answer.status == 200
+            retried = retried or answer.status == 200
+        return retried
 
     def _give_ports_back(self, sight):
         """An Engine that has lost a port is a fault that hasn't ended: only its next start ends it.
@@ -238,9 +294,13 @@ class Storm:
             self.lost_ports += 1
             self.restarted.add(node.index)
             node.engine.restart()
-            if row["InternalState"] == "FAILED":
-                self.cluster.await_all_online()
-                self.cluster.api.post(f"/api/instances/{row['Id']}/retry", {}).expect((200, 409))
+            failed = [r for r in sight.instances if r["Node"]["id"] == node.id and r["Error"] and
+                      r["Error"]["code"] == "port_in_use" and r["InternalState"] == "FAILED"]
+            if failed:
+                until(lambda: all(n["status"] in ("Online", "Maintenance") for n in
+                                  self.cluster.api.nodes()), 30, "all nodes are back")
+            for one in failed:  # it may have lost several
+                self.cluster.api.post(f"/api/instances/{one['Id']}/retry", {}).expect((200, 409))
             return True
         return False
 
@@ -260,7 +320,8 @@ class Storm:
         self.problems += checks.lost_or_invented(journal, sight)
         home = {row["Id"]: [n.id for n in self.cluster.nodes].index(row["Node"]["id"])
                 for row in sight.instances}
-        self.problems += checks.doubled(sight.containers, home)
+        self.problems += checks.doubled(sight.containers, home, changing={
+            row["Id"] for row in sight.instances if row["change"]})
         self.problems += checks.differs_from_store(sight, *look.stored(self.cluster))
         seen = look.see_bystanders(self.cluster, self.placed)
         self.problems += checks.touched(self.bystanders, seen, self.restarted)
@@ -272,14 +333,77 @@ class Storm:
             except AssertionError as problem:
                 self._found(checks.Problem("I5", daemon.name, str(problem)))
                 return
+        self._check_content(sight)
+        self._check_followers(sight)
         self._check_weights()
-        self.base = {row["Id"]: row for row in sight.instances}
         for sampler in self.samplers:
             sampler.home = home
 
+    def _check_content(self, sight):
+        """Volumes, and what came into them."""
+        work = self.workload
+        unsure = {node.id for node in self.cluster.nodes if node.index in self.restarted}
+        self.problems += checks.unkept(self.journal, sight, work.kept, work.read)
+        self.problems += checks.uninstalled(sight, GAME, work.read, is_of_template)
+        deadline = time.monotonic() + HEARS  # a program reads when it gets to it
+        while True:
+            found = checks.misdelivered(self.journal, sight, work.read, is_of_template, unsure)
+            if not found or time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+        self.problems += found
+        for entry in self.journal.of_kind("command"):
+            self.counts[f"commands {entry.outcome}"] += 1
+        self.counts["lines in volumes"] += sum(
+            (work.read(row, "lines") or b"").count(e.facts["line"].encode() + b"\n")
+            for row in sight.instances for e in self.journal.on(row["Id"], "command"))
+
+    def _check_followers(self, sight):
+        """Who follows is told all of it in a moment."""
+        deadline = time.monotonic() + HEARS
+        newest = look.last_event(self.cluster)
+        while True:
+            found = checks.unheard(self.events, newest) or checks.untold(self.events, sight)
+            for follower in self.logs.values():
+                found += self._check_log(follower, sight)
+            if not found or time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+            sight = look.look(self.cluster)
+        self.problems += found
+
+    def _check_log(self, follower, sight):
+        row = next((r for r in sight.instances if r["Id"] == follower.instance_id), None)
+        if row is None or not row["ContainerId"]:
+            return [checks.Problem("I1", follower.instance_id, text) for text in follower.problems]
+        node = next(n for n in self.cluster.nodes if n.id == row["Node"]["id"])
+        return checks.unlogged(follower, look.printed(node, row["ContainerId"]))
+
+    def _agree(self, sight):
+        """All that the next round goes out from; and what is put in place for it."""
+        for instance_id in {e.subject for e in self.journal.of_kind("wipe") if e.outcome != REFUSED}:
+            self.workload.kept.pop(instance_id, None)
+        self.before = {}
+        for row in sight.instances:
+            seen = (row["InternalState"], row["suspended"]) == ("READY", False)
+            self.before[row["Id"], "on"] = \
+                {row["State"] == "running"} if seen else self.journal.may_be(row["Id"], "on")
+            for user in sight.users:
+                self.before[row["Id"], f"access of {user['userId']}"] = {row["Id"] in user["accessTo"]}
+            if row["State"] == "running":
+                self.workload.keep(row)
+                if is_of_template(row) and row["Id"] not in self.logs and \
+                        len(self.logs) < LOG_FOLLOWERS:
+                    self.logs[row["Id"]] = LogFollower(self.cluster, row["Id"], self.seed)
+                    self.logs[row["Id"]].start()
+        self.base = {row["Id"]: row for row in sight.instances}
+        self.workload.kept = {i: text for i, text in self.workload.kept.items() if i in self.base}
+        for instance_id in set(self.logs) - set(self.base):
+            self.logs.pop(instance_id).stop()
+
     def _check_weights(self):
         """What a fault has opened may take its time to close, as what is promised after one."""
-        deadline = time.monotonic() + SETTLES
+        deadline = time.monotonic() + NOTICES
         while True:
             weights = {daemon.name: Resources(daemon.pid) for daemon in self._daemons()}
             grown = checks.grown(self.weights, weights) if self.weights else []
@@ -341,6 +465,9 @@ class Storm:
         if self.lost_ports:
             self.say(f"{self.lost_ports} ports that an Engine had lost, and got back by a restart")
         self.say(f"{sum(s.looks for s in self.samplers)} looks at the Engines meanwhile")
+        self.say(f"{self.events.last} events, one after the other over {self.events.resumed} resumptions")
+        for what, count in sorted(self.counts.items()):
+            self.say(f"{what}: {count}")
         if found:
             raise Broken("\n".join(str(problem) for problem in found))
 

@@ -1,23 +1,32 @@
 """The checks of the random run can fail: each is shown something that is wrong, and says so."""
+import json
 import unittest
 from types import SimpleNamespace
 from unittest import mock
 
 from faults import checks, look, plan
+from faults.changes import KINDS as KNOWN
+from faults.followers import EventFollower, LogFollower
 from faults.journal import OK, REFUSED, UNKNOWN, Journal
 from faults.kinds import KINDS
 from faults.look import Sight
 from faults.storm import Storm
+from lib.events import Event
 
 
 def row(instance_id, name="c0x1", **more):
     return {"Id": instance_id, "Name": name, "Image": "test:sleeper", "InternalState": "READY",
-            "State": "running", "suspended": False, "Error": None, "Ports": "8080:20000",
-            "Node": {"id": "node0"}, **more}
+            "State": "running", "suspended": False, "Error": None, "Ports": "8080:20000", "Memory": 16,
+            "Cpu": 0.1, "Env": [], "variables": {}, "imageData": None, "Node": {"id": "node0"}, **more}
 
 
 def container(instance_id, state="running"):
     return {"Labels": {"panel.instance": instance_id}, "State": state}
+
+
+def inspected(memory=16, cpu=0.1, image="test:sleeper", env=(), since="2026-01-01T00:00:00.5Z"):
+    return {"HostConfig": {"Memory": memory << 20, "NanoCpus": int(cpu * 1e9)},
+            "Config": {"Image": image, "Env": list(env)}, "State": {"Running": True, "StartedAt": since}}
 
 
 def sight(rows=(), containers=((), ()), volumes=((), ()), users=(), images=()):
@@ -26,8 +35,10 @@ def sight(rows=(), containers=((), ()), volumes=((), ()), users=(), images=()):
                  [{"Name": name} for name in images], containers, volumes)
 
 
-def entry(journal, kind, subject, outcome, began, ended, made=""):
-    made_entry = journal.begin(0, kind, subject)
+def entry(journal, kind, subject, outcome, began, ended, made="", sets=None, **facts):
+    if kind in ("suspend", "unsuspend"):
+        sets = {"suspended": kind == "suspend"}
+    made_entry = journal.begin(0, kind, subject, sets=sets or {}, **facts)
     made_entry.began, made_entry.outcome, made_entry.made = began, outcome, made
     made_entry.ended = float("inf") if outcome == UNKNOWN else ended
     return made_entry
@@ -129,7 +140,7 @@ class Suspension(Case):
         self.journal = Journal({"aaa": row("aaa")})
 
     def allowed(self):
-        return self.journal.may_be_suspended("aaa")
+        return self.journal.may_be("aaa", "suspended")
 
     def test_nothing_asked(self):
         self.assertEqual(self.allowed(), {False})
@@ -158,6 +169,182 @@ class Suspension(Case):
         entry(self.journal, "suspend", "aaa", OK, 1, 2)
         self.says(checks.lost_or_invented(self.journal, sight([row("aaa")])),
                   ("I1", "suspended is False"))
+
+
+class Changes(Case):
+    """I1: what PATCH, power, access and drains set, each a register too."""
+
+    def setUp(self):
+        self.journal = Journal({"aaa": row("aaa")}, {("aaa", "on"): {False}})
+
+    def found(self, **more):
+        return checks.lost_or_invented(self.journal, sight([row("aaa", **more)]))
+
+    def test_an_acknowledged_change_is_lost(self):
+        entry(self.journal, "change", "aaa", OK, 1, 2, sets={"memory": 32})
+        self.says(self.found(Memory=32))
+        self.says(self.found(), ("I1", "memory is 16"))
+
+    def test_a_refused_change_is_there(self):
+        entry(self.journal, "change", "aaa", REFUSED, 1, 2, sets={"cpu": 0.2})
+        self.says(self.found(Cpu=0.2), ("I1", "cpu is 0.2"))
+
+    def test_a_changed_name_is_still_of_its_deploy(self):
+        journal = Journal()
+        entry(journal, "deploy", "c0x1", OK, 1, 2, made="aaa", asked={"name": "c0x1"})
+        entry(journal, "change", "aaa", OK, 3, 4, sets={"name": "c0x1.7"})
+        self.says(checks.lost_or_invented(journal, sight([row("aaa", "c0x1.7")])))
+        self.says(checks.lost_or_invented(journal, sight([row("aaa", "c0x1")])), ("I1", "name is c0x1,"))
+
+    def test_power_is_what_was_asked_for_last(self):
+        stopped = sight([row("aaa", State="stopped")], ([container("aaa", "exited")],))
+        self.says(checks.unsettled(stopped, self.journal.may_be))
+        entry(self.journal, "start", "aaa", OK, 1, 2, sets={"on": True})
+        self.says(checks.unsettled(stopped, self.journal.may_be), ("I8", "wanted"))
+        entry(self.journal, "stop", "aaa", UNKNOWN, 3, 0, sets={"on": False})
+        self.says(checks.unsettled(stopped, self.journal.may_be))
+
+    def test_nothing_runs_on_a_drained_node(self):
+        entry(self.journal, "start", "aaa", OK, 1, 2, sets={"on": True})
+        here = sight([row("aaa")], ([container("aaa")],))
+        here.nodes[0].update(id="node0", status="Maintenance", maintenance=True, drain={"running": 1})
+        self.says(checks.unsettled(here, self.journal.may_be), ("I8", "wanted"))
+        entry(self.journal, "drain", "node0", OK, 1, 2, sets={"drained": True})
+        self.says(checks.lost_or_invented(self.journal, here))
+        here.nodes[0].update(drain=None)
+        self.says(checks.lost_or_invented(self.journal, here), ("I1", "not drained"))
+
+    def test_access_that_is_lost_or_left(self):
+        here = sight([row("aaa")], users=["guest"])
+        here.users[0].update(userId="g", accessTo=[])
+        entry(self.journal, "give", "aaa", OK, 1, 2, sets={"access of g": True})
+        self.says(checks.lost_or_invented(self.journal, here), ("I1", "lacks access"))
+        here.users[0]["accessTo"] = ["aaa"]
+        self.says(checks.lost_or_invented(self.journal, here))
+        entry(self.journal, "take", "aaa", OK, 3, 4, sets={"access of g": False})
+        self.says(checks.lost_or_invented(self.journal, here), ("I1", "has access"))
+
+    def test_a_container_with_other_limits(self):
+        here = sight([row("aaa", Memory=32)])
+        here.details = {"aaa": inspected(memory=32)}
+        self.says(checks.misfits(here))
+        here.details = {"aaa": inspected(cpu=0.2)}
+        self.says(checks.misfits(here), ("I8", "memory"), ("I8", "cpu"))
+
+    def test_every_change_is_made_and_shown_alike(self):
+        for name, change in KNOWN.items():
+            value = change.value("c0x1", 7, "registry")
+            self.assertNotEqual(change.body(value), {}, name)
+        shown = row("aaa", "c0x1.7", Memory=23, Cpu=0.17, Env=["FAULTS=env-7"],
+                    variables={"FAULTS_V": "variable-7"}, Image="registry/talker-too:latest", Ports="8080:15007")
+        held = inspected(23, 0.17, "registry/talker-too:latest", ("FAULTS=env-7", "FAULTS_V=variable-7"))
+        held["HostConfig"]["PortBindings"] = {"8080/tcp": [{"HostPort": "15007"}]}
+        for name, change in KNOWN.items():
+            value = change.value("c0x1", 7, "registry")
+            self.assertEqual(change.shown(shown), value, name)
+            if change.held:
+                self.assertEqual(change.held(held), value, name)
+
+
+class Volumes(Case):
+    """I1: what is in them, and what was told to those who write there."""
+
+    def setUp(self):
+        self.journal = Journal({"aaa": row("aaa")})
+        self.here = sight([row("aaa")])
+        self.here.details = {"aaa": inspected()}
+        self.files = {"kept": b"ours", "game": b"game", "lines": b"line 1\nline 2\n"}
+
+    def read(self, _row, name):
+        return self.files.get(name)
+
+    def unkept(self):
+        return checks.unkept(self.journal, self.here, {"aaa": b"ours"}, self.read)
+
+    def misdelivered(self, unsure=()):
+        return checks.misdelivered(self.journal, self.here, self.read, lambda _row: True, unsure)
+
+    def test_a_lost_file(self):
+        self.says(self.unkept())
+        self.files.clear()
+        self.says(self.unkept(), ("I1", "lost a file"))
+        entry(self.journal, "wipe", "aaa", UNKNOWN, 1, 0, sets={"wipe": True})
+        self.says(self.unkept())
+
+    def test_a_wipe_that_is_not_done(self):
+        entry(self.journal, "wipe", "aaa", OK, 1, 2, sets={"wipe": True})
+        self.says(self.unkept(), ("I1", "a wipe was acknowledged"))
+        self.here.instances[0]["State"] = "stopped"
+        self.says(self.unkept())
+
+    def test_what_is_not_installed(self):
+        self.says(checks.uninstalled(self.here, b"game", self.read, lambda _row: True))
+        self.says(checks.uninstalled(self.here, b"other", self.read, lambda _row: True),
+                  ("I1", "without what its template installs"))
+
+    def test_a_line_twice(self):
+        self.says(self.misdelivered())
+        self.files["lines"] += b"line 1\n"
+        self.says(self.misdelivered(), ("I1", "2 times"))
+
+    def test_a_line_that_was_said_not_to_be_written(self):
+        entry(self.journal, "command", "aaa", REFUSED, 1, 2, line="line 2")
+        self.says(self.misdelivered(), ("I1", "said not to be"))
+
+    def test_a_line_that_is_lost_while_the_container_runs_on(self):
+        entry(self.journal, "command", "aaa", OK, 1, 2, line="line 3", at=checks.started_at(inspected()) + 1)
+        self.says(self.misdelivered(), ("I1", "acknowledged and is lost"))
+        self.says(self.misdelivered(unsure={"node0"}))
+        self.here.details = {"aaa": inspected(since="2026-01-01T00:00:09.123456789Z")}
+        self.says(self.misdelivered())
+
+
+class Followers(Case):
+    """I1: what they were told."""
+
+    RUN = "11111111-1111-4222-8333-444444444444"
+
+    @staticmethod
+    def event(event_id, name="message", **data):
+        return Event(name, str(event_id), json.dumps(data), 0)
+
+    def test_events_one_after_the_other(self):
+        follower = EventFollower(None, 1)
+        for number in (1, 2, 3):
+            follower.take(self.event(number, type="node.changed"))
+        self.says(checks.unheard(follower, 3))
+        self.says(checks.unheard(follower, 4), ("I1", "stands at 3"))
+        follower.take(self.event(5, type="node.changed"))
+        follower.take(self.event(5, type="node.changed"))
+        follower.take(self.event("", name="lost", events=3))
+        self.says(checks.unheard(follower, 5), ("I1", "event 5 came after 3"), ("I1", "event 5 came after 5"),
+                  ("I1", "are lost"))
+
+    def test_the_last_state_is_what_is_so(self):
+        follower = EventFollower(None, 1)
+        follower.take(self.event(1, type="instance.state", instanceId="aaa", InternalState="READY", State="crashed"))
+        self.says(checks.untold(follower, sight([row("aaa")])), ("I1", "its last event said"))
+        follower.take(self.event(2, type="instance.state", instanceId="aaa", InternalState="READY", State="running"))
+        self.says(checks.untold(follower, sight([row("aaa")])))
+
+    def test_lines(self):
+        follower = LogFollower(None, "aaa", 1)
+        for number in (2, 3, 5):
+            follower.take(self.event(f"{number}-0", line=f"{self.RUN} {number}"))
+        printed = [f"{self.RUN} {number}" for number in range(1, 7)] + ["cut by a ki"]
+        self.says(checks.unlogged(follower, printed), ("I1", "lines [4, 6]"))
+        follower.take(self.event("5-0", line=f"{self.RUN} 5"))
+        self.says(checks.unlogged(follower, []), ("I1", "event 5-0 came twice"), ("I1", "lines [5]"))
+
+
+class FarAway(Case):
+    def test_only_what_comes_from_elsewhere_is_excused(self):
+        failed = {"InternalState": "FAILED", "State": "failed"}
+        here = sight([row("aaa", **failed, Error={"code": "registry_unreachable"}),
+                      row("bbb", **failed, Error={"code": "port_in_use"}),
+                      row("ccc", **failed, Image=checks.ABSENT_IMAGE, Error={"code": "registry_unreachable"}),
+                      row("ddd")])
+        self.assertEqual([one["Id"] for one in checks.far_away(here)], ["aaa"])
 
 
 class Reads(Case):
@@ -197,6 +384,20 @@ class Containers(Case):
     def test_a_second_container(self):
         self.says(checks.doubled([[container("aaa"), container("aaa", "created")]]),
                   ("I2", "2 containers on node 0"))
+
+    def test_the_one_that_is_replaced_may_be_there_while_it_does_not_run(self):
+        two = [[container("aaa"), container("aaa", "exited")]]
+        self.says(checks.doubled(two, running=True))
+        two[0][1]["State"] = "running"
+        self.says(checks.doubled(two, running=True), ("I2", "2 containers on node 0"))
+
+    def test_one_that_was_stopped_while_it_was_replaced(self):
+        two = [[container("aaa", "exited"), container("aaa", "exited")]]
+        self.says(checks.doubled(two, changing={"bbb"}), ("I2", "2 containers on node 0"))
+        self.says(checks.doubled(two, changing={"aaa"}))
+        for one in two[0]:
+            one["State"] = "running"
+        self.says(checks.doubled(two, changing={"aaa"}), ("I2", "2 containers on node 0"))
 
     def test_a_container_on_another_node(self):
         self.says(checks.doubled([[], [container("aaa")]], {"aaa": 0}), ("I2", "isn't its own"))
@@ -271,10 +472,27 @@ class Figures(Case):
 class LostPorts(Case):
     """Seed 11, round 68: who looked whether a port was free had it whenever the agent tried again."""
 
+    def storm(self, **cluster):
+        node = SimpleNamespace(id="node0", index=0, engine=mock.Mock())
+        with mock.patch("faults.storm.Cluster", return_value=SimpleNamespace(nodes=[node], **cluster)), \
+                mock.patch("faults.storm.Workload"):
+            return Storm(0, 1)
+
+    def test_two_that_an_engine_has_lost_at_once(self):
+        """Seed 204, round 22: only the one that was looked into was tried again."""
+        api = mock.Mock()
+        api.nodes.return_value = [{"status": "Online"}]
+        error = {"code": "port_in_use"}
+        refused = sight([row("i1", InternalState="FAILED", Error=error), row("i2", InternalState="FAILED", Error=error),
+                         row("i3", InternalState="FAILED", Error={"code": "other"})])
+        with mock.patch.object(look, "port_refusals", return_value=1), \
+                mock.patch.object(look, "has_lost_port", return_value=True):
+            self.assertTrue(self.storm(api=api)._give_ports_back(refused))
+        self.assertEqual([call.args[0] for call in api.post.call_args_list],
+                         ["/api/instances/i1/retry", "/api/instances/i2/retry"])
+
     def test_each_refusal_is_looked_into_once(self):
-        node = SimpleNamespace(id="node0", index=0)
-        with mock.patch("faults.storm.Cluster", return_value=SimpleNamespace(nodes=[node])):
-            storm = Storm(0, 1)
+        storm = self.storm()
         refused = sight([row("i1", Error={"code": "port_in_use"})])
         with mock.patch.object(look, "port_refusals", side_effect=[1, 1, 1, 2, 2]), \
                 mock.patch.object(look, "has_lost_port", return_value=False) as looked:

@@ -1,5 +1,5 @@
-"""kill -9 at every failpoint of deploy, suspend, restart, redeploy, reinstall, change and delete, on both sides; then: one container or
-none, as was wanted, and nothing for ever in between.
+"""kill -9 at every failpoint of deploy, suspend, restart, redeploy, reinstall, change, replacement, drain and
+delete, on both sides; then: one container or none, as was wanted, and nothing for ever in between.
 
 The list of places is read from the sources, so that a new failpoint is tested without a line here."""
 import glob
@@ -19,6 +19,8 @@ FILES = None
 CONVERGES = 25  # seconds, with sanitizers on two cores
 
 CHANGE = {"name": "changed", "memory": 96}
+REPLACED = {"replace": {"env": {"CHANGED": "yes"}}, "undo": {"image": "test:crasher"}}
+TEMPLATES = {"reinstall": "with a file", "undo": "with another image"}
 OPERATIONS = ("deploy", "suspend", "delete")
 # Places that only one operation passes; the others pass all of them.
 ONLY = {
@@ -27,18 +29,25 @@ ONLY = {
     "panel.forget.committed": ("delete",),
     "panel.answer.final": ("suspend", "delete"),
     "panel.result.writing": ("deploy", "suspend"), "panel.result.committed": OPERATIONS,
-    "agent.container.creating": ("deploy",), "agent.container.created": ("deploy",),
+    "agent.container.creating": ("deploy", "replace"), "agent.container.created": ("deploy", "replace"),
     "agent.container.starting": ("deploy", "restart"),
     "agent.container.started": ("deploy", "restart"),
-    "agent.container.stopping": ("suspend", "restart"),
-    "agent.container.stopped": ("suspend", "restart"),
+    "agent.container.stopping": ("suspend", "restart", "replace", "drain"),
+    "agent.container.stopped": ("suspend", "restart", "replace", "drain"),
+    "panel.drain.written": ("drain", "undrain"),
     "panel.edit.written": ("change",), "agent.container.resizing": ("change",),
     "agent.container.resized": ("change",),
+    "agent.container.sparing": ("replace",), "agent.container.spared": ("replace", "undo"),
+    "agent.container.proving": ("replace",), "agent.container.dropping": ("replace",),
+    "agent.container.dropped": ("replace",), "agent.container.restoring": ("undo",),
+    "agent.container.restored": ("undo",), "panel.undo.written": ("undo",),
     "panel.redeploy.written": ("redeploy",),
     "panel.reinstall.written": ("reinstall",), "agent.install.starting": ("reinstall",),
     "agent.install.file": ("reinstall",), "agent.install.ending": ("reinstall",),
+    "agent.volume.wiping": ("reinstall",), "agent.volume.wiped": ("reinstall",),
     "panel.power.written": ("restart",), "panel.restart.written": ("restart",),
-    "agent.container.deleting": ("delete",), "agent.container.deleted": ("delete",),
+    "agent.container.deleting": ("delete", "undo"),
+    "agent.container.deleted": ("delete", "undo", "reinstall"),
     "agent.volume.erasing": ("delete",), "agent.volume.erased": ("delete",),
     "agent.apply.received": ("deploy", "suspend"), "agent.apply.answered": ("deploy", "suspend"),
     "agent.remove.received": ("delete",), "agent.remove.answered": ("delete",),
@@ -62,6 +71,8 @@ def setUpModule():
     WORLD.make_images()
     WORLD.api.post("/api/images/create", {"Name": "with a file", "Image": "test:httpd", "Scripts": {
         "Install": [{"Uri": FILES.url("/file"), "Path": "file"}]}}).expect(201)
+    WORLD.api.post("/api/images/create", {"Name": "with another image", "Image": "test:httpd",
+                                          "AltImages": ["test:crasher"]}).expect(201)
 
 
 def tearDownModule():
@@ -83,7 +94,7 @@ def arm(place):
 
 def is_online():
     try:
-        return WORLD.api.node(WORLD.node_id)["status"] == "Online"
+        return WORLD.api.node(WORLD.node_id)["status"] in ("Online", "Maintenance")
     except Exception:  # the panel died of its failpoint
         return False
 
@@ -99,6 +110,11 @@ def request(operation, instance_id, spec):
             return client.post(f"/api/instances/{instance_id}/power", {"action": "restart"}, timeout=40)
         if operation == "change":
             return client.request("PATCH", f"/api/instances/{instance_id}", CHANGE, timeout=40)
+        if operation in REPLACED:
+            return client.request("PATCH", f"/api/instances/{instance_id}", REPLACED[operation], timeout=40)
+        if operation in ("drain", "undrain"):
+            return client.request("PATCH", f"/api/nodes/{WORLD.node_id}", {"drain": operation == "drain"},
+                                  timeout=40)
         if operation == "redeploy":
             return client.post(f"/api/instances/{instance_id}/redeploy", {}, query={"wait": 1}, timeout=40)
         if operation == "reinstall":
@@ -121,6 +137,7 @@ class Failpoints(unittest.TestCase):
             side.daemon.extra_env.pop("PANEL_FAILPOINTS", None)
             side.kill()
             side.start()
+        WORLD.api.request("PATCH", f"/api/nodes/{WORLD.node_id}", {"maintenance": False}).expect(200)
         WORLD.await_status(WORLD.node_id, "Online", timeout=30)
         WORLD.clear()
 
@@ -142,11 +159,48 @@ class Failpoints(unittest.TestCase):
               f"it has the {row['Memory']} MiB that the books say")
         self.assertEqual(WORLD.container(row)["State"]["StartedAt"], before["State"]["StartedAt"])
 
+    def settled(self, instance_id):
+        """The row and its only container, when nothing of a change is left to do."""
+        until(lambda: (WORLD.api.instance(instance_id)["change"] or {}).get("state") != "pending", CONVERGES,
+              lambda: f"the change is settled: {WORLD.api.instance(instance_id)}")
+        row = WORLD.await_instance(instance_id, CONVERGES, State="running", InternalState="READY")
+        until(lambda: len(WORLD.containers_of(instance_id)) == 1, CONVERGES, "one container is left")
+        container = WORLD.engine.api.inspect(WORLD.containers_of(instance_id)[0])
+        self.assertEqual(container["Name"], f"/panel-{instance_id}")
+        self.assertEqual(container["Config"]["Image"], row["Image"])
+        self.assertLessEqual(set(row["Env"]), set(container["Config"]["Env"]))
+        return row, container
+
+    def check_replace(self, instance_id, answer, before):
+        row, container = self.settled(instance_id)
+        if answer is not None and answer.status == 200:
+            self.assertIn("CHANGED=yes", row["Env"], "an acknowledged change is kept")
+        self.assertEqual(container["Id"] == before["Id"], "CHANGED=yes" not in row["Env"])
+
+    def check_undo(self, instance_id, answer, before):
+        row, container = self.settled(instance_id)
+        self.assertEqual((container["Id"], row["Image"]), (before["Id"], "test:httpd"))
+
     def check_redeploy(self, instance_id, answer, before):
         """The test's image is in no registry: the container that was there is kept."""
-        until(lambda: WORLD.api.instance(instance_id)["InternalState"] in ("READY", "FAILED"), CONVERGES, "it has ended")
+        until(lambda: WORLD.api.instance(instance_id)["InternalState"] in ("READY", "FAILED"), CONVERGES,
+              "it has ended")
         self.assertEqual(WORLD.containers_of(instance_id), [before["Id"]])
         self.assertTrue(WORLD.engine.api.inspect(before["Id"])["State"]["Running"])
+
+    def check_drain(self, instance_id, answer, before):
+        node = WORLD.api.node(WORLD.node_id)
+        if answer is not None and answer.status == 200:
+            self.assertIsNotNone(node["drain"], "an acknowledged drain is kept")
+        WORLD.await_instance(instance_id, CONVERGES, State="stopped" if node["drain"] else "running",
+                             InternalState="READY")
+        self.assertEqual(WORLD.containers_of(instance_id), [before["Id"]])
+        self.assertEqual(WORLD.engine.api.inspect(before["Id"])["State"]["Running"], not node["drain"])
+
+    def check_undrain(self, instance_id, answer, before):
+        if answer is not None and answer.status == 200:
+            self.assertIsNone(WORLD.api.node(WORLD.node_id)["drain"], "what was acknowledged is kept")
+        self.check_drain(instance_id, None, before)
 
     def check_reinstall(self, instance_id, answer, before):
         WORLD.await_instance(instance_id, CONVERGES, State="running", InternalState="READY")
@@ -180,28 +234,26 @@ class Failpoints(unittest.TestCase):
                   CONVERGES, lambda: f"nothing is left: {WORLD.containers_of(instance_id)} {volumes()}")
 
     def kill_at(self, place, operation):
-        template = "with a file" if operation == "reinstall" else None
+        template = TEMPLATES.get(operation)
         instance_id = None if operation == "deploy" else WORLD.deploy(imagename=template)["Id"]
         before = WORLD.container(WORLD.api.instance(instance_id)) if instance_id else None
+        if operation == "undrain":
+            request("drain", instance_id, None).expect(200)
+            WORLD.await_instance(instance_id, CONVERGES, State="stopped")
         spec = WORLD.spec()
         arm(place)
         side = side_of(place)
         # Some places are passed as soon as the daemon is up; then it dies before it is asked.
-        until(lambda: not side.daemon.running() or is_online(), 15, "the node is Online")
+        until(lambda: not side.daemon.running() or is_online(), 15, "the node answers")
         answer = request(operation, instance_id, spec) if side.daemon.running() else None
         until(lambda: not side.daemon.running(), 15, f"{place} is passed")
         side.daemon.extra_env.pop("PANEL_FAILPOINTS")
         side.kill()
         side.start()
-        WORLD.await_status(WORLD.node_id, "Online", timeout=30)
-        if operation == "restart":
-            self.check_restart(instance_id, answer, before)
-        elif operation == "change":
-            self.check_change(instance_id, answer, before)
-        elif operation == "redeploy":
-            self.check_redeploy(instance_id, answer, before)
-        elif operation == "reinstall":
-            self.check_reinstall(instance_id, answer, before)
+        until(is_online, 30, "the node answers")
+        check = getattr(self, f"check_{operation}", None)
+        if check:
+            check(instance_id, answer, before)
         else:
             self.check(operation, instance_id, answer)
 

@@ -10,7 +10,7 @@ from faults import checks, look
 from faults.storm import Broken, Storm, new_seed
 from lib.wait import until
 
-SECONDS = 55
+SECONDS = 45
 
 
 class Random(unittest.TestCase):
@@ -44,6 +44,8 @@ class Random(unittest.TestCase):
             "panel.generation": "1", "panel.spec": "0"})
         twin = node.engine.api.create("test:sleeper", Labels={
             "panel.id": "11111111-1111-4222-8333-444444444444", "panel.instance": "stray1stray1"})
+        for container in (stray, twin):
+            node.engine.api.start(container)
         node.engine.api.remove("bystander")
         until(lambda: any(p.promise == "I2" for p in storm.problems), 5, "the twin is seen")
         self.assertIn("I3", {p.promise for p in checks.unsettled(look.look(storm.cluster))})

@@ -12,6 +12,11 @@ int64_t clock_mono_ms(void)
     return fuzz_now_ms;
 }
 
+int64_t clock_mono_us(void)
+{
+    return fuzz_now_ms * 1000;
+}
+
 int64_t clock_wall_ms(void)
 {
     return 1767225600000 + fuzz_now_ms; /* 2026 */

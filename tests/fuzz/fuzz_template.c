@@ -80,10 +80,10 @@ static void try_deploy(const json_t *tmpl, const json_t *given)
     struct err err = {0};
     json_t *variables = NULL;
     struct recipe recipe;
-    if (refused(environment_variables(given, &variables, &err), &err))
+    if (refused(environment_variables("variables", given, &variables, &err), &err))
         return;
     if (refused(template_fill_variables(tmpl, variables, &err), &err) ||
-        refused(recipe_make(tmpl, variables, &facts, &recipe, &err), &err)) {
+        refused(recipe_make(tmpl, variables, NULL, &facts, &recipe, &err), &err)) {
         json_decref(variables);
         return;
     }

@@ -83,6 +83,7 @@ static int seed_instance(struct store_tx *tx, const char *id, uint16_t port,
                 .memory_mib = 64,
                 .cpu_milli = 500,
                 .variables = "{}",
+                .own_env = "{}",
                 .stop_command = "",
                 .mount_path = "/app/data",
                 .created_at = 1},
@@ -144,7 +145,7 @@ static int seed(struct store_change *change, struct store_tx *tx, struct err *er
                           "1.5},\"Y\":{\"required\":true}},\"Scripts\":{\"Install\":[]},"
                           "\"StopCommand\":\"stop\",\"Meta\":{}}"};
     api_key_digest(FUZZ_KEY, hash);
-    if (store_key_create(tx, "fuzz", hash, err) < 0 ||
+    if (store_key_create(tx, "fuzz", hash, (char[API_KEY_ID_SIZE]){0}, err) < 0 ||
         store_user_create(tx, &user, "$argon2id$x", err) < 0 ||
         seed_node(tx, "n1", true, err) < 0 || seed_node(tx, "n2", false, err) < 0 ||
         store_image_create(tx, &plain, err) < 0 ||

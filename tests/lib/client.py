@@ -5,7 +5,7 @@ import ssl
 import time
 import urllib.parse
 
-from lib import openapi
+from lib import openapi, secrecy
 from lib.rules import check_answer
 
 
@@ -65,9 +65,11 @@ class Client:
             key = self.key
         if key is not None:
             sent["x-api-key"] = key
+            secrecy.learn(key, "an API key")
         data = raw
         if body is not _ABSENT:
             data = json.dumps(body).encode()
+            secrecy.learn_from(body)
         if data is not None:
             sent["Content-Type"] = "application/json"
         for name, value in (headers or {}).items():
@@ -99,6 +101,7 @@ class Client:
         what = f"{method} {path}"
         value = check_answer(answer.status, answer.headers, got, what)
         openapi.check(method, path, answer.status, value)
+        secrecy.learn_from(value)
         return Answer(answer.status, answer.headers, got, value, seconds)
 
     def get(self, path, **more):

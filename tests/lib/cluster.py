@@ -49,7 +49,8 @@ class Node:
         self.enter = ("nsenter", f"--net={self.namespace}")
         self.id = None
         self._wire(bridge)
-        self.engine = DockerEngine(self.dir, f"dockerd-{self.name}", self.enter, live_restore)
+        self.engine = DockerEngine(self.dir, f"dockerd-{self.name}", self.enter, live_restore,
+                                   ("--insecure-registry", f"{prefix}.1/32"))
         self.agent = Agent(self.dir, self.engine.socket, f"agent-{self.name}", self.enter)
 
     def _wire(self, bridge):
@@ -98,6 +99,7 @@ class Cluster(World):
         number = next(_numbers)
         self.bridge = f"pt{number}"
         prefix = f"10.77.{number % 250}"
+        self.address = f"{prefix}.1"  # where nodes reach what the tests serve
         self.nodes = []
         try:
             run("ip", "link", "add", self.bridge, "type", "bridge")

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 
+from lib import secrecy
 from lib.places import ROOT
 from lib.wait import until
 
@@ -129,6 +130,8 @@ class Daemon:
 
     def check_end(self):
         self.expect_clean()
+        with open(self.log_path, "rb") as log:
+            secrecy.check(log.read(), self.name)
         if self.process.returncode != 0:
             raise AssertionError(f"{self.name} exited with {self.process.returncode}\n"
                                  f"{tail(self.log_path)}")

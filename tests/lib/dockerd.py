@@ -8,9 +8,10 @@ from lib.wait import until
 
 
 class DockerEngine:
-    def __init__(self, directory, name="dockerd", enter=(), live_restore=False):
+    def __init__(self, directory, name="dockerd", enter=(), live_restore=False,
+                 options=()):
         """enter: the beginning of a command that runs the rest somewhere else. live_restore: its
-        containers run on while it is stopped."""
+        containers run on while it is stopped. options: more, of dockerd."""
         self.dir = directory
         self.socket = os.path.join(directory, "docker.sock")
         self.pidfile = os.path.join(directory, "docker.pid")
@@ -20,7 +21,7 @@ class DockerEngine:
             *enter, "dockerd", "--data-root", os.path.join(directory, "docker"),
             "--exec-root", os.path.join(directory, "run"), "--pidfile", self.pidfile,
             "-H", f"unix://{self.socket}", "--group", "root",
-            *(["--live-restore"] if live_restore else [])], directory)
+            *(["--live-restore"] if live_restore else []), *options], directory)
 
     def start(self):
         # What a killed one has left behind would make the new one refuse to start.

@@ -3,7 +3,7 @@ import json
 import os
 import re
 
-from lib import places
+from lib import places, secrecy
 from lib.client import Client
 from lib.daemon import Daemon, run_tool
 from lib.wait import until
@@ -19,6 +19,7 @@ def create_key(data_dir, name="t"):
         raise AssertionError(f"paneld key create exited with {done.code}: {done.err}")
     if not re.fullmatch(r"panel_[0-9A-Za-z]{36}\n", done.out):
         raise AssertionError(f"paneld key create printed {done.out!r}")
+    secrecy.learn(done.out.strip(), "an API key")
     return done.out.strip()
 
 

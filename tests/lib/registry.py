@@ -1,4 +1,4 @@
-"""A registry on 127.0.0.1, which Docker trusts without TLS."""
+"""A registry without TLS: Docker trusts one on 127.0.0.1 by itself, others where it is told to."""
 import os
 import socket
 
@@ -8,7 +8,8 @@ from lib.wait import until
 
 
 class Registry:
-    def __init__(self, directory):
+    def __init__(self, directory, address="127.0.0.1"):
+        self.address = address
         self.port = places.free_port()
         config = os.path.join(directory, "registry.yml")
         with open(config, "w") as text:
@@ -16,13 +17,13 @@ class Registry:
 log: {{level: warn}}
 storage:
   filesystem: {{rootdirectory: {os.path.join(directory, 'registry')}}}
-http: {{addr: '127.0.0.1:{self.port}'}}
+http: {{addr: '{address}:{self.port}'}}
 """)
         self.daemon = Daemon("registry", ["docker-registry", "serve", config], directory)
 
     @property
     def host(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.address}:{self.port}"
 
     def start(self):
         self.daemon.start()
@@ -32,7 +33,7 @@ http: {{addr: '127.0.0.1:{self.port}'}}
     def _up(self):
         self.daemon.expect_running()
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            socket.create_connection((self.address, self.port), timeout=1).close()
             return True
         except OSError:
             return False

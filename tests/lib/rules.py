@@ -16,8 +16,13 @@ _FORBIDDEN = [
         (r"/panel\.db|/var/lib/panel|/proc/self", "a path of the daemon"),
     ]]
 
-# The one answer that is no JSON: what a container has printed.
+# The answers that are no JSON: metrics, and what a container has printed.
+_METRICS = {"text/plain; version=0.0.4; charset=utf-8",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8"}
 _LOGS = re.compile(r"^GET /api/instances/[^/]+/logs(\?|$)")
+
+# What speaks of passwords and keys, and has none.
+_DESCRIPTION = re.compile(r"^GET /(api|docs)/openapi\.json(\?|$)")
 
 _SNAKE = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
 
@@ -42,12 +47,18 @@ def check_answer(status, headers, body, what):
         if headers.get("Content-Type") != "text/plain; charset=utf-8":
             broken(f"Content-Type of logs is {headers.get('Content-Type')!r}")
         return None
+    if status == 200 and what == "GET /metrics":
+        if headers.get("Content-Type") not in _METRICS:
+            broken(f"Content-Type of metrics is {headers.get('Content-Type')!r}")
+        return None
     if headers.get("Content-Type") != CONTENT_TYPE:
         broken(f"Content-Type is {headers.get('Content-Type')!r}")
     try:
         value = json.loads(body.decode("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError):
         broken("body is not JSON")
+    if status == 200 and _DESCRIPTION.match(what):
+        return value
     text = body.decode("utf-8")
     for pattern, name in _FORBIDDEN:
         if pattern.search(text):

@@ -484,6 +484,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.engine.tell("update", container)
         self.answer(200, {"Warnings": []})
 
+    def rename(self, query, body, name):
+        with self.engine.lock:
+            container = self.engine.find(name)
+            if any(other.name == query["name"] for other in self.engine.containers.values()):
+                raise Refusal(409, f'Conflict. The container name "/{query["name"]}" is already in use.')
+            container.name = query["name"]
+            self.engine.tell("rename", container)
+        self.answer(204)
+
     def wait(self, query, body, name):
         self.answer(200, {"StatusCode": self.engine.find(name).exit_code})
 
@@ -566,6 +575,7 @@ _ROUTES = [
     ("POST", "/containers/([^/]+)/stop", _Handler.stop),
     ("POST", "/containers/([^/]+)/kill", _Handler.kill),
     ("POST", "/containers/([^/]+)/update", _Handler.update),
+    ("POST", "/containers/([^/]+)/rename", _Handler.rename),
     ("POST", "/containers/([^/]+)/wait", _Handler.wait),
     ("DELETE", "/containers/([^/]+)", _Handler.remove),
     ("GET", "/images/(.+)/json", _Handler.inspect_image),

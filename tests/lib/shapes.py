@@ -63,7 +63,9 @@ INSTANCE = {"Id": lambda v: _text(v) and bool(re.fullmatch(r"[0-9a-z]{8,36}", v)
             "State": lambda v: v in STATES, "suspended": _bool, "Error": _maybe(_dict),
             "imageData": _maybe(_dict), "createdAt": _is_time, "updatedAt": _is_time,
             # Beyond the contract: percent of a pull; how it last ended.
-            "Progress": _maybe(_is_number), "exits": lambda v: isinstance(v, list)}
+            "Progress": _maybe(_is_number), "exits": lambda v: isinstance(v, list),
+            "change": _maybe(lambda v: set(v) == ({"state"} if v["state"] == "pending" else
+                                                  {"state", "reason"}))}
 
 INSTANCE_NODE = {"id": _text, "name": _text, "address": _text, "port": _text,
                  "status": lambda v: v in NODE_STATUSES}

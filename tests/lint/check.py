@@ -13,16 +13,19 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # Room: which rooms it may include from. The files right under panel/ put the rooms together.
 ARROWS = {
     "common": {"common"},
-    "panel/store": {"panel/store", "panel/domain", "common"},
+    "panel/metrics": {"panel/metrics", "common"},
+    "panel/store": {"panel/store", "panel/domain", "panel/metrics", "common"},
     "panel/pki": {"panel/pki", "common"},
     "panel/auth": {"panel/auth", "common"},
-    "panel/http": {"panel/http", "common"},
+    "panel/http": {"panel/http", "panel/metrics", "common"},
     "panel/domain": {"panel/domain", "common"},
-    "panel/live": {"panel/live", "common"},
-    "panel/fleet": {"panel/fleet", "panel/store", "panel/pki", "panel/live", "panel/domain", "common"},
+    "panel/live": {"panel/live", "panel/metrics", "common"},
+    "panel/import": {"panel/import", "panel/store", "panel/domain", "panel/auth", "common"},
+    "panel/fleet": {"panel/fleet", "panel/store", "panel/pki", "panel/live", "panel/domain",
+                    "panel/metrics", "common"},
     "panel/api": {"panel/api", "panel/domain", "panel/auth", "panel/http", "panel/store",
-                  "panel/fleet", "panel/live", "panel/pki", "common"},
-    "panel": {"panel", "panel/api", "panel/auth", "panel/http", "panel/store", "panel/fleet",
+                  "panel/fleet", "panel/live", "panel/pki", "panel/metrics", "common"},
+    "panel": {"panel", "panel/import", "panel/api", "panel/auth", "panel/http", "panel/store", "panel/fleet",
               "panel/pki", "common"},
     "agent": {"agent", "common"},
 }
@@ -138,6 +141,40 @@ def check_banned(files):
                 yield f"{path}:{number}: {name}() is banned; use {BANNED[name]}"
 
 
+_LOG_CALL = re.compile(
+    r'\blog_(?:write\([^,"]*(?:\([^)]*\))?[^,"]*,|(?:debug|info|warn|error)\()\s*("(?:\\.|[^"\\])*")\s*,\s*'
+    r'((?:"(?:\\.|[^"\\])*"|PRI[du]64|\s)+)')
+_LOG_FIELD = r'[a-z][a-z0-9_]*=("?)%(?:\.\d+)?(?:ll?|z)?[sdu]\1'
+
+
+def log_format(pieces):
+    """The text of adjacent literals, with what PRIu64 and PRId64 stand for."""
+    text = re.sub(r"PRI([du])64", r'"l\1"', pieces)
+    return "".join(re.findall(r'"((?:\\.|[^"\\])*)"', text)).replace('\\"', '"')
+
+
+def check_log_calls(files):
+    """log.h's language: fields, each key=%s or key="%s". What it doesn't know it can't escape."""
+    for path, text in files:
+        if path.startswith("common/log"):
+            continue
+        calls = re.findall(r"\blog_(?:write|debug|info|warn|error)\(", code_of(text))
+        found = list(_LOG_CALL.finditer(text))
+        if len(calls) != len(found):
+            yield f"{path}: of {len(calls)} calls of the log {len(found)} can be read"
+        for call in found:
+            number = text.count("\n", 0, call.start()) + 1
+            fmt = log_format(call.group(2))
+            fields = [field.partition("=")[0] for field in fmt.split(" ")]
+            if not all(re.fullmatch(_LOG_FIELD, field) for field in fmt.split(" ")):
+                yield f"{path}:{number}: {fmt!r} is no list of fields as common/log.h has them"
+            if len(set(fields)) != len(fields):
+                yield f"{path}:{number}: {fmt!r} has a field twice"
+            for other, name in (("request", "req"), ("error", "reason"), ("message", "reason")):
+                if other in fields:
+                    yield f"{path}:{number}: {other}= is called {name}= everywhere"
+
+
 def check_guards(files):
     for path, text in files:
         if path.endswith(".h"):
@@ -168,6 +205,7 @@ def rules():
     for header in SEAMS:
         yield f"one file a daemon includes {header}", lambda files, h=header: check_seam(files, h)
     yield "banned functions", check_banned
+    yield "calls of the log are in its language", check_log_calls
     yield "include guards", check_guards
     yield "files open with their purpose", check_purpose
     yield "no file over a thousand lines", check_length

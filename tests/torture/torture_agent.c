@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "agent/container_spec.h"
+#include "agent/disk_usage.h"
 #include "agent/identity.h"
+#include "agent/install.h"
 #include "agent/tree.h"
 #include "agent/volume.h"
 #include "common/auto.h"
@@ -371,14 +373,108 @@ static void test_specs_and_trees(void **state)
     torture(&(struct torture){"tree", grow_tree, fell_tree, is_felled});
 }
 
+/* --- threads beside the loop ----------------------------------------------------------------- */
+
+struct beside {
+    bool ended;
+    struct err err;
+};
+
+static bool has_ended(void *arg)
+{
+    return ((struct beside *)arg)->ended;
+}
+
+static void end_measure(void *arg, uint64_t bytes)
+{
+    (void)bytes;
+    ((struct beside *)arg)->ended = true;
+}
+
+static int measure_folder(struct err *err)
+{
+    struct beside beside = {0};
+    struct loop loop;
+    if (loop_init(&loop, "/nowhere.sock", err) < 0)
+        return -1;
+    struct disk_usage *usage = disk_usage_create(&loop);
+    int rc = usage ? disk_usage_measure(usage, root, end_measure, &beside, err) : err_nomem(err);
+    if (rc == 0)
+        loop_run_for(&loop, 5000, has_ended, &beside);
+    disk_usage_destroy(usage);
+    loop_fini(&loop);
+    return rc;
+}
+
+static void end_install(void *arg, const struct err *err)
+{
+    struct beside *beside = arg;
+    beside->ended = true;
+    beside->err = *err;
+}
+
+static int install_with(struct loop *loop, struct err *err)
+{
+    struct beside beside = {0};
+    struct installs *installs;
+    struct install_limits limits = {.bytes_max = 1000, .seconds_max = 10};
+    Wire__InstanceSpec spec = WIRE__INSTANCE_SPEC__INIT;
+    spec.volume_id = "v1";
+    spec.install_round = 7;
+    installs = installs_create(root, loop, &limits, err);
+    if (!installs)
+        return -1;
+    install_forget(installs, "v1");
+    int rc = install_start(installs, &spec, root, end_install, &beside, err) ? 0 : -1;
+    if (rc == 0)
+        loop_run_for(loop, 5000, has_ended, &beside);
+    if (rc == 0 && beside.err.code != ERR_NONE) {
+        *err = beside.err;
+        rc = -1;
+    }
+    installs_destroy(installs);
+    return rc;
+}
+
+/* Of no files, so what is left is what surrounds them. */
+static int install_nothing(struct err *err)
+{
+    struct loop loop;
+    if (loop_init(&loop, "/nowhere.sock", err) < 0)
+        return -1;
+    int rc = install_with(&loop, err);
+    loop_fini(&loop);
+    return rc;
+}
+
+/* Nothing counts as done that wasn't: the same again is due, and is done. */
+static void install_is_done_or_due(int rc)
+{
+    struct err err = {0};
+    auto_free char *done = fs_join(root, "installs/v1.done");
+    auto_free char *text = NULL;
+    if (rc < 0 && install_nothing(&err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(fs_read(done, 64, &text, NULL, NULL), 0);
+    assert_string_equal(text, "7\n");
+}
+
+static void test_threads_beside_the_loop(void **state)
+{
+    (void)state;
+    torture(&(struct torture){.name = "disk usage", .work = measure_folder});
+    torture(&(struct torture){"install", NULL, install_nothing, install_is_done_or_due});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_specs_and_trees),
         cmocka_unit_test(test_volumes),
+        cmocka_unit_test(test_threads_beside_the_loop),
     };
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);
-    torture_evidence("I5", "the agent's identity and its renewal, specs, trees, volumes");
+    torture_evidence("I5", "the agent's identity and its renewal, specs, trees, volumes, installs");
     return failed;
 }

@@ -2,7 +2,7 @@
  * soon as there is memory again, with nothing but what a panel does anyway.
  *
  * In the place of libcurl, nng, the volumes' worker and the clock stand the lines below: an honest
- * Engine with one container and one image, whose answers may get lost. */
+ * Engine with one image, whose answers may get lost. */
 #include "tests/torture/torture.h"
 
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include "common/log.h"
 #include "tests/fuzz/fuzz.h" /* the clock's time */
 
-#define ID        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define CALLS_MAX 16
 #define ROUND_MS  500
 #define SEND_MS   3000 /* between two requests for the same thing, as of a panel */
@@ -27,6 +26,7 @@
 struct http_call {
     struct http_spec spec;
     char path[512];
+    char labels[512];
     bool begun; /* under way; else a free slot */
     bool busy;
 };
@@ -37,11 +37,47 @@ struct http_client {
 
 static struct http_client http;
 
+struct container {
+    const char *state; /* NULL: there is none */
+    bool old;          /* by its name */
+    char id[65];
+    char labels[512];
+};
+
 static struct {
     bool has_image;
-    const char *state; /* NULL: there is no container */
-    char labels[512];
+    unsigned made;
+    struct container containers[2];
 } engine;
+
+/* That with the name, or the one kept beside it; NULL: there is none. */
+static struct container *find_named(bool old)
+{
+    for (size_t i = 0; i < 2; i++) {
+        if (engine.containers[i].state && engine.containers[i].old == old)
+            return &engine.containers[i];
+    }
+    return NULL;
+}
+
+static bool is_there(void)
+{
+    return find_named(false) || find_named(true);
+}
+
+static bool is_in_state(const struct container *container, const char *state)
+{
+    return container && strcmp(container->state, state) == 0;
+}
+
+static struct container *find_asked(const char *path)
+{
+    for (size_t i = 0; i < 2; i++) {
+        if (engine.containers[i].state && strstr(path, engine.containers[i].id))
+            return &engine.containers[i];
+    }
+    return strstr(path, "/panel-i1/") ? find_named(false) : NULL;
+}
 
 struct http_client *http_client_create(const char *unix_socket, struct timers *timers,
                                        struct err *err)
@@ -71,8 +107,8 @@ struct http_call *http_client_start(struct http_client *client, const struct htt
     *call = (struct http_call){.spec = *spec, .begun = true};
     snprintf(call->path, sizeof(call->path), "%s %s", spec->method, spec->path);
     const char *labels = spec->body ? strstr(spec->body, "\"Labels\":{") : NULL;
-    if (labels && !engine.state) /* else the name is taken */
-        snprintf(engine.labels, sizeof(engine.labels), "%.*s",
+    if (labels)
+        snprintf(call->labels, sizeof(call->labels), "%.*s",
                  (int)(strchr(labels, '}') + 1 - labels), labels);
     return call;
 }
@@ -111,13 +147,55 @@ int http_post_json(const char *url, const char *json, uint32_t timeout_ms, long 
     return err_nomem(err);
 }
 
-static long become(const char *state)
+static long become(const char *path, const char *state)
 {
-    bool same = engine.state && state && strcmp(engine.state, state) == 0;
-    if (!engine.state)
+    struct container *container = find_asked(path);
+    if (!container)
         return 404;
-    engine.state = state;
+    bool same = state && is_in_state(container, state);
+    container->state = state;
     return same ? 304 : 204;
+}
+
+static long create(const char *labels, char *out, size_t size)
+{
+    struct container *container =
+        engine.containers[0].state ? &engine.containers[1] : &engine.containers[0];
+    if (find_named(false))
+        return 409;
+    assert_null(container->state); /* no third one */
+    *container = (struct container){.state = "created"};
+    snprintf(container->id, sizeof(container->id), "%064x", ++engine.made);
+    snprintf(container->labels, sizeof(container->labels), "%s", labels);
+    snprintf(out, size, "{\"Id\":\"%s\"}", container->id);
+    return 201;
+}
+
+static long rename_it(const char *path)
+{
+    struct container *container = find_asked(path);
+    bool old = strstr(path, "-old") != NULL;
+    if (!container)
+        return 404;
+    if (find_named(old))
+        return 409;
+    container->old = old;
+    return 204;
+}
+
+static void list(char *out, size_t size)
+{
+    size_t len = (size_t)snprintf(out, size, "[");
+    for (size_t i = 0; i < 2; i++) {
+        const struct container *container = &engine.containers[i];
+        if (container->state)
+            len += (size_t)snprintf(
+                out + len, size - len,
+                "%s{\"Id\":\"%s\",\"Names\":[\"/panel-i1%s\"],\"State\":\"%s\",%s}",
+                len > 1 ? "," : "", container->id, container->old ? "-old" : "", container->state,
+                container->labels);
+    }
+    snprintf(out + len, size - len, "]");
 }
 
 static long pull(struct http_call *call)
@@ -143,34 +221,34 @@ static long serve(struct http_call *call, char *out, size_t size)
                         "\"Version\":\"20.10\"}"),
                200;
     if (strstr(path, "/containers/json?")) {
-        snprintf(out, size, "[]");
-        if (engine.state)
-            snprintf(out, size,
-                     "[{\"Id\":\"" ID "\",\"Names\":[\"/panel-i1\"],\"State\":\"%s\",%s}]",
-                     engine.state, engine.labels);
+        list(out, size);
         return 200;
     }
     if (strstr(path, "/images/create?"))
         return pull(call);
     if (strstr(path, "/images/"))
         return engine.has_image ? 200 : 404;
-    if (strstr(path, "/containers/create?")) {
-        if (engine.state)
-            return 409;
-        engine.state = "created";
-        return snprintf(out, size, "{\"Id\":\"" ID "\"}"), 201;
+    if (strstr(path, "/containers/create?"))
+        return create(call->labels, out, size);
+    if (strstr(path, "/rename?"))
+        return rename_it(path);
+    if (strstr(path, "/start")) {
+        /* Never two at once. */
+        assert_false(is_in_state(find_named(false), "running") &&
+                     is_in_state(find_named(true), "running"));
+        return become(path, "running");
     }
-    if (strstr(path, "/start"))
-        return become("running");
     if (strstr(path, "/stop?"))
-        return become("exited");
+        return become(path, "exited");
     if (strncmp(path, "DELETE", 6) == 0)
-        return become(NULL);
-    if (!engine.state)
+        return become(path, NULL);
+    const struct container *asked = find_asked(path);
+    if (!asked)
         return 404;
     snprintf(out, size,
-             "{\"Id\":\"" ID "\",\"Config\":{%s},\"State\":{\"Status\":\"%s\",\"ExitCode\":0}}",
-             engine.labels, engine.state);
+             "{\"Id\":\"%s\",\"Name\":\"/panel-i1%s\",\"Config\":{%s},"
+             "\"State\":{\"Status\":\"%s\",\"ExitCode\":0}}",
+             asked->id, asked->old ? "-old" : "", asked->labels, asked->state);
     return 200;
 }
 
@@ -474,7 +552,7 @@ static void read_statuses(const Wire__SyncReply *reply)
         panel.generation = status->generation;
     }
     /* No inventory leaves out what is there. */
-    if (reply->full && !reply->more && engine.state)
+    if (reply->full && !reply->more && is_there())
         assert_true(panel.listed && panel.observed != WIRE__OBSERVED__OBSERVED_ABSENT);
     if (reply->full && !reply->more && !panel.listed)
         panel.observed = WIRE__OBSERVED__OBSERVED_ABSENT;
@@ -525,16 +603,16 @@ static bool is_as_wished(void)
     switch (wish) {
     case WISH_RUN:
     case WISH_OTHER:
-        return of_this && panel.observed == WIRE__OBSERVED__OBSERVED_RUNNING && engine.state &&
-               strcmp(engine.state, "running") == 0 && volume.is_there;
+        return of_this && panel.observed == WIRE__OBSERVED__OBSERVED_RUNNING &&
+               is_in_state(find_named(false), "running") && !find_named(true) && volume.is_there;
     case WISH_STOP:
-        return of_this && panel.observed == WIRE__OBSERVED__OBSERVED_STOPPED && engine.state &&
-               strcmp(engine.state, "exited") == 0;
+        return of_this && panel.observed == WIRE__OBSERVED__OBSERVED_STOPPED &&
+               is_in_state(find_named(false), "exited");
     case WISH_REMOVE:
     case WISHES:
         break;
     }
-    return of_this && panel.observed == WIRE__OBSERVED__OBSERVED_REMOVED && !engine.state &&
+    return of_this && panel.observed == WIRE__OBSERVED__OBSERVED_REMOVED && !is_there() &&
            !volume.is_there;
 }
 
@@ -602,14 +680,14 @@ static void reach(enum wish next)
 {
     int64_t begun_ms = fuzz_now_ms;
     wish = next;
-    for (int i = 0; i < 20 && !is_as_wished(); i++) {
+    for (int i = 0; i < 30 && !is_as_wished(); i++) {
         hear_news();
         ask_again();
         play_round();
     }
     if (!is_as_wished())
         fail_msg("wish %d: told of %d, and there is %s", (int)next, (int)panel.observed,
-                 engine.state ? engine.state : "nothing");
+                 find_named(false) ? find_named(false)->state : "nothing");
     if (fuzz_now_ms - begun_ms > longest_ms)
         longest_ms = fuzz_now_ms - begun_ms;
 }
@@ -653,6 +731,17 @@ static void to_be_changed(void)
 {
     one_that_runs(WISH_OTHER);
     engine.has_image = false;
+}
+
+/* The new container is there and has not proved itself. */
+static void halfway_and_no_agent(void)
+{
+    one_that_runs(WISH_OTHER);
+    serve_frame(&request, &wishes[WISH_OTHER]);
+    for (int i = 0; i < 4 && !(find_named(true) && find_named(false)); i++)
+        play_round();
+    assert_true(find_named(true) && find_named(false));
+    stop_agent();
 }
 
 static void to_be_removed(void)
@@ -741,6 +830,8 @@ static void test_all(void **state)
     torture(
         &(struct torture){"start", one_runs_and_no_agent, start_and_tell, is_found_and_removed});
     torture(&(struct torture){"start beside a stopped one", one_is_stopped_and_no_agent,
+                              start_and_tell, is_found_and_removed});
+    torture(&(struct torture){"start halfway through a change", halfway_and_no_agent,
                               start_and_tell, is_found_and_removed});
     printf("the longest way to what was asked for: %lld ms\n", (long long)longest_ms);
 }

@@ -139,11 +139,12 @@ static int take_template(struct err *err)
     struct recipe recipe = {0};
     int rc = template_normalize(document, "t1", &tmpl, err);
     if (rc == 0)
-        rc = environment_variables(json_object_get(document, "Given"), &variables, err);
+        rc =
+            environment_variables("variables", json_object_get(document, "Given"), &variables, err);
     if (rc == 0)
         rc = template_fill_variables(tmpl, variables, err);
     if (rc == 0)
-        rc = recipe_make(tmpl, variables, &facts, &recipe, err);
+        rc = recipe_make(tmpl, variables, NULL, &facts, &recipe, err);
     if (rc == 0 && !strstr(recipe.env, "D=5"))
         abort(); /* a default silently left out */
     recipe_fini(&recipe);

@@ -114,7 +114,7 @@ static const char digest[CRYPTO_HEX_LEN + 1] = "d";
 static int create_key(struct store_tx *tx, struct err *err)
 {
     uint8_t hash[CRYPTO_HASH_BYTES] = {7};
-    return store_key_create(tx, "a key", hash, err);
+    return store_key_create(tx, "a key", hash, (char[API_KEY_ID_SIZE]){0}, err);
 }
 
 static int create_user(struct store_tx *tx, struct err *err)
@@ -189,6 +189,7 @@ static int create_instance_named(const char *id, struct store_tx *tx, struct err
                                           .memory_mib = 100,
                                           .cpu_milli = 1000,
                                           .variables = "{}",
+                                          .own_env = "{}",
                                           .stop_command = "",
                                           .mount_path = "/app/data"},
                                   .ports = ports,
@@ -218,6 +219,28 @@ static int edit_instance(struct store_tx *tx, struct err *err)
                                  .memory_overcommit = 1.0};
     bool resized;
     return store_instance_edit(tx, &edit, &resized, err);
+}
+
+/* Ports, variables and environment, then all of it back. */
+static int replace_instance(struct store_tx *tx, struct err *err)
+{
+    struct port_mapping port = {.container_port = 81, .tcp = true};
+    json_t *given = json_object();
+    struct instance_edit edit = {.id = "i1",
+                                 .ports = &port,
+                                 .port_count = 1,
+                                 .variables = given,
+                                 .own_env = given,
+                                 .auto_ports = {21000, 21009},
+                                 .memory_overcommit = 1.0};
+    bool changed;
+    int rc = given && json_object_set_new(given, "A", json_string("1")) == 0 ? 0 : err_nomem(err);
+    if (rc == 0)
+        rc = store_instance_edit(tx, &edit, &changed, err);
+    if (rc == 0)
+        rc = store_instance_undo(tx, "i1", 2, "start_failed", "no such command", err);
+    json_decref(given);
+    return rc;
 }
 
 static int drain_node(struct store_tx *tx, struct err *err)
@@ -311,7 +334,7 @@ static int one_of_each(struct store_tx *tx, struct err *err)
     uint8_t hash[CRYPTO_HASH_BYTES] = {1};
     return store_user_create(tx, &user, "hash", err) < 0 ||
                    store_image_create(tx, &image, err) < 0 ||
-                   store_key_create(tx, "first", hash, err) < 0 ||
+                   store_key_create(tx, "first", hash, (char[API_KEY_ID_SIZE]){0}, err) < 0 ||
                    create_node_named("n1", tx, err) < 0 || observe_node(tx, err) < 0 ||
                    create_instance_named("i1", tx, err) < 0 || observe_instance(tx, err) < 0 ||
                    save_answer_as("k1", tx, err) < 0
@@ -457,6 +480,7 @@ static void test_changes(void **state)
         {"instance create", create_instance},
         {"instance suspend", suspend_instance},
         {"instance edit", edit_instance},
+        {"instance replace", replace_instance},
         {"node drain", drain_node},
         {"instance share", share_instance},
         {"instance retry", retry_instance},

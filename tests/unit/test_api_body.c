@@ -199,7 +199,8 @@ static void every_route_is_complete(void **state)
         const struct route *route = &routes[i];
         assert_int_equal(route->path[0], '/');
         assert_int_not_equal(route->permission, PERMISSION_DENIED);
-        bool keyed = strncmp(route->path, "/api/", 5) == 0;
+        bool keyed =
+            strncmp(route->path, "/api/", 5) == 0 || route->permission == PERMISSION_METRICS;
         assert_int_equal(keyed, route->permission != PERMISSION_PUBLIC);
         assert_true(route->max_body > 0 && route->deadline_ms > 0);
         assert_non_null(route->handle);

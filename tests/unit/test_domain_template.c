@@ -121,7 +121,7 @@ static void files_to_install_are_made(void **state)
     json_t *tmpl = normalize("{\"Name\":\"n\",\"Image\":\"x\",\"Scripts\":{\"Install\":"
                              "[{\"Uri\":\"http://x/{{V}}\",\"Path\":\"{{V}}.jar\"}]}}");
     json_t *variables = parse("{\"V\":\"1.2\"}");
-    assert_int_equal(recipe_make(tmpl, variables, &facts, &recipe, NULL), 0);
+    assert_int_equal(recipe_make(tmpl, variables, NULL, &facts, &recipe, NULL), 0);
     assert_string_equal(recipe.install,
                         "[{\"uri\":\"http://x/1.2\",\"path\":\"1.2.jar\",\"sha256\":\"\"}]");
     recipe_fini(&recipe);
@@ -129,7 +129,7 @@ static void files_to_install_are_made(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct err err = {0};
         json_object_set_new(variables, "V", json_string(bad[i]));
-        int rc = recipe_make(tmpl, variables, &facts, &recipe, &err);
+        int rc = recipe_make(tmpl, variables, NULL, &facts, &recipe, &err);
         if (rc == 0) {
             assert_string_equal(bad[i], ""); /* then it is called ".jar" */
             recipe_fini(&recipe);
@@ -186,7 +186,7 @@ static void scalars_become_texts(void **state)
     json_t *given = parse("{\"A\":1024,\"B\":0.5,\"C\":1.0,\"D\":true,\"E\":\"x=y\",\"F\":null,"
                           "\"G\":-3,\"H\":0.1,\"I\":1e300}");
     json_t *variables = NULL;
-    assert_int_equal(environment_variables(given, &variables, NULL), 0);
+    assert_int_equal(environment_variables("variables", given, &variables, NULL), 0);
     char *text = json_dumps(variables, JSON_COMPACT);
     assert_string_equal(text,
                         "{\"A\":\"1024\",\"B\":\"0.5\",\"C\":\"1\",\"D\":\"true\",\"E\":\"x=y\","
@@ -199,25 +199,63 @@ static void scalars_become_texts(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct err err = {0};
         given = parse(bad[i]);
-        assert_int_equal(environment_variables(given, &variables, &err), -1);
+        assert_int_equal(environment_variables("variables", given, &variables, &err), -1);
         assert_string_equal(err.field, "variables");
         json_decref(given);
     }
 }
 
-static char *compose(const char *env_text, const char *variables_text, struct err *err)
+static char *compose_own(const char *env_text, const char *variables_text, const char *own_text,
+                         struct err *err)
 {
     struct environment_facts facts = {18080, "id1", "web", 512};
     json_t *env = env_text ? parse(env_text) : NULL;
     json_t *variables = parse(variables_text);
+    json_t *own = parse(own_text);
     json_t *values = NULL;
     char *text = NULL;
     assert_int_equal(environment_values(variables, &facts, &values, NULL), 0);
-    (void)environment_compose(env, values, &text, err);
+    (void)environment_compose(env, values, own, &text, err);
     json_decref(values);
+    json_decref(own);
     json_decref(variables);
     json_decref(env);
     return text;
+}
+
+static char *compose(const char *env_text, const char *variables_text, struct err *err)
+{
+    return compose_own(env_text, variables_text, "{}", err);
+}
+
+static void what_an_instance_has_of_its_own_wins_but_over_the_panels(void **state)
+{
+    (void)state;
+    char *text = compose_own("[\"A=1\",\"B=2\"]", "{\"B\":\"3\",\"C\":\"4\"}",
+                             "{\"B\":\"own\",\"D\":\"{{A}}\",\"INSTANCE_ID\":\"evil\"}", NULL);
+    assert_string_equal(text,
+                        "[\"A=1\",\"B=own\",\"C=4\",\"PRIMARY_PORT=18080\",\"INSTANCE_ID=id1\","
+                        "\"INSTANCE_NAME=web\",\"MEMORY_MIB=512\",\"D={{A}}\"]");
+    free(text);
+}
+
+static void what_is_given_is_merged_and_null_takes_away(void **state)
+{
+    (void)state;
+    json_t *merged = NULL;
+    struct err err = {0};
+    json_t *given = parse("{\"A\":null,\"B\":2,\"C\":true,\"NEVER\":null}");
+    assert_int_equal(
+        environment_merge("env", "{\"A\":\"1\",\"B\":\"1\",\"D\":\"4\"}", given, &merged, &err), 0);
+    char *text = json_dumps(merged, JSON_COMPACT);
+    assert_string_equal(text, "{\"B\":\"2\",\"D\":\"4\",\"C\":\"true\"}");
+    free(text);
+    json_decref(merged);
+    json_decref(given);
+    given = parse("{\"1A\":1}");
+    assert_int_equal(environment_merge("env", "{}", given, &merged, &err), -1);
+    assert_string_equal(err.field, "env");
+    json_decref(given);
 }
 
 static void later_sources_win_and_keys_come_once(void **state)
@@ -379,6 +417,8 @@ int main(void)
         cmocka_unit_test(paths_stay_in_the_volume),
         cmocka_unit_test(defaults_fill_what_is_not_given),
         cmocka_unit_test(scalars_become_texts),
+        cmocka_unit_test(what_an_instance_has_of_its_own_wins_but_over_the_panels),
+        cmocka_unit_test(what_is_given_is_merged_and_null_takes_away),
         cmocka_unit_test(later_sources_win_and_keys_come_once),
         cmocka_unit_test(keys_are_replaced_once),
         cmocka_unit_test(rules_hold_or_not),

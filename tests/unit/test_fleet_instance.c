@@ -384,6 +384,66 @@ static void test_at_its_end_the_fleet_dials_nobody(void **state)
     assert_true(count_nodes(LINK_QUEUED) > 0);
 }
 
+/* --- counted by state ------------------------------------------------------------------------ */
+
+static struct board_counts counted(void)
+{
+    struct board_counts counts;
+    board_counts(fleet.board, "n1", &counts);
+    return counts;
+}
+
+static void expect_counted(enum instance_state state, enum instance_phase phase)
+{
+    struct board_counts counts = counted();
+    for (unsigned i = 0; i < INSTANCE_STATES; i++)
+        assert_int_equal(counts.states[i], i == state);
+    for (unsigned i = 0; i < INSTANCE_PHASES; i++)
+        assert_int_equal(counts.phases[i], i == phase);
+}
+
+static void test_it_is_counted_once_as_what_it_is(void **state)
+{
+    (void)state;
+    hear(OBSERVED_RUNNING);
+    expect_counted(STATE_RUNNING, PHASE_READY);
+    hear(OBSERVED_RUNNING);
+    expect_counted(STATE_RUNNING, PHASE_READY);
+    hear(OBSERVED_STOPPED);
+    expect_counted(STATE_CRASHED, PHASE_READY);
+    inst->suspended = inst->down = true;
+    instance_drive(inst);
+    expect_counted(STATE_SUSPENDED, PHASE_READY);
+    inst->suspended = false; /* a drained node's: its user wants it to run */
+    instance_drive(inst);
+    expect_counted(STATE_STOPPED, PHASE_READY);
+    instance_free(inst);
+    struct board_counts counts = counted();
+    for (unsigned i = 0; i < INSTANCE_STATES; i++)
+        assert_int_equal(counts.states[i], 0);
+}
+
+static void test_a_stable_minute_ends_crash_looping(void **state)
+{
+    (void)state;
+    for (unsigned i = 1; i <= 3; i++) {
+        hear(OBSERVED_RUNNING);
+        assert_int_equal(counted().crash_looping, 0);
+        hear(OBSERVED_STOPPED);
+    }
+    assert_int_equal(inst->failures, 3);
+    assert_int_equal(counted().crash_looping, 1);
+    hear(OBSERVED_RUNNING);
+    assert_int_equal(counted().crash_looping, 1);
+    inst->timer.fire(&inst->timer); /* too soon */
+    assert_int_equal(counted().crash_looping, 1);
+    inst->running_since -= 60000;
+    inst->timer.fire(&inst->timer);
+    assert_int_equal(inst->failures, 0);
+    assert_int_equal(counted().crash_looping, 0);
+    expect_counted(STATE_RUNNING, PHASE_READY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +460,8 @@ int main(void)
         TEST(test_a_failed_one_keeps_its_reason_while_an_older_container_runs),
         TEST(test_a_generation_that_nothing_can_outrank_is_not_believed),
         TEST(test_what_a_node_says_is_cut_between_characters),
+        TEST(test_it_is_counted_once_as_what_it_is),
+        TEST(test_a_stable_minute_ends_crash_looping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -449,6 +449,74 @@ static void test_only_what_is_new(void **state)
     leave(follower);
 }
 
+static void test_without_a_container_nobody_is_ahead_of_now(void **state)
+{
+    (void)state;
+    Wire__Failure failure = WIRE__FAILURE__INIT;
+    Wire__Envelope envelope = WIRE__ENVELOPE__INIT;
+    struct log_query later = {.after = {UINT64_MAX - 1, 0}};
+    failure.code = "no_container";
+    failure.message = "";
+    envelope.body_case = WIRE__ENVELOPE__BODY_FAILURE;
+    envelope.failure = &failure;
+    struct log_follower *follower = follow(later);
+    end_call(expect_call(WIRE__ENVELOPE__BODY_HISTORY), &envelope, NULL);
+    pass_time(10);
+    struct sent watch = expect_call(WIRE__ENVELOPE__BODY_WATCH);
+    uint64_t place = watch.request->watch->logs[0]->after->time_ns;
+    assert_true(place <= (uint64_t)clock_wall_ms() * 1000000u);
+    envelope.body_case = WIRE__ENVELOPE__BODY_WATCH_REPLY;
+    Wire__WatchReply nothing = WIRE__WATCH_REPLY__INIT;
+    envelope.watch_reply = &nothing;
+    end_call(watch, &envelope, NULL);
+    leave(follower);
+}
+
+/* An agent would never tell of more, and they would wait in silence. */
+static void test_of_too_many_at_one_node(void **state)
+{
+    (void)state;
+    static struct log_follower *followers[NODE_LOGS_MAX];
+    struct live_listener listener = {wake, release, NULL};
+    struct log_query query = {.lines_max = 1};
+    struct err err = {0};
+    struct log_follower *last = NULL;
+    for (unsigned i = 0; i <= NODE_LOGS_MAX; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "many%u", i);
+        struct instance row = {.id = id,
+                               .node_id = "n1",
+                               .generation = 1,
+                               .phase = PHASE_READY,
+                               .observed = OBSERVED_RUNNING,
+                               .container_id = "c1",
+                               .error_code = "",
+                               .error_message = ""};
+        assert_non_null(instance_add(&fleet, &row, &err));
+        last = log_follower_create(&fleet, id, &query, &listener);
+        assert_non_null(last);
+        log_follower_begin(last);
+        run_inbox();
+        if (i < NODE_LOGS_MAX) {
+            followers[i] = last;
+            assert_takes(last, "");
+        }
+    }
+    assert_takes(last, ".");
+    leave(last);
+    leave(followers[0]);
+    struct sent asked = expect_call(WIRE__ENVELOPE__BODY_HISTORY);
+    end_call(asked, NULL, &(struct err){.code = ERR_OFFLINE});
+    struct log_follower *next =
+        log_follower_create(&fleet, "many256", &query, &listener); /* there is room again */
+    log_follower_begin(next);
+    run_inbox();
+    assert_takes(next, "");
+    leave(next);
+    for (unsigned i = 1; i < NODE_LOGS_MAX; i++)
+        leave(followers[i]);
+}
+
 static void test_of_nothing(void **state)
 {
     (void)state;
@@ -478,6 +546,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_it_ends_with_the_instance, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_only_what_is_new, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_without_a_container_nobody_is_ahead_of_now, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_of_too_many_at_one_node, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_of_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/log_limit.h"
 #include "common/notify.h"
 
 /* What fn wrote to stderr. */
@@ -46,8 +48,9 @@ static void write_long_value(void)
 
 static void write_hostile_values(void)
 {
-    log_info("event", "a=\"%s\" b=%s c=%s d=%s e=%s f=%.3s g=%s", "x\" status=200 \"", "two words",
-             "x\ny=z", "back\\slash", "", "plainer", "w\xc3\xa9rd");
+    log_info("event", "a=\"%s\" b=%s c=%s d=%s e=%s f=%.3s g=%s h=%s i=%s", "x\" status=200 \"",
+             "two words", "x\ny=z", "back\\slash", "", "plainer", "w\xc3\xa9rd", "\xc2\x9b 31m",
+             "\xff\xc3");
 }
 
 static void write_numbers(void)
@@ -61,42 +64,159 @@ static void write_debug(void)
     log_debug("event", "a=%d", 1);
 }
 
+static void write_null(void)
+{
+    static const char *volatile nothing; /* which the compiler doesn't see */
+    log_info("event", "a=%s", nothing);
+}
+
+static void write_in_scopes(void)
+{
+    struct log_scope outer;
+    struct log_scope inner;
+    log_scope_begin(&outer, "req", "r1");
+    log_scope_begin(&inner, "node", "n1");
+    log_info("event", "a=%d node=%s", 1, "n2");
+    log_scope_end(&inner);
+    log_info("event", "a=%d", 2);
+    log_scope_end(&outer);
+    log_info("event", "a=%d", 3);
+}
+
 static void test_one_call_is_one_line(void **state)
 {
     (void)state;
     char out[20000];
     capture(write_odd_values, out, sizeof(out));
-    assert_non_null(strstr(out, " info \"event\" a="));
+    assert_non_null(strstr(out, " level=info msg=event a="));
     assert_ptr_equal(strchr(out, '\n'), out + strlen(out) - 1);
     for (const char *p = out; p[1]; p++)
         assert_true((unsigned char)*p >= 0x20 && *p != 0x7f);
     capture(write_long_value, out, sizeof(out));
     assert_ptr_equal(strchr(out, '\n'), out + strlen(out) - 1);
-    assert_string_equal(out + strlen(out) - 5, "\"\\\"\"\n"); /* no quote is left open */
+    assert_true(strlen(out) <= 2048);
+    assert_string_equal(out + strlen(out) - 4, "\\\"\"\n"); /* no quote is left open */
+    assert_null(strstr(out, " b="));
 }
 
-static void expect_values(void (*fn)(void), const char *values)
+static void expect_values(void (*fn)(void), const char *before, const char *values)
 {
     char out[2000];
     capture(fn, out, sizeof(out));
-    const char *at = strstr(out, "\"event\" ");
+    const char *at = strstr(out, before);
     assert_non_null(at);
     out[strlen(out) - 1] = '\0';
-    assert_string_equal(at + strlen("\"event\" "), values);
+    assert_string_equal(at + strlen(before), values);
 }
 
 static void test_no_value_passes_for_another(void **state)
 {
     (void)state;
-    expect_values(write_hostile_values, "a=\"x\\\" status=200 \\\"\" b=\"two words\" c=\"x\\ny=z\" "
-                                        "d=\"back\\\\slash\" e=\"\" f=pla g=w\xc3\xa9rd");
+    expect_values(
+        write_hostile_values, " msg=event ",
+        "a=\"x\\\" status=200 \\\"\" b=\"two words\" c=\"x\\ny=z\" d=\"back\\\\slash\" e=\"\" "
+        "f=pla g=\"w\xc3\xa9rd\" h=\"\\u009b 31m\" i=\"\xef\xbf\xbd\xef\xbf\xbd\"");
+    expect_values(write_null, " msg=event ", "a=\"\"");
 }
 
 static void test_numbers(void **state)
 {
     (void)state;
-    expect_values(write_numbers, "a=-1 b=4000000000 c=-9000000000000000000 d=18446744073709551615 "
-                                 "e=7 f=-9223372036854775808");
+    expect_values(write_numbers, " msg=event ",
+                  "a=-1 b=4000000000 c=-9000000000000000000 d=18446744073709551615 "
+                  "e=7 f=-9223372036854775808");
+}
+
+static void test_json(void **state)
+{
+    (void)state;
+    char out[20000];
+    enum log_format format = LOG_LOGFMT;
+    assert_false(log_format_parse("xml", &format));
+    assert_true(log_format_parse("json", &format));
+    log_format_set(format);
+    expect_values(write_hostile_values, "\"msg\":\"event\",",
+                  "\"a\":\"x\\\" status=200 \\\"\",\"b\":\"two words\",\"c\":\"x\\ny=z\","
+                  "\"d\":\"back\\\\slash\",\"e\":\"\",\"f\":\"pla\",\"g\":\"w\xc3\xa9rd\","
+                  "\"h\":\"\\u009b 31m\",\"i\":\"\xef\xbf\xbd\xef\xbf\xbd\"}");
+    expect_values(write_numbers, "\"msg\":\"event\",",
+                  "\"a\":-1,\"b\":4000000000,\"c\":-9000000000000000000,"
+                  "\"d\":18446744073709551615,\"e\":7,\"f\":-9223372036854775808}");
+    capture(write_long_value, out, sizeof(out));
+    assert_string_equal(out + strlen(out) - 5, "\\\"\"}\n"); /* cut, and still whole */
+    json_t *line = json_loads(out, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(line);
+    assert_string_equal(json_string_value(json_object_get(line, "level")), "info");
+    json_decref(line);
+    log_format_set(LOG_LOGFMT);
+}
+
+static void test_scopes(void **state)
+{
+    (void)state;
+    char out[2000];
+    capture(write_in_scopes, out, sizeof(out));
+    assert_non_null(strstr(out, " a=1 node=n2 req=r1\n")); /* a line's own field wins */
+    assert_non_null(strstr(out, " a=2 req=r1\n"));
+    assert_non_null(strstr(out, " a=3\n"));
+}
+
+static void flap(void)
+{
+    for (int i = 0; i < 1000; i++) {
+        log_info("flaps", "node=%s i=%d", "n1", i);
+        log_info("flaps", "node=%s i=%d req=%s", "n1", i, "r");
+    }
+    log_info("flaps", "node=%s i=%d", "n2", 0);
+}
+
+static void test_repetitions_are_limited(void **state)
+{
+    (void)state;
+    static char out[200000];
+    char path[] = "/tmp/panel-unit-log-XXXXXX";
+    int kept = dup(STDERR_FILENO);
+    int file = mkstemp(path); /* it is more than a pipe takes */
+    uint64_t before = log_lines_suppressed();
+    dup2(file, STDERR_FILENO);
+    flap();
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    ssize_t len = pread(file, out, sizeof(out) - 1, 0);
+    close(file);
+    unlink(path);
+    assert_true(len > 0);
+    out[len] = '\0';
+    unsigned lines = 0;
+    unsigned with_request = 0;
+    for (char *at = out; (at = strstr(at, " msg=flaps ")); at++)
+        lines++;
+    for (char *at = out; (at = strstr(at, " req=r")); at++)
+        with_request++;
+    assert_int_equal(with_request, 1000); /* each is one of its kind */
+    assert_int_equal(lines - with_request, LOG_BURST + 1);
+    assert_non_null(strstr(out, " node=n2 "));
+    assert_int_equal(log_lines_suppressed() - before, 1000 - LOG_BURST);
+}
+
+static void test_the_limit_forgives(void **state)
+{
+    (void)state;
+    uint64_t suppressed;
+    int64_t now = 1000000;
+    for (int i = 0; i < LOG_BURST; i++)
+        assert_true(log_limit_take(77, now, &suppressed));
+    for (int i = 0; i < 5; i++)
+        assert_false(log_limit_take(77, now + LOG_EVERY_MS - 1, &suppressed));
+    assert_true(log_limit_take(77, now + LOG_EVERY_MS, &suppressed));
+    assert_int_equal(suppressed, 5);
+    assert_false(log_limit_take(77, now + LOG_EVERY_MS, &suppressed));
+    now += (int64_t)LOG_EVERY_MS * 1000; /* long silent: as new */
+    for (int i = 0; i < LOG_BURST; i++)
+        assert_true(log_limit_take(77, now, &suppressed));
+    assert_false(log_limit_take(77, now, &suppressed));
+    for (uint64_t kind = 1; kind < 5000; kind++) /* more kinds than it holds */
+        assert_true(log_limit_take(kind * 1000003, now, &suppressed));
 }
 
 static void test_levels(void **state)
@@ -109,7 +229,7 @@ static void test_levels(void **state)
     assert_string_equal(out, "");
     log_level_set(LOG_DEBUG);
     capture(write_debug, out, sizeof(out));
-    assert_non_null(strstr(out, " debug "));
+    assert_non_null(strstr(out, " level=debug "));
     assert_true(log_level_parse("warn", &level));
     assert_int_equal(level, LOG_WARN);
     assert_false(log_level_parse("loud", &level));
@@ -157,6 +277,10 @@ int main(void)
         cmocka_unit_test(test_one_call_is_one_line),
         cmocka_unit_test(test_no_value_passes_for_another),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_scopes),
+        cmocka_unit_test(test_repetitions_are_limited),
+        cmocka_unit_test(test_the_limit_forgives),
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_supervisor),

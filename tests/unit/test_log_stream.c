@@ -158,7 +158,7 @@ static void assert_lines(const char *wanted)
 {
     auto_strbuf struct strbuf all = {0};
     size_t count;
-    Wire__LogLine **rows = log_lines_tell(&lines, 1000000, &count);
+    Wire__LogLine **rows = log_lines_tell(&lines, 1000000, &count, NULL);
     strbuf_str(&all, "");
     for (size_t i = 0; i < count; i++)
         strbuf_fmt(&all, "%llu-%u %.*s|", (unsigned long long)rows[i]->position->time_ns,
@@ -229,13 +229,35 @@ static void test_an_answer_is_bounded_but_has_a_line(void **state)
     size_t count;
     add(1, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     add(2, "b");
-    Wire__LogLine **rows = log_lines_tell(&lines, 1, &count);
+    Wire__LogLine **rows = log_lines_tell(&lines, 1, &count, NULL);
     assert_int_equal(count, 1);
     free(rows);
     log_lines_clear(&lines);
-    rows = log_lines_tell(&lines, 1, &count);
+    rows = log_lines_tell(&lines, 1, &count, NULL);
     assert_null(rows);
     assert_int_equal(count, 0);
+}
+
+/* An answer with many logs is measured by it, and a frame that is too large is refused. */
+static void test_what_short_lines_take_when_packed(void **state)
+{
+    (void)state;
+    Wire__LogNews news = WIRE__LOG_NEWS__INIT;
+    size_t bytes = 0;
+    struct log_text one = {.text = "x", .len = 1, .is_error = true, .is_cut = true};
+    for (unsigned i = 0; i < 200; i++) {
+        one.time_ns = UINT64_MAX - 1 + i / 199;
+        log_lines_add(&lines, &one);
+    }
+    Wire__LogLine **rows = log_lines_tell(&lines, 100000, &news.n_lines, &bytes);
+    news.lines = rows;
+    news.instance_id = "";
+    assert_int_equal(news.n_lines, 200);
+    assert_true(bytes >= wire__log_news__get_packed_size(&news));
+    free(rows);
+    rows = log_lines_tell(&lines, bytes / 2, &news.n_lines, &bytes);
+    assert_int_equal(news.n_lines, 100);
+    free(rows);
 }
 
 int main(void)
@@ -253,6 +275,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_oldest_go_and_are_counted, set_up_lines,
                                         tear_down_lines),
         cmocka_unit_test_setup_teardown(test_an_answer_is_bounded_but_has_a_line, set_up_lines,
+                                        tear_down_lines),
+        cmocka_unit_test_setup_teardown(test_what_short_lines_take_when_packed, set_up_lines,
                                         tear_down_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

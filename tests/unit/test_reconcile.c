@@ -236,6 +236,45 @@ static void test_properties(void **state)
                 }
 }
 
+static void test_a_change_is_undone(void **state)
+{
+    (void)state;
+    struct reconcile_view view = view_of(PHASE_INSTALLING, OBSERVED_FAILED);
+    view.failed_now = true;
+    view.failures = 1;
+    view.may_undo = true;
+    static const char *const costly[] = {"start_failed", "create_failed", RECONCILE_EXITED,
+                                         "out_of_memory", "image_not_found"};
+    for (size_t i = 0; i < sizeof(costly) / sizeof(costly[0]); i++) {
+        view.error_code = costly[i];
+        view.phase = PHASE_INSTALLING;
+        expect(view, STEP_UNDO, PHASE_INSTALLING);
+        view.phase = PHASE_READY; /* limits */
+        expect(view, STEP_UNDO, PHASE_READY);
+    }
+    view.phase = PHASE_INSTALLING;
+    view.error_code = "registry_unreachable"; /* the old one runs on meanwhile */
+    expect(view, STEP_RETRY, PHASE_INSTALLING);
+    view.failures = 3;
+    expect(view, STEP_UNDO, PHASE_INSTALLING);
+    view.failed_now = false;
+    view.observed = OBSERVED_PULLING;
+    expect(view, STEP_WAIT, PHASE_INSTALLING);
+    view.deadline_passed = true;
+    expect(view, STEP_UNDO, PHASE_INSTALLING);
+    view.down = true; /* it isn't tried now */
+    view.deadline_passed = false;
+    expect(view, STEP_APPLY, PHASE_INSTALLING);
+    view.down = false;
+    view.observed = OBSERVED_FAILED;
+    view.failed_now = true;
+    view.error_code = WORD_PORT_IN_USE;
+    view.may_choose_ports = true; /* the panel's choice is the panel's to mend */
+    expect(view, STEP_CHOOSE, PHASE_INSTALLING);
+    view.may_choose_ports = false;
+    expect(view, STEP_UNDO, PHASE_INSTALLING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_a_restart_rises_when_it_has_stopped),
         cmocka_unit_test(test_stopping_ends_by_its_deadline_and_heals),
         cmocka_unit_test(test_delete_asks_until_removed),
+        cmocka_unit_test(test_a_change_is_undone),
         cmocka_unit_test(test_properties),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,7 @@ static struct instance_new new_instance(const char *id, const struct port_mappin
                 .template =
                     "{\"Env\":[\"A={{PRIMARY_PORT}}\"],\"Cmd\":[\"x\",\"{{ PRIMARY_PORT }}\"]}",
                 .variables = "{}",
+                .own_env = "{}",
                 .stop_command = "",
                 .mount_path = "/app/data"},
         .ports = port,
