@@ -416,8 +416,21 @@ static size_t take_answer(char *data, size_t size, size_t count, void *arg)
     return buf->failed ? 0 : len;
 }
 
-int http_post_json(const char *url, const char *json, uint32_t timeout_ms, long *ret_status,
-                   char **ret_body, struct err *err)
+/* The header Date, as RFC 9110 has it. */
+static size_t take_date(char *data, size_t size, size_t count, void *arg)
+{
+    int64_t *date = arg;
+    char line[80];
+    if (size * count > 5 && strncasecmp(data, "Date:", 5) == 0) {
+        snprintf(line, sizeof(line), "%.*s", (int)(size * count - 5), data + 5);
+        *date = curl_getdate(line, NULL);
+    }
+    return size * count;
+}
+
+/* One request that waits, with json POSTed or, where that is NULL, GET. */
+static int ask(const char *url, const char *json, uint32_t timeout_ms, long *ret_status,
+               int64_t *ret_date, char **ret_body, struct err *err)
 {
     pthread_once(&curl_once, init_curl);
     auto_strbuf struct strbuf answer = {0};
@@ -429,14 +442,19 @@ int http_post_json(const char *url, const char *json, uint32_t timeout_ms, long 
         curl_slist_free_all(headers);
         return err_nomem(err);
     }
+    *ret_date = -1;
     curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, why);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, json);
+    if (json) {
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, json);
+    }
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_date);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, ret_date);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer);
     CURLcode rc = curl_easy_perform(easy);
@@ -448,6 +466,19 @@ int http_post_json(const char *url, const char *json, uint32_t timeout_ms, long 
                        why[0] ? why : curl_easy_strerror(rc));
     *ret_body = strbuf_steal(&answer);
     return *ret_body ? 0 : err_nomem(err);
+}
+
+int http_post_json(const char *url, const char *json, uint32_t timeout_ms, long *ret_status,
+                   char **ret_body, struct err *err)
+{
+    int64_t date;
+    return ask(url, json, timeout_ms, ret_status, &date, ret_body, err);
+}
+
+int http_get(const char *url, uint32_t timeout_ms, long *ret_status, int64_t *ret_date,
+             char **ret_body, struct err *err)
+{
+    return ask(url, NULL, timeout_ms, ret_status, ret_date, ret_body, err);
 }
 
 /* ---- Downloads ---- */

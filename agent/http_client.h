@@ -1,5 +1,5 @@
-/* HTTP with libcurl: many calls side by side over the Engine's unix socket, one blocking POST for
- * joining, and blocking downloads for installs. The only file that knows curl.
+/* HTTP with libcurl: many calls side by side over the Engine's unix socket, blocking requests to
+ * the panel, and blocking downloads for installs. The only file that knows curl.
  *
  * Calls are asynchronous and end exactly once: by done(), or by http_call_cancel(), after which
  * nothing of theirs is called any more. Both are safe inside any callback. One thread, but for
@@ -73,6 +73,10 @@ void http_client_wake(struct http_client *client);
  * status; -1 when there was no answer. */
 int http_post_json(const char *url, const char *json, uint32_t timeout_ms, long *ret_status,
                    char **ret_body, struct err *err);
+
+/* GET it, likewise. *ret_date: the clock of who answered, seconds since 1970; -1 when not told. */
+int http_get(const char *url, uint32_t timeout_ms, long *ret_status, int64_t *ret_date,
+             char **ret_body, struct err *err);
 
 struct sockaddr;
 

@@ -84,6 +84,9 @@ static int load_json(struct identity *identity, struct err *err)
                     take_text(root, "port", &identity->port, err) < 0 ||
                     take_text(root, "listen", &identity->listen, err) < 0))
         rc = -1;
+    const char *url = rc == 0 ? json_string_value(json_object_get(root, "panelUrl")) : NULL;
+    if (url && !(identity->panel_url = strdup(url)))
+        rc = err_nomem(err);
     json_decref(root);
     if (rc == 0 &&
         (envelope_check_id(identity->panel_id) < 0 || envelope_check_id(identity->node_id) < 0 ||
@@ -169,6 +172,8 @@ int identity_store(const struct identity *identity, struct err *err)
     jw_string(&sb, "address", identity->address);
     jw_string(&sb, "port", identity->port);
     jw_string(&sb, "listen", identity->listen);
+    if (identity->panel_url)
+        jw_string(&sb, "panelUrl", identity->panel_url);
     jw_object_end(&sb);
     strbuf_char(&sb, '\n');
     if (sb.failed)
@@ -185,6 +190,7 @@ void identity_fini(struct identity *identity)
 {
     free(identity->dir);
     free(identity->panel_id);
+    free(identity->panel_url);
     free(identity->node_id);
     free(identity->address);
     free(identity->port);

@@ -21,6 +21,7 @@
 #include "common/envelope.h"
 #include "common/fs.h"
 #include "common/json_writer.h"
+#include "common/owner.h"
 #include "common/pki.h"
 
 #define SECRET_LEN      43
@@ -153,6 +154,7 @@ static char *make_request(const struct ticket *ticket, const struct pending *pen
     jw_string(&sb, "csr", pending->csr);
     jw_string(&sb, "nonce", pending->nonce);
     jw_string(&sb, "agentVersion", PANEL_VERSION);
+    jw_int(&sb, "protocolVersion", WIRE_PROTOCOL_VERSION);
     jw_string(&sb, "mac", mac);
     jw_object_end(&sb);
     return strbuf_steal(&sb);
@@ -246,9 +248,10 @@ static int choose_listen(const struct options *options, const char *address, con
     return 0;
 }
 
-static int fill_identity(const struct options *options, const struct ticket *ticket,
-                         const struct pending *pending, const json_t *answer, const char *dir,
-                         struct identity *ret, struct err *err)
+static int fill_identity(const struct options *options, const char *panel_url,
+                         const struct ticket *ticket, const struct pending *pending,
+                         const json_t *answer, const char *dir, struct identity *ret,
+                         struct err *err)
 {
     if (check_mac(ticket, pending, answer, err) < 0)
         return -1;
@@ -258,6 +261,7 @@ static int fill_identity(const struct options *options, const struct ticket *tic
     if (pki_check_pair(pending->key, text_of(answer, "certificate"), err) < 0)
         return err_wrap(err, "the panel's answer can't be used");
     ret->dir = strdup(dir);
+    ret->panel_url = strdup(panel_url);
     ret->panel_id = strdup(text_of(answer, "panelId"));
     ret->node_id = strdup(ticket->node_id);
     ret->address = strdup(text_of(answer, "address"));
@@ -265,8 +269,8 @@ static int fill_identity(const struct options *options, const struct ticket *tic
     ret->key = strdup(pending->key);
     ret->cert = strdup(text_of(answer, "certificate"));
     ret->ca = strdup(text_of(answer, "ca"));
-    if (!ret->dir || !ret->panel_id || !ret->node_id || !ret->address || !ret->port || !ret->key ||
-        !ret->cert || !ret->ca)
+    if (!ret->dir || !ret->panel_url || !ret->panel_id || !ret->node_id || !ret->address ||
+        !ret->port || !ret->key || !ret->cert || !ret->ca)
         return err_nomem(err);
     return choose_listen(options, ret->address, ret->port, &ret->listen, err);
 }
@@ -322,10 +326,23 @@ static int exchange(const struct options *options, const struct options_command 
     if (rc == 0)
         rc = post(url, request, &answer, err);
     if (rc == 0)
-        rc = fill_identity(options, ticket, &pending, answer, dir, identity, err);
+        rc = fill_identity(options, command->panel_url, ticket, &pending, answer, dir, identity,
+                           err);
     json_decref(answer);
     free_pending(&pending);
     return rc;
+}
+
+/* With the package, systemd watches for the identity and starts the service (panel-agent.path). */
+static void say_what_next(const struct options *options)
+{
+    bool usual = !options->head.source[settings_find(&options_table, "state")];
+    if (usual && access("/run/systemd/system", F_OK) == 0 &&
+        access("/lib/systemd/system/panel-agent.path", F_OK) == 0)
+        puts("Its service starts by itself now. How it does: panel-agent doctor");
+    else
+        printf("Now start the agent:\n  panel-agent%s%s\n", usual ? "" : " --state ",
+               usual ? "" : options->state);
 }
 
 static int join_in(const struct options *options, const struct options_command *command,
@@ -357,22 +374,22 @@ static int join_in(const struct options *options, const struct options_command *
         rc = identity_store(&identity, err);
     if (rc == 0) {
         unlink(pending_path);
-        bool usual = !options->head.source[settings_find(&options_table, "state")];
-        printf("Joined: this machine is node %s and will listen on %s.\n"
-               "Now start the agent:\n"
-               "  panel-agent%s%s\n",
-               identity.node_id, identity.listen, usual ? "" : " --state ",
-               usual ? "" : options->state);
+        printf("Joined: this machine is node %s and will listen on %s.\n", identity.node_id,
+               identity.listen);
+        say_what_next(options);
     }
     identity_fini(&identity);
     return rc;
 }
 
-int join_run(const struct options *options, const struct options_command *command, struct err *err)
+static int run(const struct options *options, const struct options_command *command,
+               struct err *err)
 {
     struct ticket ticket;
     auto_fd int lock = -1;
-    if (parse_token(command->token, &ticket, err) < 0 || fs_make_dir(options->state, 0700, err) < 0)
+    /* The package's agent runs as a user of its own, who has to be able to read what we write. */
+    if (parse_token(command->token, &ticket, err) < 0 || owner_become(options->state, err) < 0 ||
+        fs_make_dir(options->state, 0700, err) < 0)
         return -1;
     if (fs_lock(options->state, "agent.lock", &lock, err) < 0)
         return err->code == ERR_CONFLICT
@@ -383,5 +400,13 @@ int join_run(const struct options *options, const struct options_command *comman
     int rc = dir ? join_in(options, command, &ticket, dir, err)
                  : err_io(err, errno, "can't open %s", options->state);
     crypto_wipe(&ticket, sizeof(ticket));
+    return rc;
+}
+
+int join_run(const struct options *options, const struct options_command *command, struct err *err)
+{
+    int rc = run(options, command, err);
+    if (rc < 0 && err->os_errno == EACCES && geteuid() != 0)
+        err_wrap(err, "joining needs root, as by sudo");
     return rc;
 }

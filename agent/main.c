@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/doctor.h"
 #include "agent/handlers.h"
 #include "agent/identity.h"
 #include "agent/join.h"
@@ -28,6 +29,8 @@
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/owner.h"
+#include "common/watchdog.h"
 
 #define FLUSH_MS      500
 #define LINGER_MS     50 /* "sent" means handed to the link; this is for its leaving */
@@ -47,6 +50,9 @@ struct agent {
     struct rpc *rpc;
     struct handlers handlers;
     struct timer trim;
+    struct watchdog
+        watchdog; /* without hearts: the loop that would be asked is the one that ticks */
+    struct timer tick;
     bool announced;
 };
 
@@ -88,6 +94,21 @@ static void fire_trim(struct timer *timer)
     struct agent *agent = (struct agent *)((char *)timer - offsetof(struct agent, trim));
     trim_memory();
     timers_set(&agent->loop.timers, timer, clock_mono_ms() + TRIM_EVERY_MS);
+}
+
+static void fire_tick(struct timer *timer)
+{
+    struct agent *agent = (struct agent *)((char *)timer - offsetof(struct agent, tick));
+    watchdog_tick(&agent->watchdog);
+    timers_set(&agent->loop.timers, timer, clock_mono_ms() + agent->watchdog.tick_ms);
+}
+
+static void begin_ticks(struct agent *agent)
+{
+    watchdog_init(&agent->watchdog);
+    agent->tick.fire = fire_tick;
+    if (agent->watchdog.tick_ms)
+        timers_set(&agent->loop.timers, &agent->tick, clock_mono_ms());
 }
 
 static void on_reload(void *arg)
@@ -144,6 +165,7 @@ static int build(struct agent *agent, struct err *err)
     agent->loop.reload_arg = agent;
     agent->trim.fire = fire_trim;
     timers_set(&agent->loop.timers, &agent->trim, clock_mono_ms() + TRIM_FIRST_MS);
+    begin_ticks(agent);
     return rpc_listen(agent->rpc, id->key, id->cert, id->ca, err);
 }
 
@@ -185,17 +207,18 @@ static void block_signals(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-/* The address of the settings, where they have one, for that of joining. */
-static int choose_listen(struct identity *identity, const struct options *options, struct err *err)
+/* As root it would leave files there that the service can't read, and without root it would lack
+ * what the service's unit lets it do. */
+static int check_user(const char *state_dir, struct err *err)
 {
-    char *listen = options->listen ? strdup(options->listen) : NULL;
-    if (options->listen && !listen)
-        return err_nomem(err);
-    if (listen) {
-        free(identity->listen);
-        identity->listen = listen;
-    }
-    return 0;
+    char name[64];
+    if (!owner_is_other(state_dir))
+        return 0;
+    owner_name(state_dir, name, sizeof(name));
+    return err_set(err, ERR_INVALID, "other_user",
+                   "%s belongs to the user %s, so the agent has to run as a service of that user: "
+                   "systemctl start panel-agent",
+                   state_dir, name);
 }
 
 static int serve(struct options *options, const struct settings_given *given, struct err *err)
@@ -203,6 +226,8 @@ static int serve(struct options *options, const struct settings_given *given, st
     struct agent agent = {.options = options, .given = given};
     auto_fd int lock = -1;
     block_signals();
+    if (check_user(options->state, err) < 0)
+        return -1;
     int rc = identity_load(options->state, &agent.identity, err);
     if (rc < 0 && err->code == ERR_NOT_FOUND)
         return err_set(err, ERR_NOT_FOUND, "not_joined",
@@ -214,7 +239,7 @@ static int serve(struct options *options, const struct settings_given *given, st
     log_node_set(agent.identity.node_id);
     rc = fs_lock(agent.identity.dir, "agent.lock", &lock, err);
     if (rc == 0)
-        rc = choose_listen(&agent.identity, options, err);
+        rc = options_choose_listen(options, &agent.identity.listen, err);
     if (rc == 0)
         rc = build(&agent, err);
     if (rc == 0) {
@@ -250,6 +275,11 @@ int main(int argc, char **argv)
     log_format_set(options.log_format);
     set_up_process();
     int rc = crypto_init(&err);
+    if (rc == 0 && command.action == OPTIONS_DOCTOR) {
+        status = (int)doctor_run(&options, command.panel_url);
+        options_fini(&options);
+        return status;
+    }
     if (rc == 0)
         rc = command.action == OPTIONS_JOIN ? join_run(&options, &command, &err)
                                             : serve(&options, &command.given, &err);

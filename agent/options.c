@@ -102,6 +102,18 @@ const char *options_docker_socket(const struct options *options)
     return options->docker + sizeof(SCHEME) - 1;
 }
 
+int options_choose_listen(const struct options *options, char **listen, struct err *err)
+{
+    char *chosen = options->listen ? strdup(options->listen) : NULL;
+    if (options->listen && !chosen)
+        return err_nomem(err);
+    if (chosen) {
+        free(*listen);
+        *listen = chosen;
+    }
+    return 0;
+}
+
 struct install_limits options_install_limits(const struct options *options)
 {
     return (struct install_limits){.bytes_max = (uint64_t)options->install_max_mib << 20,
@@ -126,6 +138,10 @@ static const char help[] =
     "      secret in it never leaves this machine. After a failure the same command may be run\n"
     "      again.\n"
     "\n"
+    "  panel-agent doctor [--panel URL] [settings]\n"
+    "      Say what keeps this machine from being a good node, and what to do. Exits with 0 when\n"
+    "      all is well, 1 when something is broken, 3 when there are warnings alone.\n"
+    "\n"
     "  panel-agent [settings]\n"
     "      Serve. Stays up while Docker or the panel is away. SIGTERM ends it and leaves the\n"
     "      containers running.\n"
@@ -134,7 +150,7 @@ static const char help[] =
     "      Print the settings that an agent which is started like this has, and from where.\n"
     "\n"
     "Options:\n"
-    "  --panel URL                 of join: the panel, https:// or http://\n"
+    "  --panel URL                 of join and doctor: the panel, https:// or http://\n"
     "  --token TOKEN               of join: pj1.<node>.<secret>\n"
     "  --config FILE               read settings from FILE, one JSON object: {\"logLevel\": "
     "\"debug\"}\n"
@@ -179,20 +195,24 @@ static int check_words(const struct arguments_words *words, struct options_comma
                        words->at[1]);
     if (word && strcmp(word, "join") == 0)
         command->action = OPTIONS_JOIN;
+    else if (word && strcmp(word, "doctor") == 0)
+        command->action = OPTIONS_DOCTOR;
     else if (word && strcmp(word, "config") == 0)
         command->action = OPTIONS_SHOW;
     else if (word)
         return err_set(err, ERR_INVALID, "bad_command",
-                       "there is no command \"%.64s\"; there are join and config", word);
+                       "there is no command \"%.64s\"; there are join, doctor and config", word);
     return 0;
 }
 
 static int check_extra(const struct extra *extra, struct options_command *command, struct err *err)
 {
     bool is_join = command->action == OPTIONS_JOIN;
-    if (!is_join && (command->panel_url || command->token))
+    if (!is_join && command->token)
+        return err_set(err, ERR_INVALID, "bad_option", "--token belongs to: panel-agent join");
+    if (!is_join && command->action != OPTIONS_DOCTOR && command->panel_url)
         return err_set(err, ERR_INVALID, "bad_option",
-                       "--panel and --token belong to: panel-agent join");
+                       "--panel belongs to: panel-agent join, panel-agent doctor");
     if (is_join && (!command->panel_url || !command->token))
         return err_set(err, ERR_INVALID, "bad_option", "join needs --panel URL and --token TOKEN");
     if (extra->output && command->action != OPTIONS_SHOW)

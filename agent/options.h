@@ -28,15 +28,21 @@ struct options {
 
 extern const struct settings_table options_table;
 
-enum options_action { OPTIONS_SERVE, OPTIONS_JOIN, OPTIONS_SHOW, OPTIONS_CHECK };
+enum options_action {
+    OPTIONS_SERVE,
+    OPTIONS_JOIN,
+    OPTIONS_DOCTOR,
+    OPTIONS_SHOW,
+    OPTIONS_CHECK,
+};
 
 /* What the command line says besides settings. The texts are argv's. */
 struct options_command {
     enum options_action action;
     struct settings_given given;
-    const char *panel_url; /* of join, likewise the token */
-    const char *token;
-    bool as_json; /* of config */
+    const char *panel_url; /* of join and the doctor */
+    const char *token;     /* of join */
+    bool as_json;          /* of config */
 };
 
 /* 0: go on. Otherwise *ret_status is what the program should exit with, everything said. ret is all
@@ -46,6 +52,8 @@ int options_parse(int argc, char **argv, struct options *ret, struct options_com
 void options_fini(struct options *options);
 
 const char *options_docker_socket(const struct options *options);
+/* The address of the settings, where they have one, in place of that of joining. */
+int options_choose_listen(const struct options *options, char **listen, struct err *err);
 struct install_limits options_install_limits(const struct options *options);
 
 /* Take from what was given whatever can be taken now; -1 at a fault: all stays as it was. The log

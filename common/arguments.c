@@ -30,6 +30,16 @@ static int take_value(struct line *line, const char *option, size_t len, const c
     return 0;
 }
 
+static int add_value(struct line *line, size_t len, const char *attached, struct strbuf *to,
+                     struct err *err)
+{
+    const char *value;
+    if (take_value(line, line->argv[line->at], len, attached, &value, err) < 0)
+        return -1;
+    strbuf_fmt(to, "%s%s", to->len ? " " : "", value);
+    return to->failed ? err_nomem(err) : 0;
+}
+
 static int take_own(struct line *line, const struct argument *argument, size_t len,
                     const char *attached, struct err *err)
 {
@@ -38,6 +48,8 @@ static int take_own(struct line *line, const struct argument *argument, size_t l
         *argument->given = true;
     if (argument->value)
         return take_value(line, option, len, attached, argument->value, err);
+    if (argument->values)
+        return add_value(line, len, attached, argument->values, err);
     if (attached)
         return err_set(err, ERR_INVALID, "bad_option", "%.*s takes no value", (int)len, option);
     return 0;

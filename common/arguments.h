@@ -1,6 +1,7 @@
 /* A command line: options in any order, words between them. An option is one of the program's own,
  * or a setting's flag; "--name value" and "--name=value" are the same, and "--" ends the options.
- * Pure; the texts stay argv's. */
+ * Pure; the texts stay argv's, but
+ * for those of values. */
 #ifndef COMMON_ARGUMENTS_H
 #define COMMON_ARGUMENTS_H
 
@@ -9,15 +10,17 @@
 
 #include "common/err.h"
 #include "common/settings.h"
+#include "common/strbuf.h"
 
 #define ARGUMENTS_WORDS_MAX 8
 
-/* An option that is no setting. */
+/* An option that is no setting. With neither value nor values it takes none. */
 struct argument {
-    const char *name;   /* without its dashes */
-    char letter;        /* "-o" is the same; or 0 */
-    const char **value; /* where its value goes; NULL: it takes none */
-    bool *given;        /* or NULL */
+    const char *name;      /* without its dashes */
+    char letter;           /* "-o" is the same; or 0 */
+    const char **value;    /* where its value goes; or NULL */
+    struct strbuf *values; /* where those of all go, a blank between them; or NULL */
+    bool *given;           /* or NULL */
 };
 
 struct arguments_words {

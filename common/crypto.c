@@ -29,6 +29,12 @@ void crypto_digest_hex(const void *data, size_t len, char out[CRYPTO_HEX_LEN + 1
     sodium_bin2hex(out, CRYPTO_HEX_LEN + 1, hash, sizeof(hash));
 }
 
+void crypto_mac(const uint8_t key[CRYPTO_HASH_BYTES], const void *data, size_t len,
+                uint8_t out[CRYPTO_HASH_BYTES])
+{
+    crypto_auth_hmacsha256(out, data, len, key);
+}
+
 void crypto_mac_hex(const uint8_t key[CRYPTO_HASH_BYTES], const void *data, size_t len,
                     char out[CRYPTO_HEX_LEN + 1])
 {

@@ -22,7 +22,10 @@ void crypto_random(void *out, size_t len);
 void crypto_digest(const void *data, size_t len, uint8_t out[CRYPTO_HASH_BYTES]);
 /* The same as lower-case hex with a NUL. */
 void crypto_digest_hex(const void *data, size_t len, char out[CRYPTO_HEX_LEN + 1]);
-/* HMAC-SHA-256 as lower-case hex. */
+/* HMAC-SHA-256. */
+void crypto_mac(const uint8_t key[CRYPTO_HASH_BYTES], const void *data, size_t len,
+                uint8_t out[CRYPTO_HASH_BYTES]);
+/* The same as lower-case hex with a NUL. */
 void crypto_mac_hex(const uint8_t key[CRYPTO_HASH_BYTES], const void *data, size_t len,
                     char out[CRYPTO_HEX_LEN + 1]);
 /* Compares len bytes in constant time. */

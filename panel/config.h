@@ -18,6 +18,7 @@ enum config_part {
     CONFIG_TLS_WATCH = 4,
     CONFIG_FLEET = 8,
     CONFIG_AUDIT = 16,
+    CONFIG_API = 32,
 };
 
 struct config {
@@ -37,6 +38,8 @@ struct config {
     int64_t auto_port_first;
     int64_t auto_port_last;
     double memory_overcommit;
+    int64_t rate_limit;    /* requests a minute of one key; 0: any */
+    int64_t session_hours; /* from a login to its end */
     int64_t audit_days;
     /* made from listen by config_load() */
     char address[64];

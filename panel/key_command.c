@@ -1,7 +1,8 @@
 /* API keys on the host. See key_command.h.
  *
- * Request: {"command": "key.create" | "key.list" | "key.revoke", "name"}. A change has a row in the
- * audit trail, as one that comes over the API has. */
+ * Request: {"command": "key.create" | "key.list" | "key.revoke", "name"}, and for a create
+ * "scopes", a text, "userId", and "expiresAt", wall ms, each where it isn't the usual. A change has
+ * a row in the audit trail, as one that comes over the API has. */
 #include "panel/key_command.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include "common/auto.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/iso_time.h"
 #include "common/json_writer.h"
 #include "common/log.h"
 #include "common/utf8.h"
@@ -27,7 +29,8 @@
 
 struct key_change {
     struct store_change change;
-    const char *name;
+    const char *name;   /* to be revoked */
+    struct api_key key; /* to be made */
     uint8_t digest[CRYPTO_HASH_BYTES];
     struct err *err;
     int result;
@@ -51,11 +54,10 @@ static int audit(struct store_tx *tx, const char *command, const char *key_id, i
 
 static int apply_create(struct store_change *change, struct store_tx *tx, struct err *err)
 {
-    const struct key_change *key = (struct key_change *)change;
-    char id[API_KEY_ID_SIZE];
-    if (store_key_create(tx, key->name, key->digest, id, err) < 0)
+    struct key_change *key = (struct key_change *)change;
+    if (store_key_create(tx, &key->key, key->digest, err) < 0)
         return -1;
-    return audit(tx, "key create", id, 201, err);
+    return audit(tx, "key create", key->key.id, 201, err);
 }
 
 static int apply_revoke(struct store_change *change, struct store_tx *tx, struct err *err)
@@ -103,18 +105,38 @@ static int check_name(const char *name, struct err *err)
     return 0;
 }
 
-static int create_key(struct store *store, const char *name, struct strbuf *out, struct err *err)
+static int read_wish(const json_t *request, struct api_key *key, struct err *err)
 {
-    struct key_change change = {.change.apply = apply_create, .name = name};
+    const char *name = json_string_value(json_object_get(request, "name"));
+    const char *scopes = json_string_value(json_object_get(request, "scopes"));
+    const char *user_id = json_string_value(json_object_get(request, "userId"));
+    scope_set ignored;
+    if (check_name(name ? name : "", err) < 0 ||
+        scopes_parse("scope", scopes ? scopes : "admin", &ignored, key->scopes_text, err) < 0)
+        return -1;
+    snprintf(key->name, sizeof(key->name), "%s", name);
+    if (user_id &&
+        (size_t)snprintf(key->user_id, sizeof(key->user_id), "%s", user_id) >= sizeof(key->user_id))
+        return err_set(err, ERR_NOT_FOUND, "user_not_found", "there is no user \"%.64s\"", user_id);
+    key->expires_at = json_integer_value(json_object_get(request, "expiresAt"));
+    key->rate_limit = -1;
+    return 0;
+}
+
+static int create_key(struct store *store, const json_t *request, struct strbuf *out,
+                      struct err *err)
+{
+    struct key_change change = {.change.apply = apply_create};
     char key[API_KEY_LEN + 1];
-    if (check_name(name, err) < 0)
+    if (read_wish(request, &change.key, err) < 0)
         return -1;
     api_key_generate(key);
     api_key_digest(key, change.digest);
     int rc = change_key(store, &change, err);
     if (rc == 0) {
         jw_string(out, "key", key);
-        log_info("api key created", "name=%s", name);
+        log_info("api key created", "name=%s scopes=\"%s\" user=%s", change.key.name,
+                 change.key.scopes_text, change.key.user_id[0] ? change.key.user_id : "-");
     }
     crypto_wipe(key, sizeof(key));
     return rc;
@@ -127,18 +149,24 @@ static int put_row(const struct api_key *key, void *arg, struct err *err)
     jw_object_begin(rows, NULL);
     jw_string(rows, "id", key->id);
     jw_string(rows, "name", key->name);
+    jw_string(rows, "scopes", key->scopes_text);
+    jw_string(rows, "userId", key->user_id[0] ? key->user_id : NULL);
     jw_time(rows, "createdAt", key->created_at);
+    jw_time(rows, "expiresAt", key->expires_at);
+    jw_time(rows, "lastUsedAt", key->last_used_at);
     jw_time(rows, "revokedAt", key->revoked_at);
     jw_object_end(rows);
     return 0;
 }
 
-static int list_keys(struct store *store, const char *name, struct strbuf *out, struct err *err)
+static int list_keys(struct store *store, const json_t *request, struct strbuf *out,
+                     struct err *err)
 {
-    (void)name;
+    (void)request;
     auto_strbuf struct strbuf rows = {0};
+    struct store_page page = {0};
     jw_array_begin(&rows, NULL);
-    int rc = store_key_list(store, put_row, &rows, err);
+    int rc = store_key_list(store, NULL, &page, put_row, &rows, err);
     jw_array_end(&rows);
     if (rc == 0)
         jw_raw(out, "keys", rows.data);
@@ -146,8 +174,11 @@ static int list_keys(struct store *store, const char *name, struct strbuf *out, 
     return rc;
 }
 
-static int revoke_key(struct store *store, const char *name, struct strbuf *out, struct err *err)
+static int revoke_key(struct store *store, const json_t *request, struct strbuf *out,
+                      struct err *err)
 {
+    const char *given = json_string_value(json_object_get(request, "name"));
+    const char *name = given ? given : "";
     struct key_change change = {.change.apply = apply_revoke, .name = name};
     if (change_key(store, &change, err) < 0)
         return -1;
@@ -158,20 +189,19 @@ static int revoke_key(struct store *store, const char *name, struct strbuf *out,
 
 static const struct {
     const char *command;
-    int (*run)(struct store *store, const char *name, struct strbuf *out, struct err *err);
+    int (*run)(struct store *store, const json_t *request, struct strbuf *out, struct err *err);
 } commands[] = {{"key.create", create_key}, {"key.list", list_keys}, {"key.revoke", revoke_key}};
 
 int key_answer(void *arg, const char *request, struct strbuf *out, struct err *err)
 {
     json_t *root = json_loads(request, JSON_REJECT_DUPLICATES, NULL);
     const char *command = json_string_value(json_object_get(root, "command"));
-    const char *name = json_string_value(json_object_get(root, "name"));
     int rc = -1;
     size_t i = 0;
     while (i < ARRAY_LEN(commands) && (!command || strcmp(commands[i].command, command) != 0))
         i++;
     if (i < ARRAY_LEN(commands))
-        rc = commands[i].run(arg, name ? name : "", out, err);
+        rc = commands[i].run(arg, root, out, err);
     else
         err_set(err, ERR_INVALID, "unknown_command", "this paneld doesn't know that command");
     json_decref(root);
@@ -245,20 +275,17 @@ static int ask_someone(const char *dir, const char *request, char **ret_answer, 
     }
 }
 
-/* The answer, or NULL with err set. */
-static json_t *ask(const char *dir, const char *command, const char *name, struct err *err)
+/* The answer, or NULL with err set. Takes the request, which is an object that lacks its end. */
+static json_t *ask(const char *dir, struct strbuf *take_request, struct err *err)
 {
-    auto_strbuf struct strbuf request = {0};
     auto_free char *text = NULL;
-    jw_object_begin(&request, NULL);
-    jw_string(&request, "command", command);
-    jw_string(&request, "name", name);
-    jw_object_end(&request);
-    if (request.failed) {
+    jw_object_end(take_request);
+    auto_free char *request = strbuf_steal(take_request);
+    if (!request) {
         err_nomem(err);
         return NULL;
     }
-    if (ask_someone(dir, request.data, &text, err) < 0)
+    if (ask_someone(dir, request, &text, err) < 0)
         return NULL;
     json_t *root = json_loads(text, 0, NULL);
     crypto_wipe(text, strlen(text));
@@ -270,10 +297,59 @@ static json_t *ask(const char *dir, const char *command, const char *name, struc
     return NULL;
 }
 
-int key_command_create(const char *dir, const char *name, char out_key[API_KEY_LEN + 1],
+static struct strbuf begin_request(const char *command, const char *name)
+{
+    struct strbuf request = {0};
+    jw_object_begin(&request, NULL);
+    jw_string(&request, "command", command);
+    jw_string(&request, "name", name);
+    return request;
+}
+
+/* 90m, 12h, 30d from now, or a time; wall ms. */
+static int read_expiry(const char *text, int64_t *ret_at, struct err *err)
+{
+    static const struct {
+        char unit;
+        int64_t ms;
+    } units[] = {{'m', 60 * 1000LL}, {'h', 3600 * 1000LL}, {'d', 24 * 3600 * 1000LL}};
+    char digits[8];
+    size_t len = strspn(text, "0123456789");
+    uint64_t ns;
+    int64_t now = clock_wall_ms();
+    for (size_t i = 0; len && len < sizeof(digits) && i < ARRAY_LEN(units); i++) {
+        if (text[len] != units[i].unit || text[len + 1])
+            continue;
+        snprintf(digits, sizeof(digits), "%.*s", (int)len, text);
+        int64_t count = strtol(digits, NULL, 10);
+        *ret_at = now + count * units[i].ms;
+        if (count)
+            return 0;
+    }
+    if (iso_time_parse(text, &ns) && (int64_t)(ns / 1000000) > now) {
+        *ret_at = (int64_t)(ns / 1000000);
+        return 0;
+    }
+    return err_set(err, ERR_INVALID, "bad_expiry",
+                   "--expires \"%.40s\" must be how long from now, such as 90m, 12h or 30d, or a "
+                   "time to come, such as 2030-01-31T12:00:00Z",
+                   text);
+}
+
+int key_command_create(const char *dir, const struct key_wish *wish, char out_key[API_KEY_LEN + 1],
                        struct err *err)
 {
-    json_t *answer = check_name(name, err) < 0 ? NULL : ask(dir, "key.create", name, err);
+    int64_t expires_at = 0;
+    if (check_name(wish->name, err) < 0 ||
+        (wish->expires && read_expiry(wish->expires, &expires_at, err) < 0))
+        return -1;
+    auto_strbuf struct strbuf request = begin_request("key.create", wish->name);
+    if (wish->scopes)
+        jw_string(&request, "scopes", wish->scopes);
+    if (wish->user_id)
+        jw_string(&request, "userId", wish->user_id);
+    jw_int(&request, "expiresAt", expires_at);
+    json_t *answer = ask(dir, &request, err);
     if (!answer)
         return -1;
     const char *key = json_string_value(json_object_get(answer, "key"));
@@ -286,25 +362,50 @@ int key_command_create(const char *dir, const char *name, char out_key[API_KEY_L
     return rc;
 }
 
-/* To the second: 2026-01-31T12:00:00Z. */
+static const char *text_of(const json_t *row, const char *name, const char *otherwise)
+{
+    const char *text = json_string_value(json_object_get(row, name));
+    return text ? text : otherwise;
+}
+
+/* A time to the second, 2026-01-31T12:00:00Z, behind a word that may be "". */
+static void put_time(char out[40], const char *word, const char *time)
+{
+    snprintf(out, 40, "%s%.19s%s", word, time, time[0] ? "Z" : "");
+}
+
 static void print_row(FILE *to, const json_t *row)
 {
-    const char *revoked = json_string_value(json_object_get(row, "revokedAt"));
-    const char *created = json_string_value(json_object_get(row, "createdAt"));
-    fprintf(to, "%-16s  %.19sZ  %s%.19s%s  %s\n", json_string_value(json_object_get(row, "id")),
-            created ? created : "", revoked ? "revoked " : "valid", revoked ? revoked : "",
-            revoked ? "Z" : "                       ",
-            json_string_value(json_object_get(row, "name")));
+    char created[40];
+    char state[40];
+    char used[40];
+    const char *revoked = text_of(row, "revokedAt", "");
+    const char *expires = text_of(row, "expiresAt", "");
+    char now[CLOCK_ISO_LEN];
+    clock_format_iso(clock_wall_ms(), now);
+    put_time(created, "", text_of(row, "createdAt", ""));
+    put_time(used, "", text_of(row, "lastUsedAt", ""));
+    if (revoked[0])
+        put_time(state, "revoked ", revoked);
+    else if (expires[0])
+        put_time(state, strcmp(expires, now) < 0 ? "expired " : "until ", expires);
+    else
+        put_time(state, "valid", "");
+    fprintf(to, "%-16s  %-20s  %-28s  %-20s  %-12s  %-12s  %s\n", text_of(row, "id", ""), created,
+            state, used[0] ? used : "never", text_of(row, "userId", "-"),
+            text_of(row, "scopes", ""), text_of(row, "name", ""));
 }
 
 int key_command_list(const char *dir, FILE *to, struct err *err)
 {
-    json_t *answer = ask(dir, "key.list", "", err);
+    auto_strbuf struct strbuf request = begin_request("key.list", "");
+    json_t *answer = ask(dir, &request, err);
     if (!answer)
         return -1;
     size_t i;
     json_t *row;
-    fprintf(to, "%-16s  %-20s  %-28s  %s\n", "ID", "CREATED", "STATE", "NAME");
+    fprintf(to, "%-16s  %-20s  %-28s  %-20s  %-12s  %-12s  %s\n", "ID", "CREATED", "STATE", "USED",
+            "USER", "SCOPES", "NAME");
     json_array_foreach(json_object_get(answer, "keys"), i, row)
     {
         print_row(to, row);
@@ -315,8 +416,10 @@ int key_command_list(const char *dir, FILE *to, struct err *err)
 
 int key_command_revoke(const char *dir, const char *id_or_name, struct err *err)
 {
-    json_t *answer =
-        check_name(id_or_name, err) < 0 ? NULL : ask(dir, "key.revoke", id_or_name, err);
+    if (check_name(id_or_name, err) < 0)
+        return -1;
+    auto_strbuf struct strbuf request = begin_request("key.revoke", id_or_name);
+    json_t *answer = ask(dir, &request, err);
     json_decref(answer);
     return answer ? 0 : -1;
 }

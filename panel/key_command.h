@@ -16,7 +16,14 @@
 int key_answer(void *arg, const char *request, struct strbuf *out, struct err *err);
 
 /* The commands, on the panel of DIR. ERR_NOT_FOUND "no_panel" when there is none. */
-int key_command_create(const char *dir, const char *name, char out_key[API_KEY_LEN + 1],
+/* What the key is to be. */
+struct key_wish {
+    const char *name;
+    const char *scopes;  /* with blanks or commas between them; NULL: admin */
+    const char *user_id; /* NULL: it is bound to nobody */
+    const char *expires; /* 90m, 12h, 30d, or RFC 3339; NULL: never */
+};
+int key_command_create(const char *dir, const struct key_wish *wish, char out_key[API_KEY_LEN + 1],
                        struct err *err);
 int key_command_list(const char *dir, FILE *to, struct err *err);
 int key_command_revoke(const char *dir, const char *id_or_name, struct err *err);

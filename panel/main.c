@@ -11,6 +11,7 @@
 #include "common/crypto.h"
 #include "common/fs.h"
 #include "common/json_writer.h"
+#include "common/owner.h"
 #include "panel/ca_command.h"
 #include "panel/config.h"
 #include "panel/control.h"
@@ -35,7 +36,7 @@ static const char options_text[] =
     "\"debug\"}\n"
     "  --check-config              say all that is wrong with the settings and the TLS files, and "
     "exit\n"
-    "  -o, --output table|json     how \"config\" prints (table)\n"
+    "  -o, --output table|json     how \"config\" and \"ca status\" print (table)\n"
     "  --version                   print the version\n"
     "  --help, -h                  print this\n"
     "\n"
@@ -68,7 +69,9 @@ static void print_help(void);
 struct arguments {
     struct settings_given given;
     struct arguments_words words;
-    const char *key_name;
+    struct key_wish key;
+    struct strbuf scopes; /* each --scope, a blank between them */
+    bool scoped;
     const char *output;
     struct import_options import;
     bool check_only;
@@ -78,12 +81,20 @@ struct arguments {
     bool version;
 };
 
+static void arguments_fini(struct arguments *args)
+{
+    strbuf_fini(&args->scopes);
+}
+
 static int read_arguments(int argc, char **argv, struct arguments *args, struct err *err)
 {
     const struct argument own[] = {
         {.name = "config", .value = &args->given.file},
         {.name = "check-config", .given = &args->check_only},
-        {.name = "name", .value = &args->key_name},
+        {.name = "name", .value = &args->key.name},
+        {.name = "scope", .values = &args->scopes, .given = &args->scoped},
+        {.name = "user", .value = &args->key.user_id},
+        {.name = "expires", .value = &args->key.expires},
         {.name = "replace", .given = &args->replace},
         {.name = "force", .given = &args->force},
         {.name = "dry-run", .given = &args->import.dry_run},
@@ -96,8 +107,12 @@ static int read_arguments(int argc, char **argv, struct arguments *args, struct 
     };
     const char *file = getenv("PANELD_CONFIG");
     args->given.file = file && *file ? file : NULL;
-    return arguments_read(own, ARRAY_LEN(own), &config_table, argc, argv, &args->given,
-                          &args->words, err);
+    if (arguments_read(own, ARRAY_LEN(own), &config_table, argc, argv, &args->given, &args->words,
+                       err) < 0)
+        return -1;
+    if (args->scoped)
+        args->key.scopes = args->scopes.data ? args->scopes.data : "";
+    return 0;
 }
 
 /* --- commands -------------------------------------------------------------------------------- */
@@ -113,12 +128,12 @@ static int create_key(const struct config *config, const struct arguments *args,
     (void)unused;
     struct err err = {0};
     char key[API_KEY_LEN + 1];
-    if (!args->key_name) {
+    if (!args->key.name) {
         err_set(&err, ERR_INVALID, "no_name",
                 "key create needs --name NAME, by which you will know the key");
         return fail_usage("paneld", &err);
     }
-    if (key_command_create(config->data, args->key_name, key, &err) < 0)
+    if (key_command_create(config->data, &args->key, key, &err) < 0)
         return fail_command("create a key", &err);
     puts(key);
     crypto_wipe(key, sizeof(key));
@@ -128,7 +143,8 @@ static int create_key(const struct config *config, const struct arguments *args,
 static int back_up(const struct config *config, const struct arguments *args, const char *file)
 {
     struct err err = {0};
-    if (backup_write(config->data, file, args->replace, &err) < 0)
+    if (backup_write(config->data, file, args->replace, &err) < 0 ||
+        owner_give_back(config->data, &err) < 0)
         return fail_command("back up", &err);
     printf("backed up to %s; it holds keys, so keep it as you keep those\n", file);
     return 0;
@@ -146,7 +162,8 @@ static int restore(const struct config *config, const struct arguments *args, co
                     config->data);
         return fail_command("restore", &err);
     }
-    if (backup_restore(config->data, file, args->replace, &err) < 0)
+    if (backup_restore(config->data, file, args->replace, &err) < 0 ||
+        owner_give_back(config->data, &err) < 0)
         return fail_command("restore", &err);
     printf(
         "restored to %s%s\n"
@@ -263,7 +280,11 @@ static const struct command {
      0,
      create_key,
      "key create [--data DIR] --name NAME",
-     "print a new API key"},
+     "print a new API key; with --scope SCOPE ...\n"
+     "                                                (read, instances:write, ...; default: "
+     "admin),\n"
+     "                                                --user ID (bound to that user),\n"
+     "                                                --expires 30d|TIME"},
     {{"key", "list"}, 0, list_keys, "key list [--data DIR]", "names, ids and states; never a key"},
     {{"key", "revoke"}, 1, revoke_key, "key revoke [--data DIR] ID|NAME", "end a key, at once"},
     {{"config", NULL},
@@ -327,6 +348,14 @@ static void print_help(void)
     fputs(examples_text, stdout);
 }
 
+/* Root's file of a backup may lie where the panel's user can't go; the rest is done as that user.
+ */
+static int take_user(const struct config *config, const struct command *command, struct err *err)
+{
+    bool is_file = command && (command->run == back_up || command->run == restore);
+    return is_file ? 0 : owner_become(config->data, err);
+}
+
 /* The command that the operands name; NULL with err set when they name none. */
 static const struct command *find_command(int count, const char *const *words, struct err *err)
 {
@@ -357,8 +386,10 @@ static int check_belonging(const struct arguments *args, const struct command *c
 {
     int (*run)(const struct config *, const struct arguments *, const char *) =
         command ? command->run : NULL;
-    if (args->key_name && run != create_key)
-        return err_set(err, ERR_INVALID, "bad_option", "--name belongs to \"key create\"");
+    bool for_key = args->key.name || args->key.scopes || args->key.user_id || args->key.expires;
+    if (for_key && run != create_key)
+        return err_set(err, ERR_INVALID, "bad_option",
+                       "--name, --scope, --user and --expires belong to \"key create\"");
     if (args->replace && run != restore && run != back_up)
         return err_set(err, ERR_INVALID, "bad_option",
                        "--replace belongs to \"backup\" and \"restore\"");
@@ -394,6 +425,7 @@ static int check_settings(const struct config *config)
 
 static int run_command(struct arguments *args, const struct command *command, struct config *config)
 {
+    struct err err = {0};
     auto_strbuf struct strbuf faults = {0};
     if (config_load(config, &args->given, &faults) < 0) {
         settings_print_faults(&faults, "paneld");
@@ -403,6 +435,8 @@ static int run_command(struct arguments *args, const struct command *command, st
         return check_settings(config);
     log_level_set(config->log_level);
     log_format_set(config->log_format);
+    if (take_user(config, command, &err) < 0)
+        return fail_command("begin", &err);
     if (command)
         return command->run(config, args, args->words.at[args->words.count - 1]);
     return serve(config, &args->given);
@@ -411,7 +445,7 @@ static int run_command(struct arguments *args, const struct command *command, st
 static int run(int argc, char **argv)
 {
     struct err err = {0};
-    struct arguments args = {0};
+    struct arguments args __attribute__((cleanup(arguments_fini))) = {0};
     struct config config = {0};
     const struct command *command = NULL;
     if (read_arguments(argc, argv, &args, &err) < 0)

@@ -120,14 +120,20 @@ static int take_audit(struct reload *reload, const struct config *fresh, struct 
     return 0;
 }
 
+static int take_api(struct reload *reload, const struct config *fresh, struct err *err)
+{
+    (void)err;
+    api_retune(reload->rooms.api, (uint32_t)fresh->rate_limit, (uint32_t)fresh->session_hours);
+    return 0;
+}
+
 static const struct taker {
     enum config_part part;
     int (*take)(struct reload *reload, const struct config *fresh, struct err *err);
 } takers[] = {
-    {CONFIG_LOG, take_log},
-    {CONFIG_TLS_WATCH, take_tls_watch},
-    {CONFIG_FLEET, take_fleet},
-    {CONFIG_AUDIT, take_audit},
+    {CONFIG_LOG, take_log},     {CONFIG_TLS_WATCH, take_tls_watch},
+    {CONFIG_FLEET, take_fleet}, {CONFIG_AUDIT, take_audit},
+    {CONFIG_API, take_api},
 };
 
 /* The certificate itself is taken apart from these: its files may be new under the same names. */

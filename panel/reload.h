@@ -15,6 +15,7 @@ struct reload;
 struct reload_rooms {
     struct store *store;
     struct fleet *fleet;
+    struct api *api;
 };
 
 /* config is changed as settings are taken; it, given and the rooms must outlive this. */

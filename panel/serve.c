@@ -2,19 +2,21 @@
  * outside in, so that none is used after its end. */
 #include "panel/serve.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/auto.h"
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/watchdog.h"
 #include "panel/api/api.h"
 #include "panel/ca_command.h"
 #include "panel/control.h"
@@ -133,6 +135,8 @@ static int rooms_open(struct rooms *rooms, struct config *config,
         .memory_overcommit = config->memory_overcommit,
         .auto_ports = auto_ports,
         .public_url = config->public_url,
+        .rate_limit = (uint32_t)config->rate_limit,
+        .session_hours = (uint32_t)config->session_hours,
         .metrics_access = config->metrics_access,
     };
     if (fs_make_dir(config->data, 0700, err) < 0)
@@ -150,7 +154,7 @@ static int rooms_open(struct rooms *rooms, struct config *config,
     store_keep_audit(rooms->store, (uint32_t)config->audit_days);
     struct api_rooms api_rooms = {rooms->store, rooms->fleet, rooms->ca, rooms->passwords};
     if (api_create(&api_rooms, &api, &rooms->api, err) < 0 ||
-        reload_create(config, given, &(struct reload_rooms){rooms->store, rooms->fleet},
+        reload_create(config, given, &(struct reload_rooms){rooms->store, rooms->fleet, rooms->api},
                       &rooms->reload, err) < 0 ||
         control_start(config->data, answer, rooms, &rooms->control, err) < 0)
         return -1;
@@ -182,20 +186,57 @@ static int open_tls(const struct config *config)
     return 0;
 }
 
-/* Until a signal that ends us; the number of it. */
-static int wait_for_end(struct rooms *rooms, const sigset_t *signals)
+static void take_settings(const struct rooms *rooms)
 {
+    notify_supervisor("RELOADING=1");
+    reload_take(rooms->reload);
+    notify_supervisor("READY=1");
+}
+
+/* -1: for ever, where neither is wanted. */
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < 0 ? b : b < 0 ? a : a < b ? a : b;
+}
+
+/* The signal that came by then, mono ms (-1: whenever it does); -1 when none has. */
+static int wait_until(const sigset_t *signals, int64_t at)
+{
+    if (at < 0)
+        return sigwaitinfo(signals, NULL);
+    int64_t now = clock_mono_ms();
+    int64_t left = at > now ? at - now : 0;
+    const struct timespec most = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
+    return sigtimedwait(signals, NULL, &most);
+}
+
+/* Until one comes that ends us; meanwhile the supervisor sees that we live, SIGHUP and the TLS
+ * files are heeded. */
+static int wait_for_stop(const struct rooms *rooms, const sigset_t *signals)
+{
+    struct watchdog watchdog;
+    watchdog_init(&watchdog);
+    watchdog_add(&watchdog, store_heart(rooms->store));
+    watchdog_add(&watchdog, fleet_heart(rooms->fleet));
+    int64_t ticked = clock_mono_ms();
+    int64_t looked = ticked;
+    watchdog_tick(&watchdog);
     for (;;) {
         int64_t pause = reload_pause_ms(rooms->reload);
-        struct timespec most = {.tv_sec = pause / 1000, .tv_nsec = pause % 1000 * 1000000};
-        int caught = pause < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &most);
-        if (caught == SIGHUP) {
-            notify_supervisor("RELOADING=1");
-            reload_take(rooms->reload);
-            notify_supervisor("READY=1");
-        } else if (caught > 0) {
+        int64_t tick_at = watchdog.tick_ms ? ticked + watchdog.tick_ms : -1;
+        int64_t look_at = pause < 0 ? -1 : looked + pause;
+        int caught = wait_until(signals, earlier(tick_at, look_at));
+        int64_t now = clock_mono_ms();
+        if (caught == SIGHUP)
+            take_settings(rooms);
+        else if (caught > 0)
             return caught;
-        } else if (errno == EAGAIN) {
+        if (tick_at >= 0 && now >= tick_at) {
+            ticked = now;
+            watchdog_tick(&watchdog);
+        }
+        if (look_at >= 0 && now >= look_at) {
+            looked = now;
             reload_look(rooms->reload);
         }
     }
@@ -225,8 +266,7 @@ int serve(struct config *config, const struct settings_given *given)
     fflush(stdout);
     warn_if_open(config);
     notify_supervisor("READY=1");
-    int caught = wait_for_end(&rooms, &stops);
-    log_info("stopping", "signal=%d", caught);
+    log_info("stopping", "signal=%d", wait_for_stop(&rooms, &stops));
     notify_supervisor("STOPPING=1");
     rooms_close(&rooms);
     (void)tls_use(NULL);

@@ -10,14 +10,22 @@
 
 #define TEXT_MAX 1024
 
+struct view {
+    struct strbuf *out;
+    bool by_owner; /* whose guests' names and addresses are theirs */
+};
+
 static int put_user(const struct user *user, void *arg, struct err *err)
 {
     (void)err;
-    struct strbuf *out = arg;
+    const struct view *view = arg;
+    struct strbuf *out = view->out;
     jw_object_begin(out, NULL);
     jw_string(out, "userId", user->id);
-    jw_string(out, "username", user->username);
-    jw_string(out, "email", user->email);
+    if (!view->by_owner) {
+        jw_string(out, "username", user->username);
+        jw_string(out, "email", user->email);
+    }
     jw_object_end(out);
     return 0;
 }
@@ -28,8 +36,9 @@ void access_list(struct call *call)
     struct list list;
     if (!list_begin(call, NULL, 0, &list))
         return;
-    int rc = store_access_list(call->api->rooms.store, call->param, &list.page, put_user, &list.out,
-                               &err);
+    struct view view = {&list.out, call_viewer(call) != NULL};
+    int rc =
+        store_access_list(call->api->rooms.store, call->param, &list.page, put_user, &view, &err);
     list_end(call, &list, rc, &err);
 }
 

@@ -15,7 +15,6 @@
 #include "common/log.h"
 #include "panel/api/audit.h"
 #include "panel/api/body.h"
-#include "panel/auth/api_key.h"
 #include "panel/metrics/metrics.h"
 
 /* --- answering ------------------------------------------------------------------------------- */
@@ -131,7 +130,8 @@ void call_replay(struct call *call, struct answer *take_answer)
     http_req_add_header(call->req, "Idempotent-Replayed", "true");
     call->audit.done = true;
     if (take_answer->waits_for[0] && call->route->resume) {
-        free(steal_ptr(take_answer->body));
+        free(call->first);
+        call->first = steal_ptr(take_answer->body);
         call->route->resume(call, take_answer->waits_for);
         return;
     }
@@ -146,6 +146,7 @@ static void call_free(void *data)
 {
     struct call *call = data;
     json_decref(call->body);
+    free(call->first);
     free(call);
 }
 
@@ -164,64 +165,14 @@ static void refuse(struct http_req *req, const struct err *err, struct http_verd
     log_answer(req, NULL, verdict->refuse_status);
 }
 
-/* Scrapers can send one header only, Authorization. */
-static const char *key_text(const struct http_req *req)
+static bool metrics_are_open(const struct call *call)
 {
-    const char *key = http_req_header(req, "x-api-key");
-    const char *bearer = http_req_header(req, "Authorization");
-    if (key || !is_metrics(req) || !bearer || strncasecmp(bearer, "Bearer ", 7) != 0)
-        return key;
-    return bearer + 7 + strspn(bearer + 7, " ");
-}
-
-static int find_key(struct api *api, struct http_req *req, struct api_key *ret_key, struct err *err)
-{
-    const char *text = key_text(req);
-    uint8_t hash[CRYPTO_HASH_BYTES];
-    api_key_digest(text ? text : "", hash);
-    int rc = store_key_find(api->rooms.store, hash, ret_key, err);
-    if (rc == 0 || (rc > 0 && !text)) {
-        metric_add(text ? METRIC_KEYS_REFUSED : METRIC_KEYS_MISSING, 1);
-        return err_set(err, ERR_UNAUTHORIZED, "unauthorized",
-                       "The header x-api-key has to hold a valid API key.");
-    }
-    return rc < 0 ? -1 : 0;
-}
-
-static bool metrics_are_open(const struct api *api, const struct http_req *req)
-{
-    switch (api->settings.metrics_access) {
+    switch (call->api->settings.metrics_access) {
     case METRICS_OPEN:
         return true;
     case METRICS_LOOPBACK:
-        return http_req_is_loopback(req);
+        return http_req_is_loopback(call->req);
     case METRICS_KEYED:
-        break;
-    }
-    return false;
-}
-
-/* Is a key to be shown before anything is told? */
-static bool is_keyed(const struct api *api, const struct http_req *req)
-{
-    const char *path = http_req_path(req);
-    if (is_metrics(req))
-        return !metrics_are_open(api, req);
-    return strncmp(path, "/api", 4) == 0 && (!path[4] || path[4] == '/');
-}
-
-/* Keys have no scopes yet: each may read and write. */
-static bool key_may(const struct api *api, const struct http_req *req, const struct call *call)
-{
-    switch (call->route->permission) {
-    case PERMISSION_PUBLIC:
-        return true;
-    case PERMISSION_METRICS:
-        return call->key.id[0] != '\0' || metrics_are_open(api, req);
-    case PERMISSION_READ:
-    case PERMISSION_WRITE:
-        return call->key.id[0] != '\0';
-    case PERMISSION_DENIED:
         break;
     }
     return false;
@@ -234,12 +185,11 @@ static void add_allowed(struct strbuf *allow, const char *name)
     strbuf_str(allow, name);
 }
 
-/* The row for method and path; NULL, and *refuse_status 405 (with Allow) when the path has others.
- * A path that has a row of its own is nobody's id. */
-static const struct route *find_route(struct http_req *req, char param[ROUTE_PARAM_SIZE],
-                                      int *refuse_status)
+/* The row for method and path; NULL, with the methods of others that the path has in allow. A path
+ * that has a row of its own is nobody's id. */
+static const struct route *find_route(const struct http_req *req, char param[ROUTE_PARAM_SIZE],
+                                      struct strbuf *allow)
 {
-    auto_strbuf struct strbuf allow = {0};
     const char *path = http_req_path(req);
     bool own = false;
     for (size_t i = 0; i < routes_count; i++) {
@@ -251,19 +201,19 @@ static const struct route *find_route(struct http_req *req, char param[ROUTE_PAR
         own |= !by_id;
         if (routes[i].method == http_req_method(req))
             return &routes[i];
-        *refuse_status = 405;
-        add_allowed(&allow, call_method_word(routes[i].method));
+        add_allowed(allow, call_method_word(routes[i].method));
         if (routes[i].method == HTTP_GET)
-            add_allowed(&allow, "HEAD");
+            add_allowed(allow, "HEAD");
     }
-    if (allow.len && !allow.failed)
-        http_req_add_header(req, "Allow", allow.data);
     return NULL;
 }
 
-static void refuse_route(struct http_req *req, int status, struct http_verdict *verdict,
-                         struct strbuf *body)
+static void refuse_route(struct http_req *req, const struct strbuf *allow,
+                         struct http_verdict *verdict, struct strbuf *body)
 {
+    int status = allow->len ? 405 : 404;
+    if (status == 405)
+        http_req_add_header(req, "Allow", allow->data);
     verdict->refuse_status = status;
     if (status == 405)
         error_write(body, "method_not_allowed",
@@ -290,32 +240,57 @@ static int check_media_type(const struct http_req *req, struct err *err)
                    "The body has to be JSON in UTF-8, with Content-Type: application/json.");
 }
 
+/* Everything under /api but what says that it is for everybody; metrics as they are set up. */
+static bool needs_key(const struct call *call)
+{
+    const char *path = http_req_path(call->req);
+    if (is_metrics(call->req))
+        return !metrics_are_open(call);
+    if (call->route)
+        return call->route->permission != PERMISSION_PUBLIC;
+    return strncmp(path, "/api", 4) == 0 && (!path[4] || path[4] == '/');
+}
+
+/* What is refused for want of a right has been tried all the same. */
+static void refuse_forbidden(struct call *call, const struct err *err, struct http_verdict *verdict,
+                             struct strbuf *body)
+{
+    refuse(call->req, err, verdict, body);
+    audit_answered(call, verdict->refuse_status, err->reason);
+}
+
 static void admit(void *arg, struct http_req *req, struct http_verdict *verdict,
                   struct strbuf *body)
 {
     struct api *api = arg;
     struct err err = {0};
+    auto_strbuf struct strbuf allow = {0};
     auto_free struct call *call = calloc(1, sizeof(*call));
     if (!call) {
         err_set(&err, ERR_BUSY, "busy", "The panel is short of memory; try again.");
         refuse(req, &err, verdict, body);
         return;
     }
-    if (is_keyed(api, req) && find_key(api, req, &call->key, &err) < 0) {
+    call->api = api;
+    call->req = req;
+    call->route = find_route(req, call->param, &allow);
+    bool keyed = needs_key(call);
+    if (keyed && identity_take(call, &err) < 0) {
         refuse(req, &err, verdict, body);
         return;
     }
-    int status = 404;
-    call->route = find_route(req, call->param, &status);
+    if (!call->route && allow.failed) {
+        err_set(&err, ERR_BUSY, "busy", "The panel is short of memory; try again.");
+        refuse(req, &err, verdict, body);
+        return;
+    }
     if (!call->route) {
-        refuse_route(req, status, verdict, body);
+        refuse_route(req, &allow, verdict, body);
         return;
     }
     verdict->metric = route_metric(call->route);
-    if (!key_may(api, req, call)) {
-        verdict->refuse_status = 403;
-        error_write(body, "forbidden", "This API key may not do this.", http_req_id(req), NULL,
-                    NULL);
+    if (keyed && identity_check(call, &err) < 0) {
+        refuse_forbidden(call, &err, verdict, body);
         return;
     }
     if (check_media_type(req, &err) < 0) {
@@ -326,8 +301,6 @@ static void admit(void *arg, struct http_req *req, struct http_verdict *verdict,
     verdict->deadline_ms = call->route->deadline_ms;
     verdict->known = call->key.id[0] != '\0';
     verdict->route = (void *)(uintptr_t)call->route;
-    call->api = api;
-    call->req = req;
     http_req_keep(req, steal_ptr(call), call_free);
 }
 
@@ -338,15 +311,17 @@ static void handle(void *arg, struct http_req *req)
     (void)arg;
     struct call *call = http_req_kept(req);
     auto_call_scope struct call_scope scope; /* on this thread the request outlives its answer */
+    struct err err = {0};
+    int rc = 0;
     call_scope_begin(&scope, call);
     if (http_req_method(req) != HTTP_GET) {
-        struct err err = {0};
         size_t len;
         const char *text = http_req_body(req, &len);
-        if (body_parse(text, len, &call->body, &err) < 0) {
-            call_answer_err(call, &err);
-            return;
-        }
+        rc = body_parse(text, len, &call->body, &err);
+    }
+    if (rc < 0 || identity_check_bound(call, &err) < 0) {
+        call_answer_err(call, &err);
+        return;
     }
     if (call->route->mutates && !idempotency_begin(call))
         return;
@@ -381,14 +356,21 @@ int api_create(const struct api_rooms *rooms, const struct api_settings *setting
         return err_nomem(err);
     }
     api->settings.public_url = api->public_url;
-    if (list_cache_create(&api->lists, err) < 0 || lister_create(&api->lister, err) < 0 ||
-        event_memo_create(&api->events, err) < 0) {
+    api_retune(api, settings->rate_limit, settings->session_hours);
+    if (limiters_create(&api->limiters, err) < 0 || list_cache_create(&api->lists, err) < 0 ||
+        lister_create(&api->lister, err) < 0 || event_memo_create(&api->events, err) < 0) {
         api_destroy(api);
         return -1;
     }
     crypto_random(api->dummy_key, sizeof(api->dummy_key));
     *ret_api = api;
     return 0;
+}
+
+void api_retune(struct api *api, uint32_t rate_limit, uint32_t session_hours)
+{
+    atomic_store(&api->rate_limit, rate_limit);
+    atomic_store(&api->session_hours, session_hours);
 }
 
 void api_stop(struct api *api)
@@ -404,6 +386,7 @@ void api_destroy(struct api *api)
     lister_destroy(api->lister);
     list_cache_destroy(api->lists);
     event_memo_destroy(api->events);
+    limiters_destroy(&api->limiters);
     free(api->public_url);
     free(api);
 }

@@ -27,6 +27,7 @@ static const struct mapping {
     {ERR_CONFLICT, "user_exists", 409, true},
     {ERR_CONFLICT, "image_exists", 409, true},
     {ERR_CONFLICT, "node_exists", 409, true},
+    {ERR_CONFLICT, "protocol_mismatch", 409, true},
     {ERR_CONFLICT, "idempotency_key_reused", 409, true},
     {ERR_CONFLICT, "token_used", 409, true},
     {ERR_CONFLICT, "not_failed", 409, true},
@@ -35,8 +36,10 @@ static const struct mapping {
     {ERR_CONFLICT, "node_drained", 409, true},
     {ERR_CONFLICT, "is_owner", 409, true},
     {ERR_CONFLICT, NULL, 400, true}, /* port_taken, insufficient_memory, … */
+    {ERR_UNAUTHORIZED, "forbidden", 403, true},
     {ERR_UNAUTHORIZED, NULL, 401, true},
     {ERR_TOO_LARGE, NULL, 413, true},
+    {ERR_BUSY, "rate_limited", 429, true},
     {ERR_BUSY, NULL, 503, true},
     {ERR_IO, "disk_full", 503, true},
     {ERR_OFFLINE, "node_unreachable", 503, true},

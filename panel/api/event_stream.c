@@ -13,6 +13,9 @@ struct event_stream {
     const struct event_source *source;
     void *follower;
     struct http_stream *stream;
+    struct watch watch; /* of who reads it */
+    struct store_listener commits;
+    bool listening;
     struct strbuf own; /* what we say ourselves */
     struct shared *piece;
     const char *at; /* what is to be sent next: of own or piece */
@@ -34,6 +37,10 @@ static bool next_piece(struct event_stream *events, bool *ret_end)
     uint64_t lost = 0;
     shared_unref(steal_ptr(events->piece));
     strbuf_reset(&events->own);
+    if (!watch_holds(&events->watch)) { /* what comes isn't for him any more */
+        *ret_end = true;
+        return false;
+    }
     enum feed_taken taken = events->source->take(events->follower, &events->piece, &lost);
     while (taken == FEED_LOST && !events->source->add_lost)
         taken = events->source->take(events->follower, &events->piece, &lost);
@@ -78,6 +85,8 @@ static int read_events(void *arg, char *to, size_t max)
 static void close_events(void *arg)
 {
     struct event_stream *events = arg;
+    if (events->listening)
+        store_unlisten(events->watch.store, &events->commits);
     events->source->leave(events->follower);
 }
 
@@ -96,6 +105,14 @@ static void wake_events(void *arg)
     http_stream_wake(events->stream);
 }
 
+/* So that it ends at once, though it has nothing to say. On the writer's thread. */
+static void look_after(void *arg)
+{
+    struct event_stream *events = arg;
+    if (watch_is_stale(&events->watch))
+        http_stream_wake(events->stream);
+}
+
 static void answer_nomem(struct call *call)
 {
     struct err err = {0};
@@ -111,6 +128,7 @@ struct event_stream *event_stream_create(struct call *call, const struct event_s
         return NULL;
     }
     events->source = source;
+    watch_begin(&events->watch, call);
     strbuf_str(&events->own, "retry: 1000\n\n"); /* sends the head on its way, too */
     (void)say(events);
     return events;
@@ -135,6 +153,10 @@ bool event_stream_start(struct event_stream *stream, struct call *call, void *fo
     if (!sent)
         return false; /* closed already */
     stream->stream = sent;
+    stream->commits.wake = look_after;
+    stream->commits.arg = stream;
+    stream->listening = true;
+    store_listen(stream->watch.store, &stream->commits);
     return true;
 }
 

@@ -1,7 +1,9 @@
 /* An answer that is an event stream (HTML Living Standard, 9.2), made of what somebody follows.
  *
  * Belongs to its HTTP stream until that is closed, then to what is followed until that lets go of
- * it, which frees it. A comment is said in long silence: it shows whether anybody is there. */
+ * it, which frees it. It ends before its next piece once its reader has lost the right to it: his
+ * key is dead, his access taken. A comment is said in long silence: it shows whether anybody is
+ * there. */
 #ifndef PANEL_API_EVENT_STREAM_H
 #define PANEL_API_EVENT_STREAM_H
 

@@ -26,6 +26,7 @@ struct follower {
     bool listening;
     struct event_filter filter;
     char ids[3][ROUTE_PARAM_SIZE];
+    char viewer_id[USER_ID_SIZE];
     uint64_t lost; /* to be told first */
 };
 
@@ -116,7 +117,8 @@ static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_
         return FEED_NOTHING;
     if (first > follower->filter.after + 1) { /* they were dropped before it read them */
         int64_t count = first - after - 1;
-        *ret_lost = count <= COUNTED_MAX ? (uint64_t)count : ALL_LOST;
+        bool all = !follower->viewer_id[0]; /* how many of a user's, nobody knows */
+        *ret_lost = all && count <= COUNTED_MAX ? (uint64_t)count : ALL_LOST;
         follower->filter.after = first - 1;
         return FEED_LOST;
     }
@@ -217,10 +219,14 @@ static struct follower *follower_create(const struct call *call, struct err *err
     follower->filter.instance_id = follower->ids[0];
     follower->filter.node_id = follower->ids[1];
     follower->filter.user_id = follower->ids[2];
+    follower->filter.viewer_id = follower->viewer_id;
+    snprintf(follower->viewer_id, sizeof(follower->viewer_id), "%s",
+             call_viewer(call) ? call_viewer(call) : "");
     if (read_id(call, "instance", follower->ids[0], err) == 0 &&
         read_id(call, "node", follower->ids[1], err) == 0 &&
         read_id(call, "user", follower->ids[2], err) == 0 && read_place(call, follower, err) == 0) {
-        bool all = !follower->ids[0][0] && !follower->ids[1][0] && !follower->ids[2][0];
+        bool all = !follower->ids[0][0] && !follower->ids[1][0] && !follower->ids[2][0] &&
+                   !follower->viewer_id[0];
         follower->memo = all ? call->api->events : NULL;
         return follower;
     }

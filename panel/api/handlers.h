@@ -61,6 +61,20 @@ void audit_list(struct call *call);
 void events_follow(struct call *call);
 void console_command(struct call *call);
 
+void keys_list(struct call *call);
+void keys_create(struct call *call);
+void keys_create_resume(struct call *call, const char *seed);
+void keys_get(struct call *call);
+void keys_patch(struct call *call);
+void keys_delete(struct call *call);
+void keys_rotate(struct call *call);
+void keys_rotate_resume(struct call *call, const char *seed);
+
+void auth_login(struct call *call);
+void auth_logout(struct call *call);
+void auth_me(struct call *call);
+
+void join_describe(struct call *call);
 void join_answer(struct call *call);
 
 void metrics_get(struct call *call);

@@ -43,6 +43,8 @@ static int read_instance(const struct call *call, const char *id, struct strbuf 
                          struct err *err)
 {
     struct instance_out to = {out, fleet_board(call->api->rooms.fleet)};
+    if (identity_check_sight(call, id, err) < 0)
+        return -1;
     int rc = store_instance_get(call->api->rooms.store, id, put_instance, &to, err);
     return rc > 0 ? 0 : rc == 0 ? not_found(err) : -1;
 }
@@ -55,10 +57,12 @@ void instances_list(struct call *call)
     struct list list;
     uint64_t versions[] = {store_version(store, STORE_INSTANCES), store_version(store, STORE_NODES),
                            board_status_version(board)};
+    const char *viewer = call_viewer(call);
     if (!list_begin(call, versions, ARRAY_LEN(versions), &list))
         return;
     struct instance_out to = {&list.out, board};
-    int rc = store_instance_list(store, NULL, &list.page, put_instance, &to, &err);
+    int rc = viewer ? store_instance_list_usable(store, viewer, &list.page, put_instance, &to, &err)
+                    : store_instance_list(store, NULL, &list.page, put_instance, &to, &err);
     list_end(call, &list, rc, &err);
 }
 
@@ -100,7 +104,10 @@ static int see_user(const struct user *user, void *arg, struct err *err)
 
 static int check_user(const struct call *call, const char *user_id, struct err *err)
 {
-    int rc = store_user_get(call->api->rooms.store, USER_BY_ID, user_id, see_user, NULL, err);
+    const char *viewer = call_viewer(call);
+    int rc = viewer && strcmp(viewer, user_id) != 0
+                 ? 0
+                 : store_user_get(call->api->rooms.store, USER_BY_ID, user_id, see_user, NULL, err);
     if (rc == 0)
         return err_field(err, ERR_NOT_FOUND, "user_not_found", "userId",
                          "There is no user with this id.");

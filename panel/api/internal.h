@@ -16,28 +16,42 @@
 #include "common/strbuf.h"
 #include "panel/api/api.h"
 #include "panel/api/event_memo.h"
+#include "panel/api/identity.h"
 #include "panel/api/list_cache.h"
 #include "panel/api/lister.h"
+#include "panel/auth/limiter.h"
+#include "panel/domain/scope.h"
 
 struct api {
     struct api_rooms rooms;
-    struct api_settings settings;
+    struct api_settings settings; /* but for the next two, which change */
+    _Atomic uint32_t rate_limit, session_hours;
     char *public_url;                     /* owned copy, or NULL */
     uint8_t dummy_key[CRYPTO_HASH_BYTES]; /* for joins of nodes that don't exist */
     struct list_cache *lists;
     struct lister *lister;
+    struct limiters limiters;
     struct event_memo *events;
     _Atomic size_t metrics_len; /* of the last scrape, bytes */
 };
 
 /* --- routes.c -------------------------------------------------------------------------------- */
 
-enum permission {
-    PERMISSION_DENIED = 0, /* what a row without one gets */
-    PERMISSION_PUBLIC,     /* no key; the handler proves who it is */
-    PERMISSION_READ,
-    PERMISSION_WRITE,
-    PERMISSION_METRICS, /* a key that may read, or who the setting metricsAccess lets in without */
+/* Who may: those whose key has that scope. A row without one is nobody's. */
+enum {
+    PERMISSION_DENIED = SCOPE_NONE,
+    PERMISSION_PUBLIC = SCOPE_COUNT, /* no key; the handler proves who it is */
+    PERMISSION_ANY_KEY,
+};
+
+/* And what of it a key that is bound to a user may, where that is no admin. */
+enum bound {
+    BOUND_NOT = 0, /* nothing */
+    BOUND_ALL,     /* all: nothing there is somebody's own */
+    BOUND_OWN,     /* the handler sees to it that he meets what is his, and nothing else */
+    BOUND_USER,    /* ":id" is an instance that he owns or has been given access to */
+    BOUND_OWNER,   /* … that he owns */
+    BOUND_EDITOR,  /* … that he owns, and of its fields those that are for him to change */
 };
 
 #define ROUTE_PARAM_SIZE 65
@@ -47,7 +61,8 @@ struct call;
 struct route {
     enum http_method method;
     const char *path; /* one segment may be ":id" */
-    enum permission permission;
+    int permission;   /* an enum scope, or one of the above */
+    enum bound bound;
     uint32_t max_body;
     uint32_t deadline_ms;
     bool mutates; /* takes an Idempotency-Key */
@@ -75,8 +90,9 @@ struct call {
     struct api *api;
     struct http_req *req;
     const struct route *route;
-    struct api_key key;
-    json_t *body; /* an object, once the handler runs; NULL on GET */
+    struct api_key key;                  /* id "": there is none, and needn't be */
+    uint8_t key_hash[CRYPTO_HASH_BYTES]; /* of its text */
+    json_t *body;                        /* an object, once the handler runs; NULL on GET */
     bool deferred;
     bool has_idempotency;
     bool openmetrics; /* that format, rather than the older one */
@@ -84,6 +100,8 @@ struct call {
     char made[ROUTE_PARAM_SIZE]; /* the id of what it has made; "": nothing yet */
     char idempotency_key[IDEMPOTENCY_KEY_MAX + 1];
     char digest[CRYPTO_HEX_LEN + 1]; /* of what is asked for, with an Idempotency-Key */
+    uint8_t seal[CRYPTO_HASH_BYTES]; /* likewise; nobody makes it who hasn't the key's text */
+    char *first;                     /* the answer that was kept, for resume(); owned */
     struct {
         int64_t seq; /* of its row; 0: it has none */
         int status;  /* that the row has */
@@ -124,6 +142,20 @@ void call_answer_shared(struct call *call, struct shared *take_body);
 /* An idempotent first answer again; takes answer->body. */
 void call_replay(struct call *call, struct answer *take_answer);
 
+/* --- identity.c ------------------------------------------------------------------------------ */
+
+/* The user whose world is all that the call may see; NULL: it isn't bound to one. */
+static inline const char *call_viewer(const struct call *call)
+{
+    return call->key.bound ? call->key.user_id : NULL;
+}
+
+/* May it do everything? */
+static inline bool call_is_admin(const struct call *call)
+{
+    return !call->key.bound && call->key.scopes == SCOPES_ADMIN;
+}
+
 /* --- errors.c -------------------------------------------------------------------------------- */
 
 /* The one mapping from an error to its status. */
@@ -145,7 +177,8 @@ struct list {
     struct strbuf out; /* the array, to be filled item by item */
     char limit[8];     /* as asked, "" when not */
     char etag[LIST_CACHE_ETAG_SIZE];
-    bool whole; /* not a page, and with an ETag: worth keeping */
+    bool whole;  /* not a page, and with an ETag: worth keeping */
+    bool tagged; /* it has one */
 };
 
 /* Reads If-None-Match, limit and cursor. versions: all that the answer depends on, read before the
@@ -191,6 +224,8 @@ bool idempotency_begin(struct call *call);
 
 /* Are the fields that are there, the id and the password (NULL: none) good ones? */
 int user_check(const struct user_change *fields, const char *password, struct err *err);
+/* Whoever makes an admin, or changes one, is one: ERR_UNAUTHORIZED "forbidden". */
+int user_check_giver(const struct call *call, struct err *err);
 
 /* --- node_change.c --------------------------------------------------------------------------- */
 

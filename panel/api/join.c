@@ -11,6 +11,7 @@
 
 #include "common/auto.h"
 #include "common/clock.h"
+#include "common/envelope.h"
 #include "common/json_writer.h"
 #include "panel/api/body.h"
 #include "panel/api/handlers.h"
@@ -109,6 +110,29 @@ static void notice_join(struct mutation *mutation)
     fleet_notice_node(mutation->call->api->rooms.fleet, ((struct join *)mutation)->node_id);
 }
 
+/* What an agent may know before it proves anything: whether the two would understand each other. */
+void join_describe(struct call *call)
+{
+    struct strbuf body = {0};
+    jw_object_begin(&body, NULL);
+    jw_int(&body, "protocolVersion", WIRE_PROTOCOL_VERSION);
+    jw_object_end(&body);
+    call_answer(call, 200, &body);
+}
+
+/* Said by agents since 0.1, and before the token is used up. */
+static int check_protocol(const struct call *call, struct err *err)
+{
+    const json_t *version = json_object_get(call->body, "protocolVersion");
+    json_int_t theirs = version ? json_integer_value(version) : WIRE_PROTOCOL_VERSION;
+    if (theirs >= WIRE_PROTOCOL_OLDEST && theirs <= WIRE_PROTOCOL_NEWEST)
+        return 0;
+    return err_field(err, ERR_CONFLICT, "protocol_mismatch", "protocolVersion",
+                     "This agent speaks version %lld of the protocol and this panel version %u; "
+                     "install the same release of both. The join token is still good.",
+                     (long long)theirs, WIRE_PROTOCOL_VERSION);
+}
+
 void join_answer(struct call *call)
 {
     struct body body;
@@ -129,7 +153,8 @@ void join_answer(struct call *call)
     join->nonce = nonce;
     join->mutation = (struct mutation){
         .call = call, .apply = apply_join, .committed = notice_join, .destroy = destroy_join};
-    if (check_request(join, version, csr, mac, &body.err) < 0 ||
+    if (check_protocol(call, &body.err) < 0 ||
+        check_request(join, version, csr, mac, &body.err) < 0 ||
         ca_sign_agent(call->api->rooms.ca, csr, node_id, &join->certificate, &body.err) < 0) {
         call_answer_err(call, &body.err);
         destroy_join(&join->mutation);

@@ -99,7 +99,7 @@ static bool answer_known(struct call *call, struct list *list)
     const char *tags = call->deferred ? NULL : http_req_header(call->req, "If-None-Match");
     bool known = tags && etag_matches(tags, list->etag);
     /* one of many that share a route is not worth keeping */
-    list->whole = !list->page.limit && !list->page.after && !call->param[0];
+    list->whole = !list->page.limit && !list->page.after && !call->param[0] && !call_viewer(call);
     struct shared *body =
         list->whole && !known ? list_cache_get(lists, call->route, list->etag) : NULL;
     if (!known && !body && list->whole && !call->deferred &&
@@ -125,7 +125,8 @@ bool list_begin(struct call *call, const uint64_t *versions, size_t count, struc
         call_answer_err(call, &err);
         return false;
     }
-    if (count) {
+    list.tagged = count > 0;
+    if (count && !call_viewer(call)) {
         make_etag(call, versions, count, list.etag);
         if (answer_known(call, &list))
             return false;
@@ -133,6 +134,26 @@ bool list_begin(struct call *call, const uint64_t *versions, size_t count, struc
     jw_array_begin(&list.out, NULL);
     *ret_list = list;
     return true;
+}
+
+/* What a user sees is his own; that others' things change must not show in it. So its tag is made
+ * of what it says. */
+static void answer_viewer(struct call *call, struct list *list)
+{
+    const char *tags = http_req_header(call->req, "If-None-Match");
+    char hex[CRYPTO_HEX_LEN + 1];
+    if (list->tagged && !list->out.failed) {
+        crypto_digest_hex(list->out.data, list->out.len, hex);
+        snprintf(list->etag, sizeof(list->etag), "\"%.32s\"", hex);
+        http_req_add_header(call->req, "ETag", list->etag);
+    }
+    if (!list->etag[0] || !tags || !etag_matches(tags, list->etag)) {
+        call_answer(call, 200, &list->out);
+        return;
+    }
+    struct strbuf nothing = {0};
+    strbuf_fini(&list->out);
+    call_answer(call, 304, &nothing);
 }
 
 void list_end(struct call *call, struct list *list, int rc, const struct err *err)
@@ -148,6 +169,10 @@ void list_end(struct call *call, struct list *list, int rc, const struct err *er
         snprintf(link, sizeof(link), "<%s?limit=%s&cursor=c%" PRIx64 ">; rel=\"next\"",
                  http_req_path(call->req), list->limit, (uint64_t)list->page.next);
         http_req_add_header(call->req, "Link", link);
+    }
+    if (call_viewer(call)) {
+        answer_viewer(call, list);
+        return;
     }
     if (!list->whole) {
         call_answer(call, 200, &list->out);

@@ -92,9 +92,17 @@ static int apply_change(struct store_change *change, struct store_tx *tx, struct
             return 0;
         }
     }
-    if (mutation->apply(mutation, tx, err) < 0)
+    if (identity_check_bound_tx(call, tx, err) < 0 || mutation->apply(mutation, tx, err) < 0)
         return save_refusal(mutation, tx, err);
     return save_audit(mutation, tx, "", err) < 0 ? -1 : save_answer(mutation, tx, err);
+}
+
+static void resume(struct mutation *mutation)
+{
+    struct call *call = mutation->call;
+    free(call->first);
+    call->first = strbuf_steal(&mutation->body);
+    call->route->resume(call, mutation->waits_for);
 }
 
 static void change_done(struct store_change *change, const struct err *err)
@@ -117,7 +125,7 @@ static void change_done(struct store_change *change, const struct err *err)
         if (mutation->proceed && !mutation->refused)
             mutation->proceed(mutation);
         else if (mutation->waits_for[0] && call->route->resume)
-            call->route->resume(call, mutation->waits_for);
+            resume(mutation);
         else
             call_answer(call, mutation->status, &mutation->body);
     }
@@ -176,12 +184,14 @@ static int make_digest(struct call *call, struct err *err)
         return err_nomem(err);
     auto_strbuf struct strbuf secret = {0};
     uint8_t key[CRYPTO_HASH_BYTES];
-    const char *text = http_req_header(call->req, "x-api-key");
-    strbuf_fmt(&secret, "idempotency\n%s", text ? text : "");
+    const char *text = identity_text(call->req, &len);
+    strbuf_str(&secret, "idempotency\n");
+    strbuf_add(&secret, text, len);
     if (secret.failed)
         return err_nomem(err);
     crypto_digest(secret.data, secret.len, key);
     crypto_mac_hex(key, all.data, all.len, call->digest);
+    crypto_mac(key, "seal", 4, call->seal);
     crypto_wipe(key, sizeof(key));
     crypto_wipe(secret.data, secret.len);
     return 0;

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/json_writer.h"
@@ -137,6 +138,54 @@ void stats_get(struct call *call)
 
 /* --- all ------------------------------------------------------------------------------------- */
 
+/* The ids of what a user may use, in order. */
+struct ids {
+    char (*ids)[ROUTE_PARAM_SIZE];
+    size_t count, room;
+};
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static int add_id(const struct instance *instance, void *arg, struct err *err)
+{
+    struct ids *ids = arg;
+    if (ids->count == ids->room) {
+        size_t room = ids->room ? ids->room * 2 : 16;
+        void *more = realloc(ids->ids, room * sizeof(ids->ids[0]));
+        if (!more)
+            return err_nomem(err);
+        ids->ids = more;
+        ids->room = room;
+    }
+    snprintf(ids->ids[ids->count++], sizeof(ids->ids[0]), "%s", instance->id);
+    return 0;
+}
+
+/* Keeps the rows that the call may see. */
+static int filter_rows(const struct call *call, struct stats_row *rows, size_t *count,
+                       struct err *err)
+{
+    const char *viewer = call_viewer(call);
+    struct ids ids = {0};
+    struct store_page page = {0};
+    size_t kept = 0;
+    if (!viewer)
+        return 0;
+    int rc = store_instance_list_usable(call->api->rooms.store, viewer, &page, add_id, &ids, err);
+    if (rc == 0 && ids.count)
+        qsort(ids.ids, ids.count, sizeof(ids.ids[0]), compare_ids);
+    for (size_t i = 0; rc == 0 && ids.count && i < *count; i++) {
+        if (bsearch(rows[i].instance_id, ids.ids, ids.count, sizeof(ids.ids[0]), compare_ids))
+            rows[kept++] = rows[i];
+    }
+    free(ids.ids);
+    *count = kept;
+    return rc;
+}
+
 /* However many dashboards look, the text is made once in so many ms at most; each row tells when it
  * was measured, which is once a second. A short one is made anew each time (list_cache.c). */
 #define SHARED_MS 100
@@ -152,7 +201,7 @@ static struct moment now(void)
     return moment;
 }
 
-/* NULL without memory. */
+/* A user's is made for him alone, and not kept. NULL on failure. */
 static struct shared *make_all(struct call *call, struct err *err)
 {
     struct strbuf body = {0};
@@ -161,6 +210,10 @@ static struct shared *make_all(struct call *call, struct err *err)
     struct moment moment = now();
     if (fleet_copy_stats(call->api->rooms.fleet, &rows, &count, err) < 0)
         return NULL;
+    if (filter_rows(call, rows, &count, err) < 0) {
+        free(rows);
+        return NULL;
+    }
     jw_array_begin(&body, NULL);
     for (size_t i = 0; i < count; i++)
         put_row(&body, &rows[i]);
@@ -171,13 +224,15 @@ static struct shared *make_all(struct call *call, struct err *err)
     struct shared *shared = text ? shared_create(text, len) : NULL;
     if (!shared)
         err_nomem(err);
-    else
+    else if (!call_viewer(call))
         list_cache_put(call->api->lists, call->route, moment.name, shared);
     return shared;
 }
 
 static bool answer_made(struct call *call)
 {
+    if (call_viewer(call)) /* what is kept has everybody's rows */
+        return false;
     struct moment moment = now();
     struct shared *body = list_cache_get(call->api->lists, call->route, moment.name);
     if (body)

@@ -1,5 +1,8 @@
 /* PATCH and DELETE /api/users/{id}. A new password goes over a password worker, as at the create.
- */
+ *
+ * A user's own key or session changes that user alone, and only along with the password that is in
+ * force: who finds a token can't take the account over. Whoever has less than all rights changes
+ * no admin, for a password is a way to become who it belongs to. */
 #include "panel/api/internal.h"
 
 #include <stdio.h>
@@ -10,6 +13,7 @@
 #include "common/json_writer.h"
 #include "panel/api/body.h"
 #include "panel/api/handlers.h"
+#include "panel/api/login.h"
 #include "panel/api/wire.h"
 #include "panel/domain/limits.h"
 #include "panel/domain/text.h"
@@ -33,11 +37,37 @@ int user_check(const struct user_change *fields, const char *password, struct er
     return 0;
 }
 
+int user_check_giver(const struct call *call, struct err *err)
+{
+    if (call_is_admin(call))
+        return 0;
+    return err_field(err, ERR_UNAUTHORIZED, "forbidden", "admin",
+                     "Only a key with the scope \"admin\" may make admins, change or delete them.");
+}
+
+static int see_admin(const struct user *user, void *arg, struct err *err)
+{
+    (void)err;
+    *(bool *)arg = user->admin;
+    return 0;
+}
+
+/* Inside apply(). One that isn't there is the store's to refuse. */
+static int check_target(const struct call *call, struct store_tx *tx, struct err *err)
+{
+    bool admin = false;
+    if (store_user_see(tx, call->param, see_admin, &admin, err) < 0)
+        return -1;
+    return admin ? user_check_giver(call, err) : 0;
+}
+
 /* --- change ---------------------------------------------------------------------------------- */
 
 struct patch {
     struct mutation mutation;
     struct user_change change; /* texts live in the call's body */
+    const char *password;      /* likewise; NULL: stays */
+    struct attempt attempt;    /* at the one in force, where that is asked for */
     char hash[PASSWORD_HASH_SIZE];
 };
 
@@ -52,7 +82,7 @@ static int put_user(const struct user *user, void *arg, struct err *err)
 static int apply_patch(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {
     struct patch *patch = (struct patch *)mutation;
-    if (store_user_change(tx, &patch->change, err) < 0)
+    if (check_target(mutation->call, tx, err) < 0 || store_user_change(tx, &patch->change, err) < 0)
         return -1;
     mutation->status = 200;
     return store_user_see(tx, patch->change.id, put_user, mutation, err) < 0 ? -1 : 0;
@@ -79,20 +109,86 @@ static void on_hashed(void *arg, const char *hash, const struct err *err)
 }
 
 /* Takes the patch. */
-static void submit_patch(struct patch *patch, const char *password)
+static void submit_patch(struct patch *patch)
 {
     struct call *call = patch->mutation.call;
     struct err err = {0};
-    if (!password) {
+    if (!patch->password) {
         mutation_submit(&patch->mutation);
         return;
     }
     call_defer(call);
-    if (password_pool_hash(call->api->rooms.passwords, password, strlen(password), on_hashed, patch,
-                           &err) < 0) {
+    if (password_pool_hash(call->api->rooms.passwords, patch->password, strlen(patch->password),
+                           on_hashed, patch, &err) < 0) {
         call_answer_err(call, &err);
         destroy_patch(&patch->mutation);
     }
+}
+
+/* --- by the user himself --------------------------------------------------------------------- */
+
+static void on_verified(void *arg, bool right, const struct err *err)
+{
+    struct patch *patch = arg;
+    struct call *call = patch->mutation.call;
+    struct err refusal = {0};
+    if (!err) {
+        attempt_end(&patch->attempt, call, right);
+        if (right) {
+            submit_patch(patch);
+            return;
+        }
+        err_field(&refusal, ERR_UNAUTHORIZED, "forbidden", "currentPassword",
+                  "The field \"currentPassword\" is not the password in force.");
+        err = &refusal;
+    }
+    call_answer_err(call, err);
+    destroy_patch(&patch->mutation);
+}
+
+static int ask_password(struct patch *patch, const char *current, struct err *err)
+{
+    struct call *call = patch->mutation.call;
+    struct user_login login = {.id = ""};
+    attempt_begin(&patch->attempt, call, call->param);
+    if (attempt_check(&patch->attempt, call, err) < 0)
+        return -1;
+    int found = store_user_login(call->api->rooms.store, LOGIN_BY_ID, call->param, &login, err);
+    if (found < 0)
+        return -1;
+    call_defer(call);
+    int rc = password_pool_verify(call->api->rooms.passwords, current, strlen(current),
+                                  found ? login.hash : NULL, on_verified, patch, err);
+    crypto_wipe(login.hash, sizeof(login.hash));
+    return rc;
+}
+
+static int check_self(const struct patch *patch, const char *current, struct err *err)
+{
+    const struct call *call = patch->mutation.call;
+    if (strcmp(call->param, call_viewer(call)) != 0)
+        return err_field(err, ERR_NOT_FOUND, "user_not_found", "id",
+                         "There is no user with this id.");
+    if (patch->change.admin >= 0)
+        return user_check_giver(call, err);
+    if (!current)
+        return err_field(err, ERR_INVALID, "missing_field", "currentPassword",
+                         "The field \"currentPassword\" is required to change oneself.");
+    return 0;
+}
+
+static void refuse_patch(struct patch *patch, const struct err *err)
+{
+    call_answer_err(patch->mutation.call, err);
+    destroy_patch(&patch->mutation);
+}
+
+/* Takes the patch. */
+static void change_self(struct patch *patch, const char *current)
+{
+    struct err err = {0};
+    if (check_self(patch, current, &err) < 0 || ask_password(patch, current, &err) < 0)
+        refuse_patch(patch, &err);
 }
 
 void users_patch(struct call *call)
@@ -106,6 +202,7 @@ void users_patch(struct call *call)
         .admin = body_flag_if_sent(&body, "admin"),
     };
     const char *password = body_text(&body, "password", BODY_OPTIONAL, TEXT_MAX);
+    const char *current = body_text(&body, "currentPassword", BODY_OPTIONAL, TEXT_MAX);
     bool sound = !body.failed && user_check(&change, password, &body.err) == 0;
     struct patch *patch = sound ? calloc(1, sizeof(*patch)) : NULL;
     if (!patch) {
@@ -115,9 +212,15 @@ void users_patch(struct call *call)
         return;
     }
     patch->change = change;
+    patch->password = password;
     patch->mutation =
         (struct mutation){.call = call, .apply = apply_patch, .destroy = destroy_patch};
-    submit_patch(patch, password);
+    if (call_viewer(call))
+        change_self(patch, current);
+    else if (change.admin > 0 && user_check_giver(call, &body.err) < 0)
+        refuse_patch(patch, &body.err);
+    else
+        submit_patch(patch);
 }
 
 /* --- delete ---------------------------------------------------------------------------------- */
@@ -131,8 +234,9 @@ struct user_delete {
 static int apply_delete(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {
     struct user_delete *deletion = (struct user_delete *)mutation;
-    if (store_user_delete(tx, mutation->call->param, deletion->force, &deletion->instances, err) <
-        0)
+    if (check_target(mutation->call, tx, err) < 0 ||
+        store_user_delete(tx, mutation->call->param, deletion->force, &deletion->instances, err) <
+            0)
         return -1;
     jw_object_begin(&mutation->body, NULL);
     jw_string(&mutation->body, "message", "User deleted");

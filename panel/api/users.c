@@ -26,6 +26,30 @@ static int put_user(const struct user *user, void *arg, struct err *err)
     return 0;
 }
 
+struct view {
+    const struct call *call;
+    struct strbuf *out;
+    bool seen;
+};
+
+/* Of others, who asks knows nothing. */
+static int view_user(const struct user *user, void *arg, struct err *err)
+{
+    struct view *view = arg;
+    const char *viewer = call_viewer(view->call);
+    view->seen = !viewer || strcmp(viewer, user->id) == 0;
+    return view->seen ? put_user(user, view->out, err) : 0;
+}
+
+/* 1 found, 0 not, or not to be seen. */
+static int read_user(const struct call *call, enum user_key by, const char *value,
+                     struct strbuf *out, struct err *err)
+{
+    struct view view = {call, out, false};
+    int rc = store_user_get(call->api->rooms.store, by, value, view_user, &view, err);
+    return rc > 0 ? view.seen : rc;
+}
+
 void users_list(struct call *call)
 {
     struct store *store = call->api->rooms.store;
@@ -34,7 +58,9 @@ void users_list(struct call *call)
     uint64_t version = store_version(store, STORE_USERS);
     if (!list_begin(call, &version, 1, &list))
         return;
-    int rc = store_user_list(store, &list.page, put_user, &list.out, &err);
+    const char *viewer = call_viewer(call);
+    int rc = viewer ? read_user(call, USER_BY_ID, viewer, &list.out, &err)
+                    : store_user_list(store, &list.page, put_user, &list.out, &err);
     list_end(call, &list, rc, &err);
 }
 
@@ -64,7 +90,7 @@ void users_get(struct call *call)
         call_answer_err(call, &body.err);
         return;
     }
-    int rc = store_user_get(call->api->rooms.store, by, value, put_user, &out, &body.err);
+    int rc = read_user(call, by, value, &out, &body.err);
     if (rc > 0) {
         call_answer(call, 201, &out);
         return;
@@ -79,7 +105,7 @@ void users_get_one(struct call *call)
 {
     struct err err = {0};
     struct strbuf out = {0};
-    int rc = store_user_get(call->api->rooms.store, USER_BY_ID, call->param, put_user, &out, &err);
+    int rc = read_user(call, USER_BY_ID, call->param, &out, &err);
     if (rc > 0) {
         call_answer(call, 200, &out);
         return;
@@ -185,6 +211,7 @@ void users_create(struct call *call)
     create->mutation.made = create->user.id;
     const struct user_change fields = {.id = id, .username = username, .email = email};
     if (user_check(&fields, password, &body.err) < 0 ||
+        (admin && user_check_giver(call, &body.err) < 0) ||
         check_free(store, USER_BY_USERNAME, username, "username", &body.err) < 0 ||
         check_free(store, USER_BY_EMAIL, email, "email", &body.err) < 0 ||
         check_free(store, USER_BY_ID, id, "userId", &body.err) < 0) {

@@ -33,6 +33,39 @@ void wire_user(struct strbuf *out, const struct user *user)
     jw_object_end(out);
 }
 
+static void put_scopes(struct strbuf *out, const char *text)
+{
+    jw_array_begin(out, "scopes");
+    for (size_t n; *text; text += n + (text[n] == ' ')) {
+        char word[64];
+        n = strcspn(text, " ");
+        snprintf(word, sizeof(word), "%.*s", (int)(n < sizeof(word) ? n : sizeof(word) - 1), text);
+        jw_string(out, NULL, word);
+    }
+    jw_array_end(out);
+}
+
+void wire_key(struct strbuf *out, const struct api_key *key, const char *secret)
+{
+    jw_object_begin(out, NULL);
+    jw_string(out, "id", key->id);
+    jw_string(out, "name", key->name);
+    put_scopes(out, key->scopes_text);
+    put_text_or_null(out, "userId", key->user_id);
+    if (key->rate_limit < 0)
+        jw_null(out, "rateLimit");
+    else
+        jw_int(out, "rateLimit", key->rate_limit);
+    jw_time(out, "createdAt", key->created_at);
+    jw_time(out, "expiresAt", key->expires_at);
+    jw_time(out, "lastUsedAt", key->last_used_at);
+    jw_time(out, "rotatedAt", key->rotated_at);
+    jw_time(out, "revokedAt", key->revoked_at);
+    if (secret)
+        jw_string(out, "key", secret);
+    jw_object_end(out);
+}
+
 enum node_status wire_node_status(struct board *board, const char *node_id, bool joined,
                                   bool maintenance, struct node_live *ret_live)
 {

@@ -8,6 +8,9 @@
 
 void wire_user(struct strbuf *out, const struct user *user);
 
+/* secret: its text, shown once; NULL elsewhere. */
+void wire_key(struct strbuf *out, const struct api_key *key, const char *secret);
+
 /* token and command: the join, shown once; NULL elsewhere. */
 void wire_node(struct strbuf *out, const struct node *node, struct board *board, const char *token,
                const char *command);

@@ -1,4 +1,4 @@
-/* Password hashing on threads of its own. See password.h.
+/* Passwords on threads of their own. See password.h.
  *
  * Invariant: each accepted job's done() is called exactly once, and no copy of a password outlives
  * its job unwiped. The pool owns a job from a successful push; a refused push leaves nothing
@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sodium.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,10 +17,17 @@
 
 #define THREADS_MAX 16
 
+/* Costs what everybody's does. */
+static const char nobodys[] = "$argon2id$v=19$m=65536,t=2,p=1$bm9ib2R5J3Mgc2FsdCEhIQ"
+                              "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 struct job {
     struct job *next;
-    void (*done)(void *arg, const char *hash, const struct err *err);
+    void (*hashed)(void *arg, const char *hash, const struct err *err);
+    void (*verified)(void *arg, bool right, const struct err *err); /* the other is NULL */
     void *arg;
+    char against[PASSWORD_HASH_SIZE]; /* to be verified */
+    bool nobody;                      /* whatever comes out */
     size_t len;
     char password[];
 };
@@ -42,16 +50,34 @@ static void job_free(struct job *job)
     free(job);
 }
 
-static void job_run(struct job *job)
+static void job_fail(struct job *job, const struct err *err)
+{
+    if (job->hashed)
+        job->hashed(job->arg, NULL, err);
+    else
+        job->verified(job->arg, false, err);
+    job_free(job);
+}
+
+static void verify(struct job *job)
+{
+    bool right = crypto_pwhash_str_verify(job->against, job->password, job->len) == 0;
+    job->verified(job->arg, right && !job->nobody, NULL);
+    job_free(job);
+}
+
+static void hash(struct job *job)
 {
     _Static_assert(PASSWORD_HASH_SIZE >= crypto_pwhash_STRBYTES, "a hash has to fit");
-    char hash[PASSWORD_HASH_SIZE];
+    char text[PASSWORD_HASH_SIZE];
     struct err err = {0};
-    int rc = crypto_pwhash_str(hash, job->password, job->len, crypto_pwhash_OPSLIMIT_INTERACTIVE,
-                               crypto_pwhash_MEMLIMIT_INTERACTIVE);
-    if (rc != 0)
+    if (crypto_pwhash_str(text, job->password, job->len, crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                          crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0) {
         err_nomem(&err); /* the only way it fails */
-    job->done(job->arg, rc == 0 ? hash : NULL, rc == 0 ? NULL : &err);
+        job_fail(job, &err);
+        return;
+    }
+    job->hashed(job->arg, text, NULL);
     job_free(job);
 }
 
@@ -76,8 +102,12 @@ static void *worker_main(void *arg)
 {
     struct password_pool *pool = arg;
     struct job *job;
-    while ((job = take_job(pool)))
-        job_run(job);
+    while ((job = take_job(pool))) {
+        if (job->hashed)
+            hash(job);
+        else
+            verify(job);
+    }
     return NULL;
 }
 
@@ -119,8 +149,7 @@ void password_pool_destroy(struct password_pool *pool)
     while (pool->head) {
         struct job *job = pool->head;
         pool->head = job->next;
-        job->done(job->arg, NULL, &err);
-        job_free(job);
+        job_fail(job, &err);
     }
     pthread_cond_destroy(&pool->filled);
     pthread_mutex_destroy(&pool->lock);
@@ -130,7 +159,9 @@ void password_pool_destroy(struct password_pool *pool)
 static int push_job(struct password_pool *pool, struct job *job)
 {
     pthread_mutex_lock(&pool->lock);
-    bool fits = !pool->closing && pool->queued < pool->queue_max;
+    /* whoever likes can have passwords compared; those who set one find room behind them */
+    size_t room = job->verified ? pool->queue_max / 2 : pool->queue_max;
+    bool fits = !pool->closing && pool->queued < room;
     if (fits) {
         *pool->tail = job;
         pool->tail = &job->next;
@@ -141,23 +172,50 @@ static int push_job(struct password_pool *pool, struct job *job)
     return fits ? 0 : -1;
 }
 
+/* The job, not yet queued; NULL without memory. */
+static struct job *new_job(const char *password, size_t len, void *arg)
+{
+    struct job *job = calloc(1, sizeof(*job) + len);
+    if (!job)
+        return NULL;
+    job->arg = arg;
+    job->len = len;
+    memcpy(job->password, password, len);
+    return job;
+}
+
+static int submit(struct password_pool *pool, struct job *job, struct err *err)
+{
+    if (push_job(pool, job) == 0)
+        return 0;
+    job_free(job);
+    return err_set(err, ERR_BUSY, "busy",
+                   "Too many passwords are being worked on at once; try again soon.");
+}
+
 int password_pool_hash(struct password_pool *pool, const char *password, size_t len,
                        void (*done)(void *arg, const char *hash, const struct err *err), void *arg,
                        struct err *err)
 {
-    struct job *job = calloc(1, sizeof(*job) + len);
+    struct job *job = new_job(password, len, arg);
     if (!job)
         return err_nomem(err);
-    job->done = done;
-    job->arg = arg;
-    job->len = len;
-    memcpy(job->password, password, len);
-    if (push_job(pool, job) < 0) {
-        job_free(job);
-        return err_set(err, ERR_BUSY, "busy",
-                       "Too many passwords are being set at once; try again soon.");
-    }
-    return 0;
+    job->hashed = done;
+    return submit(pool, job, err);
+}
+
+int password_pool_verify(struct password_pool *pool, const char *password, size_t len,
+                         const char *against,
+                         void (*done)(void *arg, bool right, const struct err *err), void *arg,
+                         struct err *err)
+{
+    struct job *job = new_job(password, len, arg);
+    if (!job)
+        return err_nomem(err);
+    job->verified = done;
+    job->nobody = !against;
+    snprintf(job->against, sizeof(job->against), "%s", against ? against : nobodys);
+    return submit(pool, job, err);
 }
 
 size_t password_pool_queued(struct password_pool *pool, size_t *ret_max)

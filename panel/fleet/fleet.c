@@ -309,6 +309,22 @@ static void *fleet_main(void *arg)
     return NULL;
 }
 
+static void answer_heart(struct task *task)
+{
+    heart_beat(&((struct fleet *)((char *)task - offsetof(struct fleet, heart_task)))->heart);
+}
+
+static void ask_loop(struct heart *heart)
+{
+    struct fleet *fleet = (struct fleet *)((char *)heart - offsetof(struct fleet, heart));
+    task_post(&fleet->inbox, &fleet->heart_task, answer_heart);
+}
+
+struct heart *fleet_heart(struct fleet *fleet)
+{
+    return &fleet->heart;
+}
+
 int fleet_create(struct store *store, struct ca *ca, const struct fleet_settings *settings,
                  struct fleet **ret_fleet, struct err *err)
 {
@@ -319,6 +335,7 @@ int fleet_create(struct store *store, struct ca *ca, const struct fleet_settings
     fleet->ca = ca;
     fleet->settings = *settings;
     fleet->dial_tail = &fleet->dial_queue;
+    fleet->heart = (struct heart){.name = "fleet loop", .ask = ask_loop};
     /* Attempts go on rising over restarts: the epoch does, and is ahead of any count. */
     fleet->attempts = store_identity(store)->epoch << 10;
     if (board_create(&fleet->board, err) < 0) {

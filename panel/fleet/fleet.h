@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "common/watchdog.h"
 #include "panel/fleet/board.h"
 #include "panel/pki/ca.h"
 #include "panel/store/store.h"
@@ -37,6 +38,9 @@ void fleet_destroy(struct fleet *fleet);
 struct board *fleet_board(struct fleet *fleet);
 /* Has it read all that there is to be driven? Once it has, it stays so. */
 bool fleet_is_loaded(struct fleet *fleet);
+
+/* Of the loop. It may be asked as long as fleet_destroy() hasn't been called. */
+struct heart *fleet_heart(struct fleet *fleet);
 
 /* A row was committed: look at it. Cannot fail (without memory it looks at everything). */
 void fleet_notice_instance(struct fleet *fleet, const char *instance_id);

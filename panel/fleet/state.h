@@ -170,6 +170,8 @@ struct fleet {
     struct task stop_task;
     struct task rescan_task;
     struct task end_waits_task;
+    struct task heart_task;
+    struct heart heart;
     atomic_bool rescan_posted;
     struct timer rescan_timer;
     bool closed; /* waits are refused */

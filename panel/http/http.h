@@ -81,6 +81,11 @@ void *http_req_route(const struct http_req *req);
 int64_t http_req_age_ms(const struct http_req *req);
 /* Did it come over TLS? */
 bool http_req_is_tls(const struct http_req *req);
+/* What to know its sender's network by: the 4 bytes of an IPv4 address, the first 8 of an IPv6 one,
+ * which are one household's; behind a proxy, the proxy's. How many bytes; 0: it isn't known. Not
+ * after the request was answered. */
+#define HTTP_PEER_MAX 8
+size_t http_req_peer(const struct http_req *req, uint8_t out[HTTP_PEER_MAX]);
 /* Did it come from this machine, as far as its connection tells? A proxy here makes it so for all.
  * In admit only. */
 bool http_req_is_loopback(const struct http_req *req);

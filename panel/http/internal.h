@@ -20,6 +20,7 @@
 #include "panel/http/uri.h"
 
 struct MHD_Connection;
+struct sockaddr;
 
 #define HTTP_HEADERS_MAX 64
 #define HTTP_HEADERS_FEW                                                                           \
@@ -189,6 +190,8 @@ bool server_is_stopping(const struct http_server *server);
 void server_resume_stream(struct http_stream *stream);
 void server_suspend_stream(struct http_stream *stream);
 bool server_is_tls(const struct http_server *server);
+/* Its address as a struct sockaddr; NULL when it isn't known. */
+const struct sockaddr *server_peer(const struct http_req *req);
 bool server_is_loopback(const struct http_req *req);
 struct sweeper *server_sweeper(struct http_server *server);
 

@@ -5,10 +5,12 @@
  * request_expire() may race, and the loser only lets go. */
 #include "panel/http/internal.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "common/clock.h"
 #include "common/crypto.h"
@@ -154,6 +156,21 @@ int64_t http_req_age_ms(const struct http_req *req)
 bool http_req_is_tls(const struct http_req *req)
 {
     return server_is_tls(req->server);
+}
+
+size_t http_req_peer(const struct http_req *req, uint8_t out[HTTP_PEER_MAX])
+{
+    const struct sockaddr *peer = server_peer(req);
+    if (peer && peer->sa_family == AF_INET) {
+        memcpy(out, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
+        return 4;
+    }
+    if (!peer || peer->sa_family != AF_INET6)
+        return 0;
+    const struct in6_addr *address = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+    bool is_v4 = IN6_IS_ADDR_V4MAPPED(address);
+    memcpy(out, address->s6_addr + (is_v4 ? 12 : 0), is_v4 ? 4 : 8);
+    return is_v4 ? 4 : 8;
 }
 
 bool http_req_is_loopback(const struct http_req *req)

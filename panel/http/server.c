@@ -526,18 +526,22 @@ bool server_is_tls(const struct http_server *server)
     return server->tls;
 }
 
-bool server_is_loopback(const struct http_req *req)
+const struct sockaddr *server_peer(const struct http_req *req)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(req->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (!info || !info->client_addr)
-        return false;
-    if (info->client_addr->sa_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)info->client_addr;
+    return info ? info->client_addr : NULL;
+}
+
+bool server_is_loopback(const struct http_req *req)
+{
+    const struct sockaddr *peer = server_peer(req);
+    if (peer && peer->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)peer;
         return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
     }
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)info->client_addr;
-    return v6->sin6_family == AF_INET6 &&
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)peer;
+    return v6 && v6->sin6_family == AF_INET6 &&
            (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) || /* or 127/8 at a socket of both families */
             (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET));
 }

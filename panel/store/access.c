@@ -66,6 +66,39 @@ int store_access_take(struct store_tx *tx, const char *instance_id, const char *
     return taken < 0 ? -1 : 0;
 }
 
+static int read_right(struct db *db, const char *instance_id, const char *user_id, struct err *err)
+{
+    struct stmt *stmt = db_stmt(db,
+                                "SELECT user_id = ?2, EXISTS(SELECT 1 FROM access"
+                                " WHERE user_id = ?2 AND instance_id = ?1)"
+                                " FROM instances WHERE id = ?1 AND phase <> 3",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, instance_id);
+    db_bind_text(stmt, 2, user_id);
+    int rc = db_step(stmt, err);
+    if (rc > 0)
+        rc = db_int(stmt, 0) ? RIGHT_OWN : db_int(stmt, 1) ? RIGHT_USE : RIGHT_NONE;
+    db_end(stmt);
+    return rc; /* no row is RIGHT_NONE */
+}
+_Static_assert(RIGHT_NONE == 0, "read_right() says so");
+
+int store_access_right(struct store *store, const char *instance_id, const char *user_id,
+                       struct err *err)
+{
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
+    return db ? read_right(db, instance_id, user_id, err) : -1;
+}
+
+int store_access_right_tx(struct store_tx *tx, const char *instance_id, const char *user_id,
+                          struct err *err)
+{
+    return read_right(tx->db, instance_id, user_id, err);
+}
+
 int store_access_list(struct store *store, const char *instance_id, struct store_page *page,
                       store_user_fn fn, void *arg, struct err *err)
 {

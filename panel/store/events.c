@@ -38,6 +38,15 @@ int store_event_exists(struct store *store, int64_t seq, struct err *err)
     return rc;
 }
 
+/* What of an event a user may know. An instance's events say whose it was then; those of a time
+ * when it was another's are not the new owner's. */
+#define MAY_KNOW                                                                                   \
+    " AND (?6 = '' OR user_id = ?6 OR kind GLOB 'image.*'"                                         \
+    " OR (kind GLOB 'instance.*' AND EXISTS(SELECT 1 FROM access a"                                \
+    "  WHERE a.user_id = ?6 AND a.instance_id = events.instance_id))"                              \
+    " OR (kind GLOB 'access.*' AND EXISTS(SELECT 1 FROM instances i"                               \
+    "  WHERE i.id = events.instance_id AND i.user_id = ?6)))"
+
 int store_event_list(struct store *store, const struct event_filter *filter, uint32_t limit,
                      store_event_fn fn, void *arg, struct err *err)
 {
@@ -49,7 +58,7 @@ int store_event_list(struct store *store, const struct event_filter *filter, uin
                      " power, observed, error_code, error_message, image_id, key_id"
                      " FROM events WHERE seq > ?1"
                      " AND (?2 = '' OR instance_id = ?2) AND (?3 = '' OR node_id = ?3)"
-                     " AND (?4 = '' OR user_id = ?4) ORDER BY seq LIMIT ?5",
+                     " AND (?4 = '' OR user_id = ?4)" MAY_KNOW " ORDER BY seq LIMIT ?5",
                      err)
            : NULL;
     if (!stmt)
@@ -59,6 +68,7 @@ int store_event_list(struct store *store, const struct event_filter *filter, uin
     db_bind_text(stmt, 3, filter->node_id);
     db_bind_text(stmt, 4, filter->user_id);
     db_bind_int(stmt, 5, limit);
+    db_bind_text(stmt, 6, filter->viewer_id);
     int rc;
     while ((rc = db_step(stmt, err)) > 0) {
         struct event event = {.seq = db_int(stmt, 0),

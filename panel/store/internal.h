@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "common/strbuf.h"
+#include "common/watchdog.h"
 #include "panel/domain/recipe.h"
 #include "panel/store/db.h"
 #include "panel/store/store.h"
@@ -45,6 +46,8 @@ struct store {
     atomic_int queued;
     atomic_bool closing;
     bool drained; /* the writer has ended */
+    struct heart heart;
+    struct store_change question; /* of the heart's: a change of nothing */
     void (*on_fatal)(const struct err *err);
     struct err lost; /* the writer's: a commit's outcome is unknown, so nothing more is written */
     _Atomic int64_t committed_at; /* mono ms */

@@ -165,6 +165,59 @@ static const char events_of_images_and_keys[] =
     "CREATE TRIGGER event_key_revoked AFTER UPDATE OF revoked_at ON api_keys"
     " WHEN NEW.revoked_at <> 0 AND OLD.revoked_at = 0"
     OTHER_EVENT("key.revoked", "key_id", "NEW", "NEW.name");
+
+/* Keys get what they may do, a user they belong to, and secrets that can be replaced. A session is
+ * a key of a kind of its own. */
+#define KEY_EVENT(kind, row)                                                                       \
+    " BEGIN INSERT INTO events(at, kind, key_id, user_id, name)"                                   \
+    " VALUES(" NOW ", '" kind "', " row ".id, " row ".user_id, " row ".name); END;"
+#define END_KEYS_OF(row)                                                                           \
+    " BEGIN UPDATE api_keys SET revoked_at = " NOW " WHERE user_id = " row ".id"                   \
+    "  AND revoked_at = 0 AND session = 0;"                                                        \
+    " DELETE FROM api_keys WHERE user_id = " row ".id AND session = 1; END;"
+
+static const char keys_and_sessions[] =
+    "DROP TRIGGER event_key_created; DROP TRIGGER event_key_revoked;"
+    "ALTER TABLE api_keys RENAME TO api_keys_before;"
+    "CREATE TABLE api_keys("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
+    " session INTEGER NOT NULL DEFAULT 0 CHECK(session IN (0,1)),"
+    " scopes TEXT NOT NULL DEFAULT 'admin', user_id TEXT NOT NULL DEFAULT '',"
+    " rate_limit INTEGER NOT NULL DEFAULT -1, created_at INTEGER NOT NULL,"
+    " expires_at INTEGER NOT NULL DEFAULT 0, revoked_at INTEGER NOT NULL DEFAULT 0,"
+    " rotated_at INTEGER NOT NULL DEFAULT 0, last_used_at INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX api_keys_by_user ON api_keys(user_id, session) WHERE user_id <> '';"
+    "INSERT INTO api_keys(id, name, created_at, expires_at, revoked_at)"
+    " SELECT id, name, created_at, expires_at, revoked_at FROM api_keys_before"
+    " ORDER BY created_at, id;"
+
+    "CREATE TABLE secrets("
+    " hash BLOB PRIMARY KEY, key INTEGER NOT NULL REFERENCES api_keys(seq) ON DELETE CASCADE,"
+    " until INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX secrets_by_key ON secrets(key);"
+    "INSERT INTO secrets(hash, key) SELECT o.hash, k.seq FROM api_keys_before o"
+    " JOIN api_keys k USING(id);"
+    "DROP TABLE api_keys_before;"
+
+    "CREATE TRIGGER event_key_created AFTER INSERT ON api_keys WHEN NEW.session = 0"
+    KEY_EVENT("key.created", "NEW")
+    "CREATE TRIGGER event_key_changed AFTER UPDATE OF name, scopes, expires_at, rate_limit"
+    " ON api_keys WHEN NEW.session = 0 AND (NEW.name <> OLD.name OR NEW.scopes <> OLD.scopes"
+    " OR NEW.expires_at <> OLD.expires_at OR NEW.rate_limit <> OLD.rate_limit)"
+    KEY_EVENT("key.changed", "NEW")
+    "CREATE TRIGGER event_key_rotated AFTER UPDATE OF rotated_at ON api_keys"
+    " WHEN NEW.session = 0 AND NEW.rotated_at <> OLD.rotated_at"
+    KEY_EVENT("key.rotated", "NEW")
+    "CREATE TRIGGER event_key_revoked AFTER UPDATE OF revoked_at ON api_keys"
+    " WHEN NEW.session = 0 AND NEW.revoked_at <> 0 AND OLD.revoked_at = 0"
+    KEY_EVENT("key.revoked", "NEW")
+
+    "CREATE TRIGGER keys_of_deleted AFTER DELETE ON users" END_KEYS_OF("OLD")
+    "CREATE TRIGGER keys_of_buried AFTER UPDATE OF deleted ON users"
+    " WHEN NEW.deleted = 1 AND OLD.deleted = 0" END_KEYS_OF("OLD")
+    "CREATE TRIGGER sessions_of_old_password AFTER UPDATE OF password_hash ON users"
+    " WHEN NEW.password_hash <> OLD.password_hash"
+    " BEGIN DELETE FROM api_keys WHERE user_id = OLD.id AND session = 1; END;";
 /* clang-format on */
 
 /* --- all ------------------------------------------------------------------------------------- */
@@ -320,6 +373,9 @@ static const char *const migrations[] = {
 
     /* 17 */
     events_of_images_and_keys,
+
+    /* 18 */
+    keys_and_sessions,
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

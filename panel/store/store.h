@@ -20,6 +20,8 @@
 #include "common/err.h"
 #include "common/mailbox.h"
 #include "common/strbuf.h"
+#include "common/watchdog.h"
+#include "panel/domain/scope.h"
 #include "panel/domain/words.h"
 
 struct store;
@@ -36,6 +38,9 @@ int store_open(const char *dir, void (*on_fatal)(const struct err *err), struct 
 void store_drain(struct store *store);
 /* The same, then closes. Other threads must have ended their reads. */
 void store_close(struct store *store);
+
+/* Of the writer. It may be asked until store_drain(). */
+struct heart *store_heart(struct store *store);
 
 /* --- writing --------------------------------------------------------------------------------- */
 
@@ -77,7 +82,14 @@ int store_touch(struct store_tx *tx, struct err *err);
 
 /* --- versions: what ETags are made from ------------------------------------------------------ */
 
-enum store_table { STORE_USERS, STORE_NODES, STORE_IMAGES, STORE_INSTANCES, STORE_TABLES };
+enum store_table {
+    STORE_USERS, /* and who owns or may use which instance */
+    STORE_NODES,
+    STORE_IMAGES,
+    STORE_INSTANCES,
+    STORE_KEYS, /* but for when they were last used */
+    STORE_TABLES
+};
 
 /* A number that rises after each commit that touched the table. Any thread. */
 uint64_t store_version(const struct store *store, enum store_table table);
@@ -99,34 +111,76 @@ struct store_identity {
 };
 const struct store_identity *store_identity(const struct store *store);
 
-/* --- API keys -------------------------------------------------------------------------------- */
+/* --- API keys and sessions ------------------------------------------------------------------- */
 
-#define API_KEY_ID_SIZE 17
-
+#define API_KEY_ID_SIZE   17
 #define API_KEY_NAME_SIZE 65
+#define USER_ID_SIZE      65
+#define SESSIONS_MAX      100 /* of one user; the oldest end for newer ones */
 
+/* A session is a key that its user got by a password. It is in no list of keys. */
 struct api_key {
+    int64_t seq;
     char id[API_KEY_ID_SIZE];
     char name[API_KEY_NAME_SIZE]; /* for people; need not be unique */
-    int64_t created_at;           /* wall ms */
-    int64_t expires_at;           /* wall ms; 0: never */
-    int64_t revoked_at;           /* wall ms; 0: not */
+    bool session;
+    char scopes_text[SCOPES_TEXT_SIZE]; /* see scopes_parse() */
+    scope_set scopes;
+    char user_id[USER_ID_SIZE]; /* whose it is; "": nobody's, it stands for itself */
+    bool bound;                 /* sees and does only what that user may; not if that is an admin.
+                                 * Told by store_key_find() alone */
+    int64_t good_until;         /* of what it was found by; 0: for ever. Told there alone, too */
+    int64_t rate_limit;         /* requests a minute; 0: as many as it likes, -1: as all */
+    int64_t created_at;         /* wall ms; so are the rest */
+    int64_t expires_at;         /* 0: never */
+    int64_t revoked_at;         /* 0: not */
+    int64_t rotated_at;         /* 0: it has its first secret */
+    int64_t last_used_at;       /* 0: never; to the minute */
 };
 typedef int (*store_key_fn)(const struct api_key *key, void *arg, struct err *err);
 
-/* Find a live key (neither revoked nor expired) by the SHA-256 of its text.
+/* Find a live key (neither revoked nor expired, its user still there) by the SHA-256 of its text.
  * 1 found, 0 not, -1 err. Reader. */
 int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
                    struct api_key *ret_key, struct err *err);
-/* All that ever were, the oldest first. Reader. */
-int store_key_list(struct store *store, store_key_fn fn, void *arg, struct err *err);
-/* Inside apply(). From the commit on the key is not found. ERR_NOT_FOUND "key_not_found" when no
- * live key has that id or name, ERR_CONFLICT "key_ambiguous" when several have the name. */
+/* By id; also of those that are dead. 1 found, 0 not; the second inside apply(). */
+int store_key_get(struct store *store, const char *id, struct api_key *ret_key, struct err *err);
+int store_key_see(struct store_tx *tx, const char *id, struct api_key *ret_key, struct err *err);
+/* All that ever were, the oldest first; user_id NULL: whosever. Reader. */
+int store_key_list(struct store *store, const char *user_id, struct store_page *page,
+                   store_key_fn fn, void *arg, struct err *err);
+
+/* Inside apply(). id, name, scopes_text, user_id, rate_limit and expires_at are read; an id of ""
+ * is made. ERR_NOT_FOUND "user_not_found", field userId. */
+int store_key_create(struct store_tx *tx, struct api_key *key,
+                     const uint8_t hash[CRYPTO_HASH_BYTES], struct err *err);
+/* What is to be another from now on. */
+struct api_key_change {
+    const char *id;
+    const char *name;        /* NULL: stays */
+    const char *scopes_text; /* NULL: stays */
+    int64_t expires_at;      /* -1: stays, 0: never */
+    int64_t rate_limit;      /* -2: stays; the rest as above */
+};
+/* Inside apply(). These three: ERR_NOT_FOUND "key_not_found" when there is no such key that isn't
+ * revoked. */
+int store_key_change(struct store_tx *tx, const struct api_key_change *change, struct err *err);
+/* Another secret; the one it had is good until old_until (wall ms), those before it no more. */
+int store_key_rotate(struct store_tx *tx, const char *id, const uint8_t hash[CRYPTO_HASH_BYTES],
+                     int64_t old_until, struct err *err);
+int store_key_end(struct store_tx *tx, const char *id, struct err *err);
+/* The same by id or name: ERR_CONFLICT "key_ambiguous" when several live keys have the name. From
+ * the commit on the key is not found. */
 int store_key_revoke(struct store_tx *tx, const char *id_or_name, char ret_id[API_KEY_ID_SIZE],
                      struct err *err);
-/* Inside apply(). */
-int store_key_create(struct store_tx *tx, const char *name, const uint8_t hash[CRYPTO_HASH_BYTES],
-                     char ret_id[API_KEY_ID_SIZE], struct err *err);
+/* Inside apply(): it was used just now. */
+int store_key_used(struct store_tx *tx, int64_t seq, struct err *err);
+
+/* Inside apply(). As store_key_create(), for a user that is there. Drops sessions that are over. */
+int store_session_create(struct store_tx *tx, struct api_key *session,
+                         const uint8_t hash[CRYPTO_HASH_BYTES], struct err *err);
+/* Inside apply(); 0 also when there is none. */
+int store_session_end(struct store_tx *tx, const char *id, struct err *err);
 
 /* --- users ----------------------------------------------------------------------------------- */
 
@@ -168,6 +222,19 @@ int store_user_change(struct store_tx *tx, const struct user_change *change, str
 int store_user_delete(struct store_tx *tx, const char *id, bool force, struct strbuf *ret_ids,
                       struct err *err);
 
+/* What a login needs of a user. */
+struct user_login {
+    char id[USER_ID_SIZE];
+    char username[257];
+    char hash[128]; /* of the password */
+};
+enum login_by { LOGIN_BY_NAME, LOGIN_BY_ID };
+/* By username or e-mail address, or by id. 1 found, 0 not. Reader. */
+int store_user_login(struct store *store, enum login_by by, const char *name,
+                     struct user_login *ret_login, struct err *err);
+/* By id, inside apply(): is that still the user's password's hash? ERR_UNAUTHORIZED when not. */
+int store_user_check_hash(struct store_tx *tx, const char *id, const char *hash, struct err *err);
+
 /* --- access: who may use an instance beside its owner ------------------------------------------
  */
 
@@ -178,6 +245,13 @@ int store_access_give(struct store_tx *tx, const char *instance_id, const char *
 /* Inside apply(). ERR_NOT_FOUND likewise, or "access_not_found" when he has none. */
 int store_access_take(struct store_tx *tx, const char *instance_id, const char *user_id,
                       struct err *err);
+/* What may a user do with an instance? As much as there is of it that isn't being deleted. */
+enum store_right { RIGHT_NONE, RIGHT_USE, RIGHT_OWN };
+/* An enum store_right, or -1; the second inside apply(). */
+int store_access_right(struct store *store, const char *instance_id, const char *user_id,
+                       struct err *err);
+int store_access_right_tx(struct store_tx *tx, const char *instance_id, const char *user_id,
+                          struct err *err);
 /* Reader: those who have it; id, username and email alone. ERR_NOT_FOUND "instance_not_found". */
 int store_access_list(struct store *store, const char *instance_id, struct store_page *page,
                       store_user_fn fn, void *arg, struct err *err);
@@ -525,8 +599,8 @@ int store_removal_scan(struct store *store, const char *instance_id, store_remov
 
 /* What happened, in order: "instance.created", "instance.state", "instance.changed",
  * "instance.deleted"; "node.created", "node.joined", "node.status", "node.changed",
- * "node.deleted"; "user.…" and "image.…" likewise; "access.given" and "access.taken"; "key.created"
- * and "key.revoked". Written with the change itself. */
+ * "node.deleted"; "user.…" and "image.…" likewise; "access.given" and "access.taken";
+ * "key.created", "key.changed", "key.rotated", "key.revoked". Written with the change itself. */
 struct event {
     int64_t seq;
     int64_t at; /* wall ms */
@@ -546,6 +620,9 @@ typedef int (*store_event_fn)(const struct event *event, void *arg, struct err *
 struct event_filter {
     int64_t after;                               /* that event and all before it aren't wanted */
     const char *instance_id, *node_id, *user_id; /* "": any */
+    /* "": whoever. Else what concerns that user: he himself, images, instances while he owned them
+     * or that he may use, and who else may use those that he owns. */
+    const char *viewer_id;
 };
 
 /* The oldest and the newest that there are; 0: none. Reader. */

@@ -3,6 +3,8 @@
  */
 #include "panel/store/internal.h"
 
+#include <stdio.h>
+
 #define COLUMNS                                                                                    \
     "SELECT id, username, email, admin, created_at, seq,"                                          \
     " (SELECT json_group_array(instance_id) FROM access WHERE user_id = users.id) FROM users "
@@ -53,6 +55,47 @@ int store_user_see(struct store_tx *tx, const char *id, store_user_fn fn, void *
                    struct err *err)
 {
     return get_row(db_stmt(tx->db, queries[USER_BY_ID], err), id, fn, arg, err);
+}
+
+#define LOGIN "SELECT id, username, password_hash FROM users WHERE deleted = 0 AND "
+
+int store_user_login(struct store *store, enum login_by by, const char *name,
+                     struct user_login *ret_login, struct err *err)
+{
+    static const char *const by_name =
+        LOGIN "(username = ?1 OR email = ?1) ORDER BY username = ?1 DESC LIMIT 1";
+    static const char *const by_id = LOGIN "id = ?1";
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
+    struct stmt *stmt = db ? db_stmt(db, by == LOGIN_BY_ID ? by_id : by_name, err) : NULL;
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, name);
+    int rc = db_step(stmt, err);
+    if (rc > 0) {
+        snprintf(ret_login->id, sizeof(ret_login->id), "%s", db_text(stmt, 0));
+        snprintf(ret_login->username, sizeof(ret_login->username), "%s", db_text(stmt, 1));
+        snprintf(ret_login->hash, sizeof(ret_login->hash), "%s", db_text(stmt, 2));
+    }
+    db_end(stmt);
+    return rc;
+}
+
+int store_user_check_hash(struct store_tx *tx, const char *id, const char *hash, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "SELECT 1 FROM users WHERE id = ?1 AND password_hash = ?2"
+                                " AND deleted = 0",
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, id);
+    db_bind_text(stmt, 2, hash);
+    int rc = db_step(stmt, err);
+    db_end(stmt);
+    if (rc == 0)
+        return err_set(err, ERR_UNAUTHORIZED, "unauthorized", "the password has been changed");
+    return rc < 0 ? -1 : 0;
 }
 
 int store_user_list(struct store *store, struct store_page *page, store_user_fn fn, void *arg,
@@ -156,6 +199,7 @@ int store_user_change(struct store_tx *tx, const struct user_change *change, str
     db_bind_text(stmt, 4, change->password_hash);
     db_bind_int(stmt, 5, change->admin);
     tx_touch(tx, STORE_USERS);
+    tx_touch(tx, STORE_KEYS); /* a trigger ends his sessions with the password */
     return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
@@ -209,6 +253,7 @@ int store_user_delete(struct store_tx *tx, const char *id, bool force, struct st
             "true to delete the user with them",
             (long long)living, living == 1 ? "" : "s");
     tx_touch(tx, STORE_USERS);
+    tx_touch(tx, STORE_KEYS); /* triggers end his keys and sessions */
     if (store_run_on(tx->db, "DELETE FROM access WHERE user_id = ?1", id, err) < 0)
         return -1;
     if (!instances)

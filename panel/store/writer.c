@@ -6,6 +6,7 @@
  * full, out of memory): then the change that did it is told so, and the rest is run again.
  * When COMMIT itself fails by I/O its outcome is unknown: everybody is told just that, and the
  * program must end, since a second try could write twice (the database is checked at start). */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -237,7 +238,7 @@ static void *writer_main(void *arg)
     }
 }
 
-static int stop_apply(struct store_change *change, struct store_tx *tx, struct err *err)
+static int change_nothing(struct store_change *change, struct store_tx *tx, struct err *err)
 {
     (void)change;
     (void)tx;
@@ -251,8 +252,34 @@ static void stop_done(struct store_change *change, const struct err *err)
     (void)err;
 }
 
+/* --- is it alive ----------------------------------------------------------------------------- */
+
+static void answer_heart(struct store_change *change, const struct err *err)
+{
+    struct store *store = (struct store *)((char *)change - offsetof(struct store, question));
+    (void)err; /* a store that refuses is no writer that hangs */
+    heart_beat(&store->heart);
+}
+
+/* Past the queue's limit: what is full is not dead. */
+static void ask_writer(struct heart *heart)
+{
+    struct store *store = (struct store *)((char *)heart - offsetof(struct store, heart));
+    store->question = (struct store_change){.apply = change_nothing, .done = answer_heart};
+    atomic_fetch_add(&store->queued, 1);
+    mailbox_post(&store->queue, &store->question.mail);
+}
+
+struct heart *store_heart(struct store *store)
+{
+    return &store->heart;
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
 int writer_start(struct store *store, struct err *err)
 {
+    store->heart = (struct heart){.name = "store writer", .ask = ask_writer};
     mailbox_init(&store->queue, NULL, NULL);
     int rc = pthread_create(&store->writer, NULL, writer_main, store);
     if (rc != 0) {
@@ -265,7 +292,7 @@ int writer_start(struct store *store, struct err *err)
 void writer_stop(struct store *store)
 {
     /* An empty change wakes the writer, which ends when the queue is dry. */
-    struct store_change last = {.apply = stop_apply, .done = stop_done};
+    struct store_change last = {.apply = change_nothing, .done = stop_done};
     atomic_fetch_add(&store->queued, 1);
     atomic_store(&store->closing, true);
     mailbox_post(&store->queue, &last.mail);

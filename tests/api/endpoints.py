@@ -25,8 +25,9 @@ _numbers = itertools.count(1)
 
 
 class Endpoint:
-    def __init__(self, name, method, path, ok, make=None, required=None, optional=None):
-        """make(world) → (path, body) of a request that succeeds; required, optional: {field: kind}."""
+    def __init__(self, name, method, path, ok, make=None, required=None, optional=None, public=False):
+        """make(world) → (path, body) of a request that succeeds; required, optional: {field: kind};
+        public: it needs no key."""
         self.name = name
         self.method = method
         self.path = path
@@ -34,6 +35,7 @@ class Endpoint:
         self.make = make or (lambda world: (path, None))
         self.required = required or {}
         self.optional = optional or {}
+        self.public = public
 
     @property
     def fields(self):
@@ -131,6 +133,14 @@ def _orphan(world):
     return instance_id
 
 
+def _create_key(world):
+    return "/api/keys", {"name": f"key {next(_numbers)}", "scopes": ["read"]}
+
+
+def _new_key(world):
+    return world.api.post(*_create_key(world)).expect(201).json["id"]
+
+
 def unknown_id():
     return uuid.uuid4().hex[:20]
 
@@ -144,7 +154,8 @@ ENDPOINTS = [
              lambda world: (f"/api/users/{world.user_id}", None)),
     Endpoint("change user", "PATCH", "/api/users/{id}", 200,
              lambda world: (f"/api/users/{_new_user(world)}", {"admin": False}), {},
-             {"username": TEXT, "email": TEXT, "password": SECRET, "admin": BOOL}),
+             {"username": TEXT, "email": TEXT, "password": SECRET, "admin": BOOL,
+              "currentPassword": SECRET}),
     Endpoint("delete user", "DELETE", "/api/users/{id}", 200,
              lambda world: (f"/api/users/{_new_user(world)}", {}), {}, {"force": BOOL}),
     Endpoint("list instances", "GET", "/api/instances", 200),
@@ -232,10 +243,30 @@ ENDPOINTS = [
     Endpoint("delete orphan", "DELETE", "/api/nodes/{id}/orphans", 201,
              lambda world: (f"/api/nodes/{world.node_id}/orphans", {"instanceId": _orphan(world)}),
              {"instanceId": ID}),
+    Endpoint("list keys", "GET", "/api/keys", 200),
+    Endpoint("create key", "POST", "/api/keys", 201, _create_key, {"name": TEXT},
+             {"userId": ID, "expiresIn": SIZE, "expiresAt": ID, "rateLimit": SIZE}),
+    Endpoint("get key", "GET", "/api/keys/{id}", 200,
+             lambda world: (f"/api/keys/{_new_key(world)}", None)),
+    Endpoint("change key", "PATCH", "/api/keys/{id}", 200,
+             lambda world: (f"/api/keys/{_new_key(world)}", {"name": "renamed"}), {},
+             {"name": TEXT, "expiresIn": SIZE, "expiresAt": ID, "rateLimit": SIZE}),
+    Endpoint("revoke key", "DELETE", "/api/keys/{id}", 200,
+             lambda world: (f"/api/keys/{_new_key(world)}", {})),
+    Endpoint("rotate key", "POST", "/api/keys/{id}/rotate", 200,
+             lambda world: (f"/api/keys/{_new_key(world)}/rotate", {}), {}, {"graceSeconds": SIZE}),
+    Endpoint("login", "POST", "/api/auth/login", 201,
+             lambda world: ("/api/auth/login", {"username": "owner", "password": "correct horse"}),
+             {"password": SECRET}, {"username": LOOSE, "email": LOOSE}, public=True),
+    Endpoint("who am I", "GET", "/api/auth/me", 200),
+    # The tests' key is no session; what becomes of one is in test_login.py.
+    Endpoint("logout", "POST", "/api/auth/logout", 400, lambda world: ("/api/auth/logout", {})),
     Endpoint("description", "GET", "/api/openapi.json", 200),
 ]
 
-LISTS = [e for e in ENDPOINTS if e.name.startswith("list ") and "{id}" not in e.path]
+# Keys have no ETag, since they tell when they were last used.
+LISTS = [e for e in ENDPOINTS if e.name.startswith("list ") and "{id}" not in e.path
+         and e.path != "/api/keys"]
 
 
 def fixed_path(endpoint):

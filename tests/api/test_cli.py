@@ -148,8 +148,9 @@ class Keys(Cli):
         done = self.key("list")
         self.assertEqual(done.code, 0, done.err)
         head, *lines = done.out.splitlines()
-        self.assertEqual(head.split(), ["ID", "CREATED", "STATE", "NAME"])
-        row = r"([0-9a-z]{16})  [\dT:-]{19}Z  (valid|revoked [\dT:-]{19}Z) +(.+)"
+        self.assertEqual(head.split(), ["ID", "CREATED", "STATE", "USED", "USER", "SCOPES", "NAME"])
+        row = (r"([0-9a-z]{16})  [\dT:-]{19}Z  (valid|(?:revoked|until) [\dT:-]{19}Z) +"
+               r"(?:[\dT:-]{19}Z|never) +\S+ +admin +(.+)")
         return [re.fullmatch(row, line).groups() for line in lines]
 
     def test_prints_the_key_alone(self):

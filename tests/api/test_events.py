@@ -210,6 +210,7 @@ class ComeBack(unittest.TestCase):
             database.execute("DELETE FROM events WHERE seq < ?", [first + 5])
         database.close()
         WORLD.panel.start()
+        WORLD.await_status(WORLD.node_id, "Online")  # for those that deploy after this
         with follow("?after=0") as stream:
             until(lambda: len(stream.events) > 3, 5, "some")
             self.assertEqual((stream.events[0].name, stream.events[0].json), ("lost", {"events": first + 4}))

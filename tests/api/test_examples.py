@@ -91,6 +91,13 @@ def parse_event(text):
     return fields.get("event", "message"), "id" in fields, json.loads(fields["data"])
 
 
+def new_session():
+    """Of the user whom the example of createUser has made."""
+    login = openapi.load().document["paths"]["/api/auth/login"]["post"]
+    _, body = openapi.load().example(login["requestBody"]["content"]["application/json"])
+    return WORLD.api.post("/api/auth/login", body, key=None).expect(201).json["token"]
+
+
 class Examples(unittest.TestCase):
     def compare(self, content, kind, got, name):
         there, example = openapi.load().example(content[kind])
@@ -135,6 +142,8 @@ class Examples(unittest.TestCase):
             with self.subTest(name):
                 path, body = prepared(template, method, operation)
                 more = {} if body is None else {"body": body}
+                if operation["operationId"] == "logout":
+                    more["key"] = new_session()
                 got = WORLD.api.request(method, path, timeout=90, **more).expect(status)
                 self.compare(content, "application/json", got.json, name)
                 if operation["operationId"] == "changeNode":

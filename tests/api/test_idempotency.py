@@ -162,7 +162,7 @@ class Secrets(unittest.TestCase):
                           headers={"Idempotency-Key": "guess"}).expect(201)
         with sqlite3.connect(f"file:{WORLD.panel.data}/panel.db?mode=ro", uri=True) as db:
             digest = db.execute("SELECT digest FROM answers WHERE key = 'guess'").fetchone()[0]
-            known = [row[0] for row in db.execute("SELECT hash FROM api_keys")]
+            known = [row[0] for row in db.execute("SELECT hash FROM secrets")]
         for method in ("0", "1", "2", "POST"):
             text = f"{method}\n/api/auth/create-user\n\n".encode() + body
             self.assertNotEqual(digest, hashlib.sha256(text).hexdigest())

@@ -10,7 +10,7 @@ import unittest
 from lib import places
 from lib.agent import Agent
 from lib.daemon import run_tool
-from lib.paneld import QUICK, Paneld
+from lib.paneld import QUICK, UNLIMITED, Paneld
 from lib.wait import hold, until
 from lib.world import World
 
@@ -150,7 +150,7 @@ class Hangup(Case):
 
     def write(self, panel, **config):
         with open(os.path.join(self.dir, panel.name + ".json"), "w") as out:
-            json.dump(config, out)
+            json.dump({**UNLIMITED, **config}, out)
 
     def hang_up(self, daemon, says):
         """SIGHUP; the lines of the log that it led to, once one says that."""
@@ -214,6 +214,20 @@ class Hangup(Case):
         self.assertEqual(self.in_force(panel)["memoryOvercommit"]["value"], 1)
         panel.restart()
         self.assertEqual(self.in_force(panel)["memoryOvercommit"]["value"], 2.5)
+        panel.stop()
+
+    def test_limits_of_keys_and_sessions_change(self):
+        panel = self.panel()
+        client = panel.client()
+        self.assertEqual(client.get("/api/nodes").headers["RateLimit-Policy"], '"minute";q=1000000000;w=60')
+        self.write(panel, **QUICK, rateLimit=7000, sessionHours=3)
+        told = self.hang_up(panel.daemon, "settings read again")
+        self.assertIn('taken="rateLimit sessionHours"', told)
+        self.assertEqual(client.get("/api/nodes").headers["RateLimit-Policy"], '"minute";q=7000;w=60')
+        user = {"username": "somebody", "email": "s@example.com", "password": "a long password"}
+        client.post("/api/users/create", user).expect(201)
+        session = client.post("/api/auth/login", {"username": "somebody", "password": "a long password"}, key=None)
+        self.assertIn("Max-Age=10800;", session.expect(201).headers["Set-Cookie"])
         panel.stop()
 
     def test_at_a_fault_all_stays(self):

@@ -107,7 +107,7 @@ class Pull(unittest.TestCase):
         self.assertEqual(WORLD.containers_of(instance["Id"]), [after["Id"]])
         self.assertTrue(os.path.exists(os.path.join(WORLD.agent.state, "volumes", instance["Id"], "own")))
         REGISTRY.stop()
-        WORLD.api.post(path, query={"wait": 60}, timeout=90).refused(500, code="registry_unreachable")
+        WORLD.api.post(path, query={"wait": 60}, timeout=90).refused(500, code="change_undone", says="connection refused")
         kept = WORLD.container(WORLD.api.instance(instance["Id"]))
         self.assertEqual(kept["Id"], after["Id"])
         self.assertEqual(kept["State"]["StartedAt"], after["State"]["StartedAt"])

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/strbuf.h"
 #include "tests/fuzz/fuzz.h"
@@ -47,20 +48,39 @@ static void check_answer(const struct http_req *req, const char *text, size_t le
     json_decref(root);
 }
 
+/* What u2 reads has nothing of u1's. */
+static void check_guest(const struct http_req *req)
+{
+    static const char *const others[] = {"ann@example.com", "\"i1\"", "\"i2\"", "\"n2\"",
+                                         "\"fuzz\""};
+    if (!(req->circumstances & GUESTS_KEY) || http_req_method(req) != HTTP_GET ||
+        req->status != 200 || !req->answer)
+        return;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        CHECK(!memmem(shared_data(req->answer), shared_len(req->answer), others[i],
+                      strlen(others[i])));
+}
+
 static void run(struct http_req *req)
 {
     bool keyed = strcmp(req->uri.path, "/api") == 0 || strncmp(req->uri.path, "/api/", 5) == 0;
+    bool login = http_req_method(req) == HTTP_POST && strcmp(req->uri.path, "/api/auth/login") == 0;
     const char *key = http_req_header(req, "x-api-key");
+    const char *bearer = http_req_header(req, "Authorization");
+    if (!key && bearer && strncasecmp(bearer, "Bearer ", 7) == 0)
+        key = bearer + 7;
     unsigned changes = fuzz_store.changes;
     request_run(req);
     if (req->refused) {
         check_answer(req, req->refusal.data, req->refusal.len);
-        CHECK(fuzz_store.changes == changes);
+        CHECK(fuzz_store.changes == changes || req->status == 403); /* that is audited */
     } else {
         CHECK(!req->refusal.len);
-        CHECK(!keyed || (key && strcmp(key, FUZZ_KEY) == 0)); /* no key, no effect */
+        bool known = key && (strcmp(key, FUZZ_KEY) == 0 || strcmp(key, FUZZ_GUESTS_KEY) == 0);
+        CHECK(!keyed || login || known); /* no key, no effect */
         check_answer(req, req->answer ? shared_data(req->answer) : NULL,
                      req->answer ? shared_len(req->answer) : 0);
+        check_guest(req);
         CHECK(fuzz_store.changes == changes || http_req_method(req) != HTTP_GET);
     }
 }

@@ -18,6 +18,7 @@ enum circumstance {
     DOCKER_AWAY = 4,
     GOAL_REACHED = 8,
     PASSWORDS_BUSY = 16,
+    GUESTS_KEY = 32,
 };
 
 struct http_req {

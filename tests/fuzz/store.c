@@ -61,7 +61,10 @@ int store_submit(struct store *store, struct store_change *change, struct err *e
         CHECK(db_exec(tx.db, "ROLLBACK", NULL) == 0);
     if (rc < 0 && !change->error.code)
         change->error = io;
-    atomic_fetch_add(&store->commits, rc == 0 && fuzz_store.keeping ? 1 : 0);
+    bool committed = rc == 0 && fuzz_store.keeping;
+    atomic_fetch_add(&store->commits, committed ? 1 : 0);
+    for (unsigned i = 0; committed && i < STORE_TABLES; i++)
+        atomic_fetch_add(&store->versions[i], tx.touched >> i & 1);
     struct err told = change->error;
     change->done(change, rc < 0 ? &told : NULL);
     return 0;
@@ -145,7 +148,10 @@ static int seed(struct store_change *change, struct store_tx *tx, struct err *er
                           "1.5},\"Y\":{\"required\":true}},\"Scripts\":{\"Install\":[]},"
                           "\"StopCommand\":\"stop\",\"Meta\":{}}"};
     api_key_digest(FUZZ_KEY, hash);
-    if (store_key_create(tx, "fuzz", hash, (char[API_KEY_ID_SIZE]){0}, err) < 0 ||
+    struct api_key key = {.name = "fuzz", .scopes_text = "admin", .rate_limit = -1};
+    struct api_key guests = {
+        .name = "guest", .scopes_text = "admin", .user_id = "u2", .rate_limit = -1};
+    if (store_key_create(tx, &key, hash, err) < 0 ||
         store_user_create(tx, &user, "$argon2id$x", err) < 0 ||
         seed_node(tx, "n1", true, err) < 0 || seed_node(tx, "n2", false, err) < 0 ||
         store_image_create(tx, &plain, err) < 0 ||
@@ -157,6 +163,10 @@ static int seed(struct store_change *change, struct store_tx *tx, struct err *er
         store_instance_suspend(tx, "i4", true, err) < 0 ||
         store_user_create(tx, &guest, "$argon2id$x", err) < 0 ||
         store_access_give(tx, "i4", "u2", err) < 0)
+        return -1;
+    api_key_digest(FUZZ_GUESTS_KEY, hash);
+    if (store_key_create(tx, &guests, hash, err) < 0 || /* used just now, whenever that is */
+        db_exec(tx->db, "UPDATE api_keys SET last_used_at = 1 << 60", err) < 0)
         return -1;
     return store_instance_delete(tx, "i5", err);
 }

@@ -11,7 +11,8 @@
 #include "panel/pki/ca.h"
 #include "panel/store/store.h"
 
-#define FUZZ_KEY "a key"
+#define FUZZ_KEY        "a key"
+#define FUZZ_GUESTS_KEY "a guest's key" /* bound to u2 */
 
 struct fuzz_store {
     struct store *store;

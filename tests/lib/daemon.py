@@ -174,13 +174,14 @@ class ToolResult:
         self.report = report
 
 
-def run_tool(argv, directory, timeout=20, env=None):
-    """Run a short command of ours to its end; a sanitizer report is a failure whatever it did."""
+def run_tool(argv, directory, timeout=20, env=None, said=None):
+    """Run a short command of ours to its end; a sanitizer report is a failure whatever it did. said:
+    a text for its stdin."""
     path = os.path.join(directory, "tool.sanitizer")
     full_env = _sanitizer_env(path)
     full_env.update(env or {})
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
-                          env=full_env)
+    given = {"stdin": subprocess.DEVNULL} if said is None else {"input": said.encode()}
+    done = subprocess.run(argv, **given, capture_output=True, timeout=timeout, env=full_env)
     report = _reports(path)
     if report:
         raise AssertionError(f"sanitizer report of {' '.join(argv)}:\n{report}")

@@ -8,19 +8,20 @@ from lib.wait import until
 
 
 class DockerEngine:
-    def __init__(self, directory, name="dockerd", enter=(), live_restore=False,
-                 options=()):
+    def __init__(self, directory, name="dockerd", enter=(), live_restore=False, socket=None,
+                 group="root", options=()):
         """enter: the beginning of a command that runs the rest somewhere else. live_restore: its
-        containers run on while it is stopped. options: more, of dockerd."""
+        containers run on while it is stopped. group: who, besides root, may use its socket. options:
+        more, of dockerd."""
         self.dir = directory
-        self.socket = os.path.join(directory, "docker.sock")
+        self.socket = socket or os.path.join(directory, "docker.sock")
         self.pidfile = os.path.join(directory, "docker.pid")
         self.api = Docker(self.socket)
         self.live_restore = live_restore
         self.daemon = Daemon(name, [
             *enter, "dockerd", "--data-root", os.path.join(directory, "docker"),
             "--exec-root", os.path.join(directory, "run"), "--pidfile", self.pidfile,
-            "-H", f"unix://{self.socket}", "--group", "root",
+            "-H", f"unix://{self.socket}", "--group", group,
             *(["--live-restore"] if live_restore else []), *options], directory)
 
     def start(self):

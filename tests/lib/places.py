@@ -11,6 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BIN = os.environ.get("PANEL_BIN", os.path.join(ROOT, "build-asan", "bin"))
 PANELD = os.path.join(BIN, "paneld")
 AGENT = os.path.join(BIN, "panel-agent")
+PANELCTL = os.path.join(BIN, "panelctl")
 
 _base = None
 _numbers = itertools.count(1)

@@ -52,7 +52,8 @@ static void add_rows(sqlite3 *db, const char *sql, struct strbuf *all)
 
 static void digest_of(const char *name, char out[CRYPTO_HEX_LEN + 1])
 {
-    static const char *const tables[] = {"SELECT hex(hash), * FROM api_keys",
+    static const char *const tables[] = {"SELECT * FROM api_keys",
+                                         "SELECT hex(hash), * FROM secrets",
                                          "SELECT * FROM users",
                                          "SELECT * FROM nodes",
                                          "SELECT hex(key), * FROM node_joins",
@@ -114,7 +115,41 @@ static const char digest[CRYPTO_HEX_LEN + 1] = "d";
 static int create_key(struct store_tx *tx, struct err *err)
 {
     uint8_t hash[CRYPTO_HASH_BYTES] = {7};
-    return store_key_create(tx, "a key", hash, (char[API_KEY_ID_SIZE]){0}, err);
+    struct api_key key = {.name = "a key", .scopes_text = "admin", .rate_limit = -1};
+    return store_key_create(tx, &key, hash, err);
+}
+
+static int change_key(struct store_tx *tx, struct err *err)
+{
+    const struct api_key_change to = {
+        .id = "0123456789abcdef", .scopes_text = "users:read", .expires_at = -1, .rate_limit = 5};
+    return store_key_change(tx, &to, err);
+}
+
+static int rotate_key(struct store_tx *tx, struct err *err)
+{
+    uint8_t hash[CRYPTO_HASH_BYTES] = {8};
+    return store_key_rotate(tx, "0123456789abcdef", hash, INT64_MAX, err);
+}
+
+static int revoke_key(struct store_tx *tx, struct err *err)
+{
+    struct api_key key;
+    return store_key_see(tx, "0123456789abcdef", &key, err) < 0
+               ? -1
+               : store_key_revoke(tx, key.revoked_at ? key.id : "first", (char[API_KEY_ID_SIZE]){0},
+                                  err);
+}
+
+static int begin_session(struct store_tx *tx, struct err *err)
+{
+    uint8_t hash[CRYPTO_HASH_BYTES] = {9};
+    struct api_key session = {
+        .name = "s", .scopes_text = "admin", .user_id = "u1", .expires_at = INT64_MAX};
+    return store_user_check_hash(tx, "u1", "hash", err) < 0 ||
+                   store_session_create(tx, &session, hash, err) < 0
+               ? -1
+               : 0;
 }
 
 static int create_user(struct store_tx *tx, struct err *err)
@@ -331,10 +366,12 @@ static int one_of_each(struct store_tx *tx, struct err *err)
 {
     struct user user = {.id = "u1", .username = "First", .email = "first@example.org"};
     struct image image = {.id = "t1", .name = "first", .body = "{\"Name\":\"first\"}"};
+    struct api_key key = {
+        .id = "0123456789abcdef", .name = "first", .scopes_text = "admin", .rate_limit = -1};
     uint8_t hash[CRYPTO_HASH_BYTES] = {1};
     return store_user_create(tx, &user, "hash", err) < 0 ||
                    store_image_create(tx, &image, err) < 0 ||
-                   store_key_create(tx, "first", hash, (char[API_KEY_ID_SIZE]){0}, err) < 0 ||
+                   store_key_create(tx, &key, hash, err) < 0 ||
                    create_node_named("n1", tx, err) < 0 || observe_node(tx, err) < 0 ||
                    create_instance_named("i1", tx, err) < 0 || observe_instance(tx, err) < 0 ||
                    save_answer_as("k1", tx, err) < 0
@@ -470,6 +507,10 @@ static void test_changes(void **state)
         int (*change)(struct store_tx *, struct err *);
     } all[] = {
         {"key create", create_key},
+        {"key change", change_key},
+        {"key rotate", rotate_key},
+        {"key revoke", revoke_key},
+        {"session begin", begin_session},
         {"user create", create_user},
         {"node create", create_node},
         {"node observe", observe_node},
@@ -554,6 +595,14 @@ static int see_instance(const struct instance *row, void *arg, struct err *err)
     return 0;
 }
 
+static int see_key(const struct api_key *key, void *arg, struct err *err)
+{
+    (void)key;
+    (void)err;
+    ++*(int *)arg;
+    return 0;
+}
+
 static int read_all(struct err *err)
 {
     struct store_page page = {0};
@@ -562,7 +611,12 @@ static int read_all(struct err *err)
     struct node_join join;
     struct answer answer;
     uint8_t hash[CRYPTO_HASH_BYTES] = {1};
+    struct store_page keys = {0};
+    struct user_login login;
     if (store_key_find(store, hash, &key, err) < 0 ||
+        store_key_list(store, NULL, &keys, see_key, &count, err) < 0 ||
+        store_user_login(store, LOGIN_BY_NAME, "FIRST", &login, err) < 0 ||
+        store_access_right(store, "i1", "u1", err) < 0 ||
         store_user_get(store, USER_BY_USERNAME, "first", see_user, &count, err) < 0 ||
         store_user_list(store, &page, see_user, &count, err) < 0 ||
         store_node_get(store, "n1", see_node, &count, err) < 0 ||
@@ -578,7 +632,7 @@ static int read_all(struct err *err)
         store_answer_find(store, "scope", "k1", digest, &answer, err) < 0)
         return -1;
     free(answer.body);
-    if (count != 10 || strlen(key.id) != 16)
+    if (count != 11 || strlen(key.id) != 16)
         return -1; /* half an answer that says it is whole */
     return 0;
 }

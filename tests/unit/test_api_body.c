@@ -192,6 +192,54 @@ static void media_types(void **state)
     assert_false(body_is_json_type(NULL));
 }
 
+static bool is_login(const struct route *route)
+{
+    return strcmp(route->path, "/api/auth/login") == 0;
+}
+
+/* The scope of a route has the name of its path's resource, and changing is more than reading. */
+static void check_permission(const struct route *route)
+{
+    static const struct {
+        const char *path, *resource;
+    } resources[] = {
+        {"/api/user", "users:"},      {"/api/getUser", "users:"},
+        {"/api/auth", "users:"},      {"/api/node", "nodes:"},
+        {"/api/image", "images:"},    {"/api/instance", "instances:"},
+        {"/api/stats", "instances:"}, {"/api/getInstance", "instances:"},
+        {"/api/key", "keys:"},        {"/api/event", "events:"},
+        {"/api/audit", "audit:"},     {"/api/getUserInstance", "instances:"},
+        {"/metrics", "metrics:"},
+    };
+    if (route->permission == PERMISSION_PUBLIC || route->permission == PERMISSION_ANY_KEY)
+        return;
+    assert_in_range(route->permission, SCOPE_NONE + 1, SCOPE_COUNT - 1);
+    const char *scope = scope_name((enum scope)route->permission);
+    const char *resource = NULL;
+    for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
+        if (strncmp(route->path, resources[i].path, strlen(resources[i].path)) == 0)
+            resource = resources[i].resource; /* the longest stands last */
+    }
+    assert_non_null(resource);
+    assert_int_equal(strncmp(scope, resource, strlen(resource)), 0);
+    assert_string_equal(scope + strlen(resource), route->mutates ? "write" : "read");
+}
+
+static void check_bound(const struct route *route)
+{
+    bool by_instance = strncmp(route->path, "/api/instances/", 15) == 0;
+    bool looks_it_up =
+        route->bound == BOUND_USER || route->bound == BOUND_OWNER || route->bound == BOUND_EDITOR;
+    if (by_instance && route->bound != BOUND_NOT)
+        assert_true(looks_it_up);
+    if (looks_it_up)
+        assert_true(by_instance && strstr(route->path, "/:id"));
+    if (route->bound == BOUND_ALL)
+        assert_true(!route->mutates || strcmp(route->path, "/api/auth/logout") == 0);
+    if (strncmp(route->path, "/api/node", 9) == 0 || strncmp(route->path, "/api/audit", 10) == 0)
+        assert_int_equal(route->bound, BOUND_NOT);
+}
+
 static void every_route_is_complete(void **state)
 {
     (void)state;
@@ -199,13 +247,14 @@ static void every_route_is_complete(void **state)
         const struct route *route = &routes[i];
         assert_int_equal(route->path[0], '/');
         assert_int_not_equal(route->permission, PERMISSION_DENIED);
-        bool keyed =
-            strncmp(route->path, "/api/", 5) == 0 || route->permission == PERMISSION_METRICS;
+        bool keyed = (strncmp(route->path, "/api/", 5) == 0 && !is_login(route)) ||
+                     route->permission == SCOPE_METRICS_READ;
         assert_int_equal(keyed, route->permission != PERMISSION_PUBLIC);
+        check_permission(route);
+        check_bound(route);
         assert_true(route->max_body > 0 && route->deadline_ms > 0);
         assert_non_null(route->handle);
         assert_false(route->mutates && route->method == HTTP_GET);
-        assert_int_equal(route->mutates, route->permission == PERMISSION_WRITE);
         for (size_t j = 0; j < i; j++)
             assert_false(route->method == routes[j].method &&
                          strcmp(route->path, routes[j].path) == 0);
@@ -248,6 +297,8 @@ static void errors_have_their_status(void **state)
         {ERR_CONFLICT, "port_taken", 400},
         {ERR_CONFLICT, "node_has_instances", 400},
         {ERR_UNAUTHORIZED, "unauthorized", 401},
+        {ERR_UNAUTHORIZED, "forbidden", 403},
+        {ERR_BUSY, "rate_limited", 429},
         {ERR_TOO_LARGE, "x", 413},
         {ERR_BUSY, "busy", 503},
         {ERR_OFFLINE, "node_offline", 500},

@@ -16,6 +16,7 @@ static const struct settings_table table = {.prefix = "X_", .rows = rows, .count
 static struct settings_given given;
 static struct arguments_words words;
 static const char *output;
+static struct strbuf scopes;
 static bool replace;
 static struct err err;
 
@@ -24,6 +25,7 @@ static int read_line(int argc, char **argv)
     const struct argument own[] = {
         {.name = "output", .letter = 'o', .value = &output},
         {.name = "replace", .given = &replace},
+        {.name = "scope", .values = &scopes},
     };
     given = (struct settings_given){0};
     words = (struct arguments_words){0};
@@ -54,6 +56,16 @@ static void test_every_form(void **state)
     assert_string_equal(given.flags[2], "false");
     assert_string_equal(given.flags[0], "");
     assert_string_equal(words.at[0], "-");
+}
+
+static void test_all_of_several(void **state)
+{
+    (void)state;
+    assert_int_equal(READ("--scope", "read", "--on", "--scope=keys:write", "--scope", "a b"), 0);
+    assert_string_equal(scopes.data, "read keys:write a b");
+    assert_int_equal(READ("--scope"), -1);
+    assert_string_equal(err.msg, "--scope needs a value");
+    strbuf_fini(&scopes);
 }
 
 static void test_the_last_one_counts(void **state)
@@ -88,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_form),
+        cmocka_unit_test(test_all_of_several),
         cmocka_unit_test(test_the_last_one_counts),
         cmocka_unit_test(test_what_is_wrong_is_named),
     };

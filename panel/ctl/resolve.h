@@ -1,0 +1,25 @@
+/* From what a person types to the one thing that is meant. One thread. */
+#ifndef PANEL_CTL_RESOLVE_H
+#define PANEL_CTL_RESOLVE_H
+
+#include "panel/ctl/ctl.h"
+
+enum thing { THING_NODE, THING_INSTANCE, THING_USER, THING_IMAGE, THING_KEY };
+
+#define RESOLVE_PREFIX_LEAST 3
+
+/* By id, by name, or by the beginning of an id; the thing as the API shows it, for the caller.
+ * ERR_NOT_FOUND: there is none, or several, which the message lists. */
+int resolve(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret, struct err *err);
+
+/* The same, and its id alone for the caller to free. */
+int resolve_id(struct ctl *ctl, enum thing thing, const char *word, char **ret_id, struct err *err);
+
+/* All of them. */
+int resolve_list(struct ctl *ctl, enum thing thing, json_t **ret, struct err *err);
+
+/* The members by which things are known: its id; a name, or "". */
+const char *thing_id(enum thing thing, const json_t *value);
+const char *thing_name(enum thing thing, const json_t *value);
+
+#endif

@@ -1,0 +1,280 @@
+/* Settings. See settings.h.
+ *
+ * A key never comes from the command line, where every user of the machine can read it, and is in
+ * no message. A file that holds one and that others may read is refused, as ssh does. */
+#include "panel/ctl/settings.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/auto.h"
+#include "common/crypto.h"
+#include "common/fs.h"
+#include "common/strbuf.h"
+
+#define CONFIG_MAX      (64u * 1024u)
+#define KEY_LINE_MAX    1024
+#define TIMEOUT_DEFAULT 30u
+#define TIMEOUT_MAX     3600u
+
+/* Where each setting may stand. */
+static const struct source {
+    enum setting setting;
+    const char *option;
+    const char *variable;
+    const char *member;
+    bool is_file; /* the value is in the file that is named */
+} sources[] = {
+    {SETTING_URL, "url", "PANEL_URL", "url", false},
+    {SETTING_KEY, "key-file", "PANEL_KEY_FILE", "keyFile", true},
+    {SETTING_KEY, NULL, "PANEL_API_KEY", "key", false},
+    {SETTING_CA, "ca-cert", "PANEL_CA_CERT", "caCert", false},
+    {SETTING_TIMEOUT, "timeout", "PANEL_TIMEOUT", "timeout", false},
+    {SETTING_OUTPUT, "output", NULL, "output", false},
+};
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+/* "~/x" in the home folder; else as it is. */
+static char *expand(const char *path)
+{
+    const char *home = getenv("HOME");
+    if (path[0] == '~' && path[1] == '/' && home)
+        return fs_join(home, path + 2);
+    return strdup(path);
+}
+
+static int check_private(const char *path, struct err *err)
+{
+    struct stat at;
+    if (stat(path, &at) < 0 || !S_ISREG(at.st_mode) || !(at.st_mode & 07))
+        return 0; /* that it can't be read is told by who reads it */
+    return err_set(err, ERR_INVALID, "usage",
+                   "%.200s holds a key and every user can read it; run: chmod 600 %.60s", path,
+                   path);
+}
+
+/* Its first line; it may be a pipe, as in --key-file <(pass show panel). */
+static int read_key_file(const char *path, char **ret, struct err *err)
+{
+    auto_free char *expanded = expand(path);
+    char line[KEY_LINE_MAX];
+    if (!expanded)
+        return err_nomem(err);
+    if (check_private(expanded, err) < 0)
+        return -1;
+    FILE *file = fopen(expanded, "re");
+    if (!file)
+        return err_io(err, errno, "can't read the key file %.200s", expanded);
+    bool any = fgets(line, sizeof(line), file) != NULL;
+    fclose(file);
+    if (any) {
+        line[strcspn(line, "\r\n")] = '\0';
+        *ret = strdup(line);
+    }
+    crypto_wipe(line, sizeof(line));
+    if (!any)
+        return err_set(err, ERR_INVALID, "usage", "the key file %.200s is empty", expanded);
+    return *ret ? 0 : err_nomem(err);
+}
+
+/* --- one setting ----------------------------------------------------------------------------- */
+
+static int set(struct settings *settings, const struct source *source, const char *value,
+               const char *from, struct err *err)
+{
+    char **slot = &settings->values[source->setting];
+    if (*slot)
+        return 0; /* said by what goes before */
+    settings->from[source->setting] = from;
+    if (source->is_file)
+        return read_key_file(value, slot, err);
+    *slot = source->setting == SETTING_CA ? expand(value) : strdup(value);
+    return *slot ? 0 : err_nomem(err);
+}
+
+static int take_options(struct settings *settings, const struct args *args, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+        const char *value = sources[i].option ? args_value(args, sources[i].option) : NULL;
+        if (value && set(settings, &sources[i], value, "the command line", err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int take_environment(struct settings *settings, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+        const char *value = sources[i].variable ? getenv(sources[i].variable) : NULL;
+        if (value && *value && set(settings, &sources[i], value, sources[i].variable, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int take_member(struct settings *settings, const char *name, const json_t *value,
+                       struct err *err)
+{
+    char number[32];
+    const char *text = json_string_value(value);
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+        if (strcmp(sources[i].member, name) != 0)
+            continue;
+        if (json_is_integer(value) && sources[i].setting == SETTING_TIMEOUT) {
+            snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(value));
+            text = number;
+        }
+        if (!text)
+            return err_set(err, ERR_INVALID, "usage", "%.200s: \"%s\" must be a text",
+                           settings->config_path, name);
+        if (strcmp(name, "key") == 0 && check_private(settings->config_path, err) < 0)
+            return -1;
+        return set(settings, &sources[i], text, settings->config_path, err);
+    }
+    return err_set(err, ERR_INVALID, "usage",
+                   "%.200s: there is no setting \"%.40s\"; there are url, key, keyFile, caCert, "
+                   "timeout, output",
+                   settings->config_path, name);
+}
+
+static int take_config(struct settings *settings, struct err *err)
+{
+    auto_free char *text = NULL;
+    size_t len;
+    json_error_t why;
+    if (fs_read(settings->config_path, CONFIG_MAX, &text, &len, err) < 0)
+        return -1;
+    settings->config_read = true;
+    json_t *config = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+    int rc = 0;
+    if (!json_is_object(config))
+        rc = err_set(err, ERR_INVALID, "usage", "%.200s, line %d: this is no JSON object%s%.80s",
+                     settings->config_path, config ? 1 : why.line, config ? "" : ": ",
+                     config ? "" : why.text);
+    const char *name;
+    json_t *value;
+    if (rc == 0) {
+        json_object_foreach(config, name, value)
+        {
+            if ((rc = take_member(settings, name, value, err)) < 0)
+                break;
+        }
+    }
+    json_decref(config);
+    crypto_wipe(text, len);
+    return rc;
+}
+
+static char *default_config_path(void)
+{
+    const char *folder = getenv("XDG_CONFIG_HOME");
+    const char *home = getenv("HOME");
+    if (folder && folder[0] == '/')
+        return fs_join(folder, "panel/config.json");
+    return fs_join(home ? home : "/root", ".config/panel/config.json");
+}
+
+static int find_config(struct settings *settings, const struct args *args, struct err *err)
+{
+    const char *named = args_value(args, "config");
+    const char *variable = getenv("PANEL_CONFIG");
+    if (!named && variable && *variable)
+        named = variable;
+    settings->config_path = named ? expand(named) : default_config_path();
+    if (!settings->config_path)
+        return err_nomem(err);
+    if (take_config(settings, err) < 0) {
+        if (named || err->code != ERR_NOT_FOUND)
+            return err->code == ERR_INVALID ? -1 : err_wrap(err, "the config file");
+        *err = (struct err){0}; /* none is needed */
+    }
+    return 0;
+}
+
+/* --- checks ---------------------------------------------------------------------------------- */
+
+static int check_url(struct settings *settings, struct err *err)
+{
+    char *url = settings->values[SETTING_URL];
+    size_t scheme = strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0;
+    size_t len = strlen(url);
+    while (len > scheme && url[len - 1] == '/')
+        url[--len] = '\0';
+    if (!scheme || len == scheme || strpbrk(url, " ?#\r\n\t"))
+        return err_set(err, ERR_INVALID, "usage",
+                       "the panel's address (%s) must be like https://panel.example.com, "
+                       "not \"%.100s\"",
+                       settings->from[SETTING_URL], url);
+    if (strchr(url + scheme, '@'))
+        return err_set(err, ERR_INVALID, "usage",
+                       "the panel's address (%s) must not hold a user or a password",
+                       settings->from[SETTING_URL]);
+    return 0;
+}
+
+static int check_key(const struct settings *settings, struct err *err)
+{
+    const char *key = settings->values[SETTING_KEY];
+    if (!key)
+        return 0;
+    for (const char *p = key; *p; p++) {
+        if (*p <= 0x20 || *p >= 0x7f)
+            return err_set(err, ERR_INVALID, "usage",
+                           "the key (%s) holds a character that no key has",
+                           settings->from[SETTING_KEY]);
+    }
+    return *key ? 0
+                : err_set(err, ERR_INVALID, "usage", "the key (%s) is empty",
+                          settings->from[SETTING_KEY]);
+}
+
+static int check_timeout(struct settings *settings, struct err *err)
+{
+    const char *text = settings->values[SETTING_TIMEOUT];
+    unsigned n = text ? 0 : TIMEOUT_DEFAULT;
+    for (const char *p = text; p && *p; p++) {
+        if (*p < '0' || *p > '9' || n > TIMEOUT_MAX) {
+            n = 0;
+            break;
+        }
+        n = n * 10 + (unsigned)(*p - '0');
+    }
+    if (n < 1 || n > TIMEOUT_MAX)
+        return err_set(err, ERR_INVALID, "usage",
+                       "the timeout must be 1 to %u seconds, not \"%.40s\"", TIMEOUT_MAX, text);
+    settings->timeout_ms = n * 1000;
+    return 0;
+}
+
+int settings_load(struct settings *settings, const struct args *args, struct err *err)
+{
+    *settings = (struct settings){0};
+    if (take_options(settings, args, err) < 0 || take_environment(settings, err) < 0 ||
+        find_config(settings, args, err) < 0)
+        return -1;
+    if (!settings->values[SETTING_URL]) {
+        settings->from[SETTING_URL] = "the default";
+        settings->values[SETTING_URL] = strdup(SETTINGS_URL_DEFAULT);
+        if (!settings->values[SETTING_URL])
+            return err_nomem(err);
+    }
+    if (check_url(settings, err) < 0 || check_key(settings, err) < 0)
+        return -1;
+    return check_timeout(settings, err);
+}
+
+void settings_fini(struct settings *settings)
+{
+    char *key = settings->values[SETTING_KEY];
+    if (key)
+        crypto_wipe(key, strlen(key));
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        free(settings->values[i]);
+    free(settings->config_path);
+    *settings = (struct settings){0};
+}

@@ -1,0 +1,31 @@
+/* Where the panel is and with which key: options, then environment, then the config file. The
+ * owner calls settings_fini(), which wipes the key. One thread. */
+#ifndef PANEL_CTL_SETTINGS_H
+#define PANEL_CTL_SETTINGS_H
+
+#include "panel/ctl/args.h"
+
+#define SETTINGS_URL_DEFAULT "http://127.0.0.1:3001"
+
+enum setting {
+    SETTING_URL,
+    SETTING_KEY,
+    SETTING_CA,
+    SETTING_TIMEOUT,
+    SETTING_OUTPUT,
+    SETTING_COUNT
+};
+
+struct settings {
+    char *values[SETTING_COUNT];     /* NULL: not set */
+    const char *from[SETTING_COUNT]; /* where a value comes from, for a person */
+    char *config_path;               /* as looked for */
+    bool config_read;                /* it was there */
+    unsigned timeout_ms;
+};
+
+/* ERR_INVALID "usage" or ERR_IO, naming the file, the member or the variable that is wrong. */
+int settings_load(struct settings *settings, const struct args *args, struct err *err);
+void settings_fini(struct settings *settings);
+
+#endif

@@ -1,0 +1,296 @@
+"""panelctl against a panel that is busy, forgets, lies, or sends what no terminal should show."""
+import email.utils
+import json
+import ssl
+import time
+import unittest
+
+from lib import openapi, places
+from lib.fake_panel import FakePanel
+from lib.panelctl import Panelctl
+from lib.pki import Authority
+
+BESIDE = True  # it mostly waits; see lib/runner
+
+USER = {"userId": "u-1", "username": "alex", "email": "a@example.test", "accessTo": [], "admin": False,
+        "createdAt": "2026-01-01T00:00:00.000Z"}
+KEY = {"id": "k3y1d0000000000a", "name": "shop", "scopes": ["read", "instances"], "userId": None,
+       "createdAt": "2026-01-01T00:00:00.000Z", "lastUsedAt": None, "expiresAt": None, "revokedAt": None}
+
+
+def error(code, sentence="A sentence."):
+    return {"error": sentence, "code": code, "requestId": "r-1"}
+
+
+class Odd(unittest.TestCase):
+    def setUp(self):
+        self.dir = places.fresh_dir("odd")
+        self.panel = FakePanel().start()
+        self.ctl = Panelctl(self.dir, self.panel.url, "panel_" + "k" * 36)
+
+    def tearDown(self):
+        self.panel.stop()
+        places.drop_dir(self.dir)
+
+
+class Again(Odd):
+    def test_retry_after_is_waited_for(self):
+        for status in (429, 503):
+            with self.subTest(status=status):
+                self.panel.on("GET", "/api/users", (status, error("busy"), {"Retry-After": "1"}),
+                              (200, [USER]))
+                began = time.monotonic()
+                self.assertEqual(self.ctl.json("users"), [USER])
+                self.assertGreaterEqual(time.monotonic() - began, 1)
+
+    def test_not_for_ever(self):
+        self.panel.on("GET", "/api/users", (429, error("rate_limited"), {"Retry-After": "3600"}))
+        self.assertIn("A sentence.", self.ctl.run("users", code=7))
+        self.assertEqual(len(self.panel.of("GET", "/api/users")), 1)
+
+    def test_a_node_that_does_not_answer_is_told_at_once(self):
+        self.panel.on("GET", "/api/users", (503, error("node_unreachable"), {"Retry-After": "1"}))
+        self.ctl.run("users", code=7)
+        self.assertEqual(len(self.panel.of("GET", "/api/users")), 1)
+
+    def test_a_lost_answer_is_asked_for_by_the_same_key(self):
+        self.panel.on("GET", "/api/users/u-1", (200, USER))
+        self.panel.on("PATCH", "/api/users/u-1", "lost", "lost", (200, USER))
+        self.ctl.run("user", "update", "u-1", "--email", "x@example.test")
+        sent = self.panel.of("PATCH", "/api/users/u-1")
+        self.assertEqual(len(sent), 3)
+        self.assertEqual(len({one.headers["Idempotency-Key"] for one in sent}), 1)
+        self.assertEqual({one.body for one in sent}, {b'{"email":"x@example.test"}'})
+        self.ctl.run("user", "update", "u-1", "--email", "x@example.test")
+        again = self.panel.of("PATCH", "/api/users/u-1")[-1]
+        self.assertNotEqual(again.headers["Idempotency-Key"], sent[0].headers["Idempotency-Key"])
+
+    def test_an_answer_that_stays_lost(self):
+        self.panel.on("GET", "/api/users", "lost")
+        self.assertIn("broke", self.ctl.run("users", code=7))
+
+    def test_an_answer_that_does_not_come(self):
+        self.panel.on("GET", "/api/users", lambda asked: time.sleep(1.5) or (200, []))
+        self.assertIn("in time", self.ctl.run("users", "--timeout", "1", code=7))
+
+
+class Lies(Odd):
+    def test_what_is_no_panel(self):
+        for answer in ((200, b"<html>hello"), (404, b"<html>gone"), (200, {"a": 1}), (500, b"")):
+            with self.subTest(answer=answer):
+                self.panel.on("GET", "/api/users", answer)
+                done = self.ctl.try_run("users")
+                self.assertIn(done.code, (1, 5))
+                self.assertIn("panel", done.err)
+
+    def test_a_redirect_is_not_followed_with_the_key(self):
+        self.panel.on("GET", "/api/users", (302, b"", {"Location": self.panel.url + "/elsewhere"}))
+        self.assertIn("elsewhere", self.ctl.run("users", code=1))
+        self.assertEqual(self.panel.of("GET", "/elsewhere"), [])
+
+    def test_exit_codes(self):
+        for status, code, exit_code in ((400, "user_not_found", 3), (401, "unauthorized", 4),
+                                        (403, "forbidden", 4), (409, "user_exists", 6), (400, "invalid", 1),
+                                        (500, "internal_error", 1), (504, "outcome_unknown", 7)):
+            with self.subTest(code=code):
+                self.panel.on("GET", "/api/users", (status, error(code)))
+                self.assertIn("A sentence.", self.ctl.run("users", code=exit_code))
+
+    def test_names_that_would_steer_a_terminal(self):
+        name = "a\x1b[2Jb\x07\u009b\u202e\nc"
+        self.panel.on("GET", "/api/users", (200, [{**USER, "username": name}]))
+        for text in (self.ctl.run("users"), self.ctl.terminal("users", columns=200).end(),
+                     self.ctl.terminal("users", "-o", "json").end(),
+                     self.ctl.terminal("users", "-o", "yaml").end()):
+            for bad in ("\x1b[2J", "\x07", "\u009b", "\u202e"):
+                self.assertNotIn(bad, text)
+        self.assertIn(r"a\u001b[2Jb\u0007\u009b\u202e\nc", self.ctl.run("users"))
+        self.assertEqual(self.ctl.json("users")[0]["username"], name)
+        self.panel.on("GET", "/api/users", (400, error("invalid", "\x1b[31mboo")))
+        self.assertNotIn("\x1b", self.ctl.run("users", code=1))
+
+    def test_pages_are_put_together(self):
+        users = [{**USER, "userId": f"u-{i}"} for i in range(3)]
+        self.panel.on("GET", "/api/users",
+                      lambda asked: (200, users[2:]) if "cursor=x" in asked.path else
+                      (200, users[:2], {"Link": '</api/users?cursor=x&limit=2>; rel="next"'}))
+        self.assertEqual(self.ctl.json("users"), users)
+
+
+class Keys(Odd):
+    """By the shapes of /api/keys."""
+
+    def test_the_life_of_one(self):
+        self.panel.on("GET", "/api/keys", (200, [KEY]))
+        self.panel.on("GET", "/api/users/u-1", (200, USER))
+        self.panel.on("POST", "/api/keys", (201, {**KEY, "key": "panel_secret"}))
+        self.panel.on("POST", f"/api/keys/{KEY['id']}/rotate", (200, {**KEY, "key": "panel_other"}))
+        self.panel.on("DELETE", f"/api/keys/{KEY['id']}", (200, {"message": "done"}))
+        self.assertIn("read, instances", self.ctl.run("keys"))
+        self.assertEqual(self.ctl.run("key", "create", "shop", "--scopes", "read,instances", "--user", "u-1",
+                                      "--expires", "2027-01-01T00:00:00Z"), "panel_secret\n")
+        self.assertEqual(json.loads(self.panel.of("POST", "/api/keys")[0].body),
+                         {"name": "shop", "scopes": ["read", "instances"], "userId": "u-1",
+                          "expiresAt": "2027-01-01T00:00:00Z"})
+        self.ctl.run("key", "create", "x", "--expires", "30d")
+        until = json.loads(self.panel.of("POST", "/api/keys")[1].body)["expiresAt"]
+        self.assertRegex(until, r"^\d{4}-\d\d-\d\dT[\d:.]+Z$")
+        self.assertEqual(self.ctl.run("key", "rotate", "shop", "--yes"), "panel_other\n")
+        self.ctl.run("key", "revoke", "shop", code=2)
+        self.ctl.run("key", "revoke", KEY["id"][:5], "--yes")
+
+
+class Doctor(Odd):
+    NODE = {"id": "n-1", "name": "n1", "status": "Online", "address": "192.0.2.1", "port": "7400",
+            "maintenance": False, "drain": None, "lastSeen": None, "agentVersion": "0.0.1",
+            "docker": {"status": "down", "version": None, "error": "no socket"}, "orphans": 2,
+            "capacity": {"memoryMiB": 1000, "cpus": 2, "diskMiB": 1000},
+            "usage": {"memoryMiB": 1, "diskMiB": 950, "cpuPercent": 1}}
+    INSTANCE = {"Id": "abcdefghij", "Name": "web", "State": "crashed",
+                "Error": {"code": "exited", "message": "It exits with 1."}}
+
+    def findings(self, ctl=None, *args):
+        done = (ctl or self.ctl).try_run("doctor", "-o", "json", *args)
+        return done.code, {row["check"]: row for row in json.loads(done.out)}
+
+    def serve(self, panel, headers=None):
+        panel.on("GET", "/api/nodes", (200, [self.NODE], headers or {}))
+        panel.on("GET", "/api/instances", (200, [self.INSTANCE]))
+        panel.on("GET", "/api/openapi.json", (200, {"info": {"version": "9.9.9"}}))
+
+    def test_all_that_can_be_wrong_with_nodes_and_instances(self):
+        self.serve(self.panel)
+        told = self.ctl.run("doctor", code=1)
+        self.assertIn("FAIL", self.ctl.try_run("doctor").out)
+        found = self.findings()[1]
+        self.assertIn("no socket", found["docker"]["message"])
+        self.assertIn("95 %", found["disk"]["message"])
+        self.assertIn("2 containers", found["orphans"]["message"])
+        self.assertIn("It exits with 1.", found["instance"]["message"])
+        self.assertEqual(found["version"]["status"], "warn")
+        self.assertEqual(told, "")
+
+    def test_clocks_that_differ(self):
+        for skew, status in ((0, "ok"), (-20, "warn"), (600, "FAIL")):
+            with self.subTest(skew=skew):
+                self.serve(self.panel, {"Date": email.utils.formatdate(time.time() + skew, usegmt=True)})
+                self.assertEqual(self.findings()[1]["clock"]["status"], status)
+
+    def test_the_panels_certificate_near_its_end(self):
+        authority = Authority()
+        for days, status in ((200, "ok"), (5, "warn")):
+            with self.subTest(days=days):
+                identity = authority.issue("localhost", "serverAuth", days=days)
+                tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                tls.load_cert_chain(identity.cert, identity.key)
+                panel = FakePanel(tls).start()
+                self.serve(panel)
+                url = panel.url.replace("127.0.0.1", "localhost")
+                ctl = Panelctl(self.dir, url, self.ctl.key)
+                found = self.findings(ctl, "--ca-cert", authority.cert)[1]
+                self.assertEqual(found["tls"]["status"], status, found["tls"])
+                if status == "warn":
+                    code, found = self.findings(ctl)
+                    self.assertEqual((code, found["panel"]["status"]), (1, "FAIL"))
+                    self.assertIn("--ca-cert", found["panel"]["fix"])
+                    self.assertIn("certificate", ctl.run("nodes", code=5))
+                panel.stop()
+
+
+class Routes(Odd):
+    """Whatever the API can, panelctl can."""
+
+    # Those that others do as well or better, and what is for programs alone.
+    LEFT_OUT = {
+        ("POST", "/api/getUser"), ("POST", "/api/getInstance"), ("DELETE", "/api/images/delete"),
+        ("DELETE", "/api/instance/delete"), ("POST", "/api/instances/{id}/console"),
+    }
+    FOR_PROGRAMS = ("/api/auth/login", "/api/auth/logout", "/api/auth/session", "/api/openapi.json")
+
+    LINES = """
+        user list|user create x --email e|user update abc --admin no|user delete abc --yes
+        node list|node create x --address h|node update abc --tags t|node token abc|node orphans abc
+        node remove-orphan abc abcdefgh --yes|node delete abc --yes
+        image list|image import -|image update abc --name x|image delete abc --yes
+        instance list|instance list --user abc|instance deploy x -i x:y -u abc -p 80
+        instance update abc --name x|instance start abc|instance suspend abc|instance unsuspend abc
+        instance delete abc --yes|instance retry abc|instance redeploy abc|instance reinstall abc
+        instance logs abc|instance console abc|instance command abc x|instance stats abc
+        instance users abc|instance share abc abc|instance unshare abc abc
+        key list|key create x|key revoke abc --yes|key rotate abc --yes
+        event list|audit list|top"""
+
+    def answer(self, asked):
+        """One thing that is a bit of everything, and lists of it; no stream."""
+        thing = {name: "abc" for name in ("id", "Id", "userId", "name", "Name", "username", "Image", "key")}
+        path = asked.path.split("?")[0]
+        if path.endswith(("/events", "/console")):
+            return 400, error("nothing_to_follow")
+        if path.count("/") == 2 and path != "/api/getUserInstance" or path.endswith(("/orphans", "/users")):
+            return 200, [thing] if asked.method == "GET" else thing
+        return 200, [] if path == "/api/getUserInstance" else thing
+
+    def test_each_is_reached_by_some_command(self):
+        self.panel.default = self.answer
+        for line in (line.strip() for row in self.LINES.split("\n") for line in row.split("|")):
+            if line:
+                done = self.ctl.try_run(*line.split(), said='{"Name":"x"}')
+                self.assertIn(done.code, (0, 1), f"{line}: {done.err}")
+        asked = {(one.method, openapi.load().find(one.path)[0]) for one in self.panel.asked}
+        routes = {(method.upper(), path) for path, item in openapi.load().document["paths"].items()
+                  for method in item if method in ("get", "post", "patch", "put", "delete")
+                  and path.startswith("/api/") and path not in self.FOR_PROGRAMS}
+        self.assertEqual(routes - asked - self.LEFT_OUT, set())
+
+
+class Stats(Odd):
+    @staticmethod
+    def stats(identity, cpu, mib):
+        return {"Id": identity, "at": "2026-01-01T00:00:00Z", "running": True, "uptimeSeconds": 5,
+                "cpu": {"percent": cpu, "seconds": 1}, "memory": {"bytes": mib << 20, "limitBytes": 1 << 30},
+                "network": {"receivedBytes": 2048, "sentBytes": 0}, "pids": 3, "volumeBytes": None,
+                "blockIo": {"readBytes": 0, "writtenBytes": 0}}
+
+    def setUp(self):
+        super().setUp()
+        self.panel.on("GET", "/api/instances", (200, [{"Id": "aaa", "Name": "zebra", "State": "running"},
+                                                      {"Id": "bbb", "Name": "ant", "State": "running"}]))
+        self.panel.on("GET", "/api/stats", (200, [self.stats("aaa", 3.25, 100), self.stats("bbb", 50, 2)]))
+
+    def test_top_in_its_orders(self):
+        for order, ids in (([], ["bbb", "aaa"]), (["--sort", "memory"], ["aaa", "bbb"]),
+                           (["--sort", "name"], ["bbb", "aaa"])):
+            self.assertEqual(self.ctl.run("top", "-o", "name", *order).split(), ids)
+        self.assertRegex(self.ctl.run("top"), r"(?m)^aaa  zebra +3\.2 % +100 MiB +1 GiB +2 KiB +0 B +3$")
+        self.assertEqual(self.ctl.json("instance", "stats")[0]["Name"], "ant")
+
+    def test_top_on_a_screen_sums_up(self):
+        top = self.ctl.terminal("top")
+        top.expect(r"2 instances, 2 running; 53\.2 % of a core, 102 MiB")
+        top.type("q").end(0)
+
+    def test_one_followed_has_its_head_once(self):
+        events = "".join(f"event: stats\ndata: {json.dumps(self.stats('aaa', n, n))}\n\n" for n in (1, 2))
+        self.panel.on("GET", "/api/instances/aaa", (200, {"Id": "aaa", "Name": "zebra"}))
+        self.panel.on("GET", "/api/instances/aaa/stats",
+                      (200, events.encode(), {"Content-Type": "text/event-stream"}),
+                      (400, error("instance_not_found")))
+        head, *rows = self.ctl.run("instance", "stats", "aaa", "-f").splitlines()
+        self.assertIn("MEMORY", head)
+        self.assertEqual([row.split()[2] for row in rows], ["1.0", "2.0"])
+
+    def test_lines_that_were_lost_are_told(self):
+        log = ('id: 1\ndata: {"time":"2026-01-01T00:00:00Z","stream":"stdout","line":"first"}\n\n'
+               'event: lost\ndata: {"lines": 7}\n\n'
+               'id: 2\ndata: {"time":"2026-01-01T00:00:01Z","stream":"stdout","base64":"/wBi","cut":true}\n\n'
+               'id: 3\ndata: {"time":"2026-01-01T00:00:01Z","stream":"stdout","line":"rest"}\n\n')
+        self.panel.on("GET", "/api/instances/aaa", (200, {"Id": "aaa", "Name": "zebra"}))
+        self.panel.on("GET", "/api/instances/aaa/logs",
+                      (200, log.encode(), {"Content-Type": "text/event-stream"}),
+                      (400, error("instance_not_found")))
+        with self.ctl.piped("instance", "logs", "aaa", "-f") as logs:
+            out, said = logs.communicate(timeout=30)
+        self.assertEqual(out, b"first\n\xff\x00brest\n")
+        self.assertIn(b"7 lines are missing", said)
+        again = self.panel.of("GET", "/api/instances/aaa/logs")[1]
+        self.assertEqual(again.headers["Last-Event-ID"], "3")
