@@ -55,7 +55,7 @@ static const char as_root[] = "ask as root: sudo panel-agent doctor";
 /* False: there is nothing to be looked at in it. */
 static bool check_state(struct doctor *doctor)
 {
-    const char *dir = doctor->options->state_dir;
+    const char *dir = doctor->options->state;
     struct stat st;
     if (stat(dir, &st) < 0) {
         int error = errno;
@@ -92,8 +92,9 @@ static bool check_state(struct doctor *doctor)
 static void check_joined(struct doctor *doctor)
 {
     struct err err = {0};
-    const char *dir = doctor->options->state_dir;
-    if (identity_load(dir, &doctor->identity, &err) == 0) {
+    const char *dir = doctor->options->state;
+    if (identity_load(dir, &doctor->identity, &err) == 0 &&
+        options_choose_listen(doctor->options, &doctor->identity.listen, &err) == 0) {
         doctor->joined = true;
         doctor_say(doctor, FINDING_WELL, "joined", "node %s of panel %s", doctor->identity.node_id,
                    doctor->identity.panel_id);
@@ -151,11 +152,11 @@ static enum doctor_status sum_up(const struct doctor *doctor)
     return doctor->broken ? DOCTOR_BROKEN : doctor->warnings ? DOCTOR_WARNINGS : DOCTOR_WELL;
 }
 
-enum doctor_status doctor_run(const struct options *options)
+enum doctor_status doctor_run(const struct options *options, const char *panel_url)
 {
     struct doctor doctor = {.options = options};
     struct err err = {0};
-    if (owner_become(options->state_dir, &err) < 0)
+    if (owner_become(options->state, &err) < 0)
         doctor_say(&doctor, FINDING_WARNING, "user", "%s", err.msg);
     bool usable = check_state(&doctor);
     if (usable)
@@ -165,10 +166,9 @@ enum doctor_status doctor_run(const struct options *options)
     doctor_check_docker(&doctor);
     if (doctor.joined)
         doctor_check_port(&doctor);
-    doctor_check_panel(&doctor,
-                       options->panel_url ? options->panel_url : doctor.identity.panel_url);
+    doctor_check_panel(&doctor, panel_url ? panel_url : doctor.identity.panel_url);
     if (usable)
-        doctor_check_disk(&doctor, options->state_dir);
+        doctor_check_disk(&doctor, options->state);
     doctor_check_cgroups(&doctor, "/sys/fs/cgroup", "/proc");
     identity_fini(&doctor.identity);
     return sum_up(&doctor);

@@ -84,7 +84,7 @@ static void run_probe(struct loop *loop, struct probe *probe)
 
 static void say_probe(struct doctor *doctor, const struct probe *probe)
 {
-    const char *path = doctor->options->docker_socket;
+    const char *path = options_docker_socket(doctor->options);
     if (probe->err.code == ERR_NONE) {
         doctor_say(doctor, FINDING_WELL, "docker", "version %s, API %s at %s",
                    docker_version(probe->docker), docker_api_version(probe->docker), path);
@@ -100,7 +100,7 @@ static void say_probe(struct doctor *doctor, const struct probe *probe)
 
 void doctor_check_docker(struct doctor *doctor)
 {
-    const char *path = doctor->options->docker_socket;
+    const char *path = options_docker_socket(doctor->options);
     struct loop loop;
     struct probe probe = {0};
     int error = try_socket(path);

@@ -99,6 +99,13 @@ static void fire_reload(struct timer *timer)
         log_error("certificate not in use yet", "reason=\"%s\"", err.msg);
 }
 
+/* Soon: the answer is to leave over the old one. */
+static void swap_listener(struct handlers *h)
+{
+    h->reload.fire = fire_reload;
+    timers_set(&h->loop->timers, &h->reload, clock_mono_ms() + RELOAD_MS);
+}
+
 static void handle_cert_install(struct handlers *h, struct rpc_call *call, Wire__Envelope *request)
 {
     struct err err;
@@ -108,8 +115,21 @@ static void handle_cert_install(struct handlers *h, struct rpc_call *call, Wire_
         log_warn("certificate refused", "code=%s reason=\"%s\"", err.reason, err.msg);
     } else if (changed) {
         log_info("certificate renewed", "not_after=%" PRId64, h->identity->cert_not_after);
-        h->reload.fire = fire_reload;
-        timers_set(&h->loop->timers, &h->reload, clock_mono_ms() + RELOAD_MS);
+        swap_listener(h);
+    }
+    conclude(h, call, request, rc, &err);
+}
+
+static void handle_ca_install(struct handlers *h, struct rpc_call *call, Wire__Envelope *request)
+{
+    struct err err;
+    bool changed;
+    int rc = identity_install_ca(h->identity, request->ca_install->ca_pem, &changed, &err);
+    if (rc < 0) {
+        log_warn("other CAs refused", "code=%s reason=\"%s\"", err.reason, err.msg);
+    } else if (changed) {
+        log_info("other CAs trusted", "digest=%s", h->identity->ca_digest);
+        swap_listener(h);
     }
     conclude(h, call, request, rc, &err);
 }
@@ -127,6 +147,7 @@ static const struct {
     {WIRE__ENVELOPE__BODY_COMMAND, "command", handle_command},
     {WIRE__ENVELOPE__BODY_CERT_REQUEST, "cert_request", handle_cert_request},
     {WIRE__ENVELOPE__BODY_CERT_INSTALL, "cert_install", handle_cert_install},
+    {WIRE__ENVELOPE__BODY_CA_INSTALL, "ca_install", handle_ca_install},
 };
 
 static int check_sender(struct handlers *h, const Wire__Envelope *request, struct err *err)

@@ -17,6 +17,7 @@
 #include "common/auto.h"
 #include "common/crypto.h"
 #include "common/envelope.h"
+#include "common/failpoint.h"
 #include "common/fs.h"
 #include "common/json_writer.h"
 #include "common/log.h"
@@ -151,8 +152,10 @@ int identity_load(const char *dir, struct identity *ret_identity, struct err *er
         identity_fini(&identity);
         return -1;
     }
+    crypto_digest_hex(identity.ca, strlen(identity.ca), identity.ca_digest);
     identity.cert_not_after = pki_not_after(identity.cert, err);
-    if (identity.cert_not_after < 0) {
+    if (identity.cert_not_after < 0 ||
+        pki_issuer(identity.cert, identity.cert_issuer, sizeof(identity.cert_issuer), err) < 0) {
         identity_fini(&identity);
         return -1;
     }
@@ -239,8 +242,9 @@ int identity_install(struct identity *identity, const char *cert, bool *ret_chan
     if (pki_check_pair(identity->next_key, cert, err) < 0)
         return err_set(err, ERR_INVALID, "bad_certificate",
                        "the certificate is not for the key that was asked for");
+    char issuer[sizeof(identity->cert_issuer)];
     int64_t not_after = pki_not_after(cert, err);
-    if (not_after < 0)
+    if (not_after < 0 || pki_issuer(cert, issuer, sizeof(issuer), err) < 0)
         return -1;
     char *copy = strdup(cert);
     if (!copy)
@@ -259,6 +263,30 @@ int identity_install(struct identity *identity, const char *cert, bool *ret_chan
     free(identity->cert);
     identity->cert = copy;
     identity->cert_not_after = not_after;
+    memcpy(identity->cert_issuer, issuer, sizeof(issuer));
+    *ret_changed = true;
+    return 0;
+}
+
+int identity_install_ca(struct identity *identity, const char *ca, bool *ret_changed,
+                        struct err *err)
+{
+    *ret_changed = false;
+    if (strcmp(ca, identity->ca) == 0)
+        return 0;
+    if (pki_check_bundle(ca, err) < 0)
+        return -1;
+    char *copy = strdup(ca);
+    if (!copy)
+        return err_nomem(err);
+    if (write_file(identity->dir, "ca.crt", ca, err) < 0) {
+        free(copy);
+        return -1;
+    }
+    (void)FAILPOINT("ca.installed");
+    free(identity->ca);
+    identity->ca = copy;
+    crypto_digest_hex(ca, strlen(ca), identity->ca_digest);
     *ret_changed = true;
     return 0;
 }

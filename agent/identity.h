@@ -31,6 +31,8 @@ struct identity {
     char *next_key;   /* NULL when no renewal is under way */
     bool promote_due; /* the key in use still lies in agent.key.next */
     int64_t cert_not_after;
+    char cert_issuer[65]; /* who signed it, by common name */
+    char ca_digest[65];   /* SHA-256 of ca, in hex */
     uint64_t epoch;
     bool epoch_due; /* it isn't on disk yet */
 };
@@ -51,5 +53,9 @@ int identity_begin_renewal(struct identity *identity, char **ret_csr, struct err
  * the present one again is success; *ret_changed tells. */
 int identity_install(struct identity *identity, const char *cert, bool *ret_changed,
                      struct err *err);
+
+/* Trust these CAs from now on, and no others. Fails with no effect when they can't be used. */
+int identity_install_ca(struct identity *identity, const char *ca, bool *ret_changed,
+                        struct err *err);
 
 #endif

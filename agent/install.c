@@ -55,6 +55,7 @@ struct installs {
 struct install {
     struct loop_task task; /* first; posted as the last thing that the thread does */
     struct installs *owner;
+    struct install_limits limits; /* of its start */
     struct install *prev;
     struct install *next;
     pthread_t thread;
@@ -246,7 +247,7 @@ static int put_in_place(const struct install *install, const char *path, struct 
 static bool may_connect(void *arg, const struct sockaddr *to)
 {
     struct install *install = arg;
-    if (install->owner->limits.allow_local || !address_is_near(to))
+    if (install->limits.allow_local || !address_is_near(to))
         return true;
     install->part.refused = true;
     address_text(to, install->part.address);
@@ -296,7 +297,7 @@ static int fetch(struct install *install, const char *uri, struct err *err)
     int64_t left = install->deadline_ms - clock_mono_ms();
     struct http_download download = {
         .url = uri,
-        .bytes_max = install->owner->limits.bytes_max - install->bytes,
+        .bytes_max = install->limits.bytes_max - install->bytes,
         .timeout_ms = left > 1 ? (uint32_t)left : 1,
         .quiet_s = QUIET_S,
         .may_connect = may_connect,
@@ -388,7 +389,7 @@ static int do_file(struct install *install, const Wire__InstallFile *file, struc
 
 static int do_files(struct install *install, struct err *err)
 {
-    install->deadline_ms = clock_mono_ms() + (int64_t)install->owner->limits.seconds_max * 1000;
+    install->deadline_ms = clock_mono_ms() + (int64_t)install->limits.seconds_max * 1000;
     for (install->at = 0; install->at < install->files->n_install; install->at++) {
         (void)FAILPOINT("agent.install.file");
         if (atomic_load(&install->cancelled))
@@ -495,6 +496,7 @@ struct install *install_start(struct installs *installs, const Wire__InstanceSpe
     }
     *install = (struct install){.task = {.run = end_work},
                                 .owner = installs,
+                                .limits = installs->limits,
                                 .round = spec->install_round,
                                 .done = done,
                                 .arg = arg,
@@ -539,6 +541,11 @@ struct installs *installs_create(const char *state_dir, struct loop *loop,
         return installs;
     installs_destroy(installs);
     return NULL;
+}
+
+void installs_set_limits(struct installs *installs, const struct install_limits *limits)
+{
+    installs->limits = *limits;
 }
 
 void installs_destroy(struct installs *installs)

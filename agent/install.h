@@ -30,6 +30,8 @@ struct install;
 /* loop must outlive it. */
 struct installs *installs_create(const char *state_dir, struct loop *loop,
                                  const struct install_limits *limits, struct err *err);
+/* For those that start from now on. */
+void installs_set_limits(struct installs *installs, const struct install_limits *limits);
 /* Breaks off what is under way; done() isn't called. NULL is fine. */
 void installs_destroy(struct installs *installs);
 

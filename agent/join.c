@@ -248,9 +248,10 @@ static int choose_listen(const struct options *options, const char *address, con
     return 0;
 }
 
-static int fill_identity(const struct options *options, const struct ticket *ticket,
-                         const struct pending *pending, const json_t *answer, const char *dir,
-                         struct identity *ret, struct err *err)
+static int fill_identity(const struct options *options, const char *panel_url,
+                         const struct ticket *ticket, const struct pending *pending,
+                         const json_t *answer, const char *dir, struct identity *ret,
+                         struct err *err)
 {
     if (check_mac(ticket, pending, answer, err) < 0)
         return -1;
@@ -260,7 +261,7 @@ static int fill_identity(const struct options *options, const struct ticket *tic
     if (pki_check_pair(pending->key, text_of(answer, "certificate"), err) < 0)
         return err_wrap(err, "the panel's answer can't be used");
     ret->dir = strdup(dir);
-    ret->panel_url = strdup(options->panel_url);
+    ret->panel_url = strdup(panel_url);
     ret->panel_id = strdup(text_of(answer, "panelId"));
     ret->node_id = strdup(ticket->node_id);
     ret->address = strdup(text_of(answer, "address"));
@@ -309,14 +310,15 @@ static int check_present(const char *dir, const struct ticket *ticket, char **re
     return rc;
 }
 
-static int exchange(const struct options *options, const struct ticket *ticket, const char *dir,
-                    const char *pending_path, struct identity *identity, struct err *err)
+static int exchange(const struct options *options, const struct options_command *command,
+                    const struct ticket *ticket, const char *dir, const char *pending_path,
+                    struct identity *identity, struct err *err)
 {
     struct pending pending = {0};
     auto_free char *url = NULL;
     auto_free char *request = NULL;
     json_t *answer = NULL;
-    int rc = make_url(options->panel_url, &url, err);
+    int rc = make_url(command->panel_url, &url, err);
     if (rc == 0)
         rc = get_pending(pending_path, ticket, &pending, err);
     if (rc == 0 && !(request = make_request(ticket, &pending)))
@@ -324,26 +326,27 @@ static int exchange(const struct options *options, const struct ticket *ticket, 
     if (rc == 0)
         rc = post(url, request, &answer, err);
     if (rc == 0)
-        rc = fill_identity(options, ticket, &pending, answer, dir, identity, err);
+        rc = fill_identity(options, command->panel_url, ticket, &pending, answer, dir, identity,
+                           err);
     json_decref(answer);
     free_pending(&pending);
     return rc;
 }
 
 /* With the package, systemd watches for the identity and starts the service (panel-agent.path). */
-static void say_what_next(const char *state_dir)
+static void say_what_next(const struct options *options)
 {
-    bool usual = strcmp(state_dir, OPTIONS_STATE_DEFAULT) == 0;
+    bool usual = !options->head.source[settings_find(&options_table, "state")];
     if (usual && access("/run/systemd/system", F_OK) == 0 &&
         access("/lib/systemd/system/panel-agent.path", F_OK) == 0)
         puts("Its service starts by itself now. How it does: panel-agent doctor");
     else
         printf("Now start the agent:\n  panel-agent%s%s\n", usual ? "" : " --state ",
-               usual ? "" : state_dir);
+               usual ? "" : options->state);
 }
 
-static int join_in(const struct options *options, const struct ticket *ticket, const char *dir,
-                   struct err *err)
+static int join_in(const struct options *options, const struct options_command *command,
+                   const struct ticket *ticket, const char *dir, struct err *err)
 {
     struct identity identity = {0};
     auto_free char *pending_path = fs_join(dir, "join.pending");
@@ -353,7 +356,7 @@ static int join_in(const struct options *options, const struct ticket *ticket, c
         return err_nomem(err);
     if (check_present(dir, ticket, &old_panel, err) < 0)
         return -1;
-    int rc = exchange(options, ticket, dir, pending_path, &identity, err);
+    int rc = exchange(options, command, ticket, dir, pending_path, &identity, err);
     if (rc < 0 && old_panel)
         err_wrap(
             err,
@@ -373,35 +376,36 @@ static int join_in(const struct options *options, const struct ticket *ticket, c
         unlink(pending_path);
         printf("Joined: this machine is node %s and will listen on %s.\n", identity.node_id,
                identity.listen);
-        say_what_next(options->state_dir);
+        say_what_next(options);
     }
     identity_fini(&identity);
     return rc;
 }
 
-static int run(const struct options *options, struct err *err)
+static int run(const struct options *options, const struct options_command *command,
+               struct err *err)
 {
     struct ticket ticket;
     auto_fd int lock = -1;
     /* The package's agent runs as a user of its own, who has to be able to read what we write. */
-    if (parse_token(options->token, &ticket, err) < 0 ||
-        owner_become(options->state_dir, err) < 0 || fs_make_dir(options->state_dir, 0700, err) < 0)
+    if (parse_token(command->token, &ticket, err) < 0 || owner_become(options->state, err) < 0 ||
+        fs_make_dir(options->state, 0700, err) < 0)
         return -1;
-    if (fs_lock(options->state_dir, "agent.lock", &lock, err) < 0)
+    if (fs_lock(options->state, "agent.lock", &lock, err) < 0)
         return err->code == ERR_CONFLICT
                    ? err_set(err, ERR_CONFLICT, "running",
-                             "panel-agent is running with %s: stop it first", options->state_dir)
+                             "panel-agent is running with %s: stop it first", options->state)
                    : -1;
-    auto_free char *dir = realpath(options->state_dir, NULL);
-    int rc = dir ? join_in(options, &ticket, dir, err)
-                 : err_io(err, errno, "can't open %s", options->state_dir);
+    auto_free char *dir = realpath(options->state, NULL);
+    int rc = dir ? join_in(options, command, &ticket, dir, err)
+                 : err_io(err, errno, "can't open %s", options->state);
     crypto_wipe(&ticket, sizeof(ticket));
     return rc;
 }
 
-int join_run(const struct options *options, struct err *err)
+int join_run(const struct options *options, const struct options_command *command, struct err *err)
 {
-    int rc = run(options, err);
+    int rc = run(options, command, err);
     if (rc < 0 && err->os_errno == EACCES && geteuid() != 0)
         err_wrap(err, "joining needs root, as by sudo");
     return rc;

@@ -6,6 +6,6 @@
 #include "common/err.h"
 
 /* Join and store the identity; says on stdout what to run next. err.msg is for the operator. */
-int join_run(const struct options *options, struct err *err);
+int join_run(const struct options *options, const struct options_command *command, struct err *err);
 
 #endif

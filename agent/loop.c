@@ -33,6 +33,7 @@ int loop_init(struct loop *loop, const char *docker_socket, struct err *err)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     loop->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (loop->signal_fd < 0) {
         err_io(err, errno, "can't watch for signals");
@@ -78,11 +79,19 @@ static void run_round(struct loop *loop)
         loop->settle(loop->settle_arg);
 }
 
+static void take_one(struct loop *loop, int signal)
+{
+    if (signal != SIGHUP)
+        loop->stopping = true;
+    else if (loop->reload)
+        loop->reload(loop->reload_arg);
+}
+
 static void take_signal(struct loop *loop)
 {
     struct signalfd_siginfo info;
     while (read(loop->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-        loop->stopping = true;
+        take_one(loop, (int)info.ssi_signo);
 }
 
 static void sleep_until(struct loop *loop, int64_t deadline_ms)

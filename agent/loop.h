@@ -23,13 +23,16 @@ struct loop {
     struct http_client *http;
     int signal_fd;
     bool stopping;
+    /* Called for each SIGHUP; set by the owner or NULL. */
+    void (*reload)(void *arg);
+    void *reload_arg;
     /* Called once after each round of work, before sleeping; set by the owner or NULL. */
     void (*settle)(void *arg);
     void *settle_arg;
 };
 
-/* SIGTERM and SIGINT must be blocked already; they end loop_run(). docker_socket is the path of
- * the Engine's unix socket. */
+/* SIGTERM, SIGINT and SIGHUP must be blocked already; the first two end loop_run(). docker_socket
+ * is the path of the Engine's unix socket. */
 int loop_init(struct loop *loop, const char *docker_socket, struct err *err);
 /* Tasks still queued are dropped unrun: their owners are destroyed first. */
 void loop_fini(struct loop *loop);

@@ -38,6 +38,8 @@
 #define TRIM_EVERY_MS 60000
 
 struct agent {
+    struct options *options;
+    const struct settings_given *given;
     struct loop loop;
     struct identity identity;
     struct reconcile *reconcile;
@@ -109,15 +111,33 @@ static void begin_ticks(struct agent *agent)
         timers_set(&agent->loop.timers, &agent->tick, clock_mono_ms());
 }
 
-static int build(struct agent *agent, const struct options *options, struct err *err)
+static void on_reload(void *arg)
 {
+    struct agent *agent = arg;
+    unsigned parts;
+    notify_supervisor("RELOADING=1");
+    if (options_reload(agent->options, agent->given, &parts) == 0) {
+        struct install_limits limits = options_install_limits(agent->options);
+        if (parts & OPTIONS_LOG) {
+            log_level_set(agent->options->log_level);
+            log_format_set(agent->options->log_format);
+        }
+        if (parts & OPTIONS_INSTALL)
+            reconcile_set_install_limits(agent->reconcile, &limits);
+    }
+    notify_supervisor("READY=1");
+}
+
+static int build(struct agent *agent, struct err *err)
+{
+    const struct install_limits limits = options_install_limits(agent->options);
     struct identity *id = &agent->identity;
-    if (loop_init(&agent->loop, options->docker_socket, err) < 0)
+    if (loop_init(&agent->loop, options_docker_socket(agent->options), err) < 0)
         return -1;
     agent->sync = sync_create(&agent->loop, id, err);
     if (!agent->sync)
         return -1;
-    if (reconcile_create(&agent->loop, id->dir, id->panel_id, &options->install, on_changed, agent,
+    if (reconcile_create(&agent->loop, id->dir, id->panel_id, &limits, on_changed, agent,
                          &agent->reconcile, err) < 0)
         return -1;
     sync_set_reconcile(agent->sync, agent->reconcile);
@@ -141,6 +161,8 @@ static int build(struct agent *agent, const struct options *options, struct err 
                                         .rpc = agent->rpc};
     agent->loop.settle = on_settle;
     agent->loop.settle_arg = agent;
+    agent->loop.reload = on_reload;
+    agent->loop.reload_arg = agent;
     agent->trim.fire = fire_trim;
     timers_set(&agent->loop.timers, &agent->trim, clock_mono_ms() + TRIM_FIRST_MS);
     begin_ticks(agent);
@@ -181,6 +203,7 @@ static void block_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -198,25 +221,27 @@ static int check_user(const char *state_dir, struct err *err)
                    state_dir, name);
 }
 
-static int serve(const struct options *options, struct err *err)
+static int serve(struct options *options, const struct settings_given *given, struct err *err)
 {
-    struct agent agent = {0};
+    struct agent agent = {.options = options, .given = given};
     auto_fd int lock = -1;
     block_signals();
-    if (check_user(options->state_dir, err) < 0)
+    if (check_user(options->state, err) < 0)
         return -1;
-    int rc = identity_load(options->state_dir, &agent.identity, err);
+    int rc = identity_load(options->state, &agent.identity, err);
     if (rc < 0 && err->code == ERR_NOT_FOUND)
         return err_set(err, ERR_NOT_FOUND, "not_joined",
                        "this machine has not joined a panel yet (no identity in %s). Run:\n"
                        "  panel-agent join --panel URL --token TOKEN --state %s",
-                       options->state_dir, options->state_dir);
+                       options->state, options->state);
     if (rc < 0)
         return -1;
     log_node_set(agent.identity.node_id);
     rc = fs_lock(agent.identity.dir, "agent.lock", &lock, err);
     if (rc == 0)
-        rc = build(&agent, options, err);
+        rc = options_choose_listen(options, &agent.identity.listen, err);
+    if (rc == 0)
+        rc = build(&agent, err);
     if (rc == 0) {
         log_info("agent started", "version=%s panel=%s", PANEL_VERSION, agent.identity.panel_id);
         loop_run(&agent.loop);
@@ -238,20 +263,28 @@ static void set_up_process(void)
 
 int main(int argc, char **argv)
 {
-    struct options options;
+    struct options options = {0};
+    struct options_command command;
     struct err err = {0};
     int status;
-    if (options_parse(argc, argv, &options, &status) < 0)
+    if (options_parse(argc, argv, &options, &command, &status) < 0) {
+        options_fini(&options);
         return status;
+    }
     log_level_set(options.log_level);
     log_format_set(options.log_format);
     set_up_process();
     int rc = crypto_init(&err);
-    if (rc == 0 && options.doctor)
-        return (int)doctor_run(&options);
+    if (rc == 0 && command.action == OPTIONS_DOCTOR) {
+        status = (int)doctor_run(&options, command.panel_url);
+        options_fini(&options);
+        return status;
+    }
     if (rc == 0)
-        rc = options.join ? join_run(&options, &err) : serve(&options, &err);
+        rc = command.action == OPTIONS_JOIN ? join_run(&options, &command, &err)
+                                            : serve(&options, &command.given, &err);
     if (rc < 0)
         fprintf(stderr, "panel-agent: %s\n", err.msg);
+    options_fini(&options);
     return rc < 0 ? 1 : 0;
 }

@@ -1,206 +1,321 @@
-/* The command line. See options.h. Written by hand, because getopt's messages help nobody. */
+/* The agent's settings and its command line. See options.h. */
 #include "agent/options.h"
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/address.h"
 #include "common/auto.h"
+#include "common/json_writer.h"
 
-#define INSTALL_MIB_MAX     (16u * 1024u * 1024u)
-#define INSTALL_SECONDS_MAX 86400
+#define SCHEME "unix://"
+
+/* --- the table ------------------------------------------------------------------------------- */
+
+static bool is_docker(const char *text)
+{
+    size_t len = sizeof(SCHEME) - 1;
+    return strncmp(text, SCHEME, len) == 0 && text[len] == '/';
+}
+
+#define AT(member) offsetof(struct options, member)
+
+static const struct setting rows[] = {
+    {.name = "state",
+     .kind = SETTING_TEXT,
+     .offset = AT(state),
+     .preset = "/var/lib/panel-agent",
+     .form = "a folder",
+     .word = "DIR",
+     .help = "the node's identity and its volumes"},
+    {.name = "docker",
+     .kind = SETTING_TEXT,
+     .offset = AT(docker),
+     .preset = "unix:///var/run/docker.sock",
+     .fits = is_docker,
+     .form = "unix:// and an absolute path",
+     .word = "unix://PATH",
+     .help = "the Docker Engine's socket"},
+    {.name = "listen",
+     .kind = SETTING_TEXT,
+     .offset = AT(listen),
+     .none = "as joined",
+     .fits = address_is_listen,
+     .form = "an IP address and a port, such as 0.0.0.0:7443",
+     .word = "ADDR:PORT",
+     .help =
+         "where the panel connects to, IPv6 in brackets; join by itself takes the node's port as "
+         "the panel knows it, on all of IPv4, or on loopback alone when that is the node's "
+         "address"},
+    {.name = "logLevel",
+     .kind = SETTING_CHOICE,
+     .offset = AT(log_level),
+     .preset = "info",
+     .choices = log_level_names,
+     .word = "LEVEL",
+     .part = OPTIONS_LOG,
+     .help = "what is logged, to stderr: this and what is graver"},
+    {.name = "logFormat",
+     .kind = SETTING_CHOICE,
+     .offset = AT(log_format),
+     .preset = "logfmt",
+     .choices = log_format_names,
+     .word = "FORM",
+     .part = OPTIONS_LOG,
+     .help = "how each line of it is written"},
+    {.name = "installMaxMib",
+     .kind = SETTING_NUMBER,
+     .offset = AT(install_max_mib),
+     .preset = "4096",
+     .least = 1,
+     .most = 16 * 1024 * 1024,
+     .unit = "MiB",
+     .word = "N",
+     .part = OPTIONS_INSTALL,
+     .help = "how much a template may have downloaded, all its files together"},
+    {.name = "installTimeout",
+     .kind = SETTING_NUMBER,
+     .offset = AT(install_timeout),
+     .preset = "1200", /* before the panel loses its patience */
+     .least = 1,
+     .most = 86400,
+     .unit = "s",
+     .word = "SECONDS",
+     .part = OPTIONS_INSTALL,
+     .help = "how long all of that may take"},
+    {.name = "installAllowLocal",
+     .kind = SETTING_SWITCH,
+     .offset = AT(install_allow_local),
+     .part = OPTIONS_INSTALL,
+     .help =
+         "templates may have files downloaded from this host and its link-local addresses, too"},
+};
+_Static_assert(ARRAY_LEN(rows) <= SETTINGS_MAX, "more settings than a head has room for");
+
+const struct settings_table options_table = {
+    .prefix = "PANEL_AGENT_", .rows = rows, .count = ARRAY_LEN(rows)};
+
+const char *options_docker_socket(const struct options *options)
+{
+    return options->docker + sizeof(SCHEME) - 1;
+}
+
+int options_choose_listen(const struct options *options, char **listen, struct err *err)
+{
+    char *chosen = options->listen ? strdup(options->listen) : NULL;
+    if (options->listen && !chosen)
+        return err_nomem(err);
+    if (chosen) {
+        free(*listen);
+        *listen = chosen;
+    }
+    return 0;
+}
+
+struct install_limits options_install_limits(const struct options *options)
+{
+    return (struct install_limits){.bytes_max = (uint64_t)options->install_max_mib << 20,
+                                   .seconds_max = (uint32_t)options->install_timeout,
+                                   .allow_local = options->install_allow_local};
+}
+
+void options_fini(struct options *options)
+{
+    settings_fini(&options_table, options);
+}
+
+/* --- help ------------------------------------------------------------------------------------ */
 
 static const char help[] =
     "panel-agent runs on every node and keeps its Docker containers as the panel wants them.\n"
     "\n"
     "Usage:\n"
-    "  panel-agent join --panel URL --token TOKEN [--state DIR] [--listen ADDR:PORT]\n"
+    "  panel-agent join --panel URL --token TOKEN [--listen ADDR:PORT] [--state DIR]\n"
     "      Make this machine a node of the panel, once. The whole command is the joinCommand in\n"
     "      the answer to POST /api/nodes/create. The token works once and within an hour; the\n"
     "      secret in it never leaves this machine. After a failure the same command may be run\n"
     "      again.\n"
     "\n"
-    "  panel-agent doctor [--state DIR] [--docker unix://PATH] [--panel URL]\n"
+    "  panel-agent doctor [--panel URL] [settings]\n"
     "      Say what keeps this machine from being a good node, and what to do. Exits with 0 when\n"
     "      all is well, 1 when something is broken, 3 when there are warnings alone.\n"
     "\n"
-    "  panel-agent [--state DIR] [--docker unix://PATH] [--log-level LEVEL] [--log-format FORM]\n"
-    "              [--install-max-mib N] [--install-timeout SECONDS] [--install-allow-local]\n"
+    "  panel-agent [settings]\n"
     "      Serve. Stays up while Docker or the panel is away. SIGTERM ends it and leaves the\n"
     "      containers running.\n"
     "\n"
-    "Options of all, with their defaults:\n"
-    "  --state DIR         identity and volumes           (" OPTIONS_STATE_DEFAULT ")\n"
-    "  --log-level LEVEL   debug, info, warn or error     (info), to stderr\n"
-    "  --log-format FORM   logfmt or json                 (logfmt)\n"
-    "  --version           print the version\n"
-    "  --help, -h          print this\n"
-    "Options of serving, the first of the doctor as well:\n"
-    "  --docker unix://P   the Docker Engine's socket     (" OPTIONS_DOCKER_DEFAULT ")\n"
-    "  --install-max-mib N        of all that a template has downloaded together   (4096)\n"
-    "  --install-timeout SECONDS  of all of that, 1 to 86400                        (1200)\n"
-    "  --install-allow-local      templates may have files downloaded from this host and its\n"
-    "                             link-local addresses, too\n"
-    "Options of join, the first of the doctor as well:\n"
-    "  --panel URL         the panel, https:// or http://\n"
-    "  --token TOKEN       pj1.<node>.<secret>\n"
-    "  --listen ADDR:PORT  where the panel connects to; an IP address, IPv6 in brackets (the "
-    "node's\n"
-    "                      port as the panel knows it, on all of IPv4; on loopback alone when "
-    "that\n"
-    "                      is the node's address)\n"
+    "  panel-agent config [-o json]\n"
+    "      Print the settings that an agent which is started like this has, and from where.\n"
+    "\n"
+    "Options:\n"
+    "  --panel URL                 of join and doctor: the panel, https:// or http://\n"
+    "  --token TOKEN               of join: pj1.<node>.<secret>\n"
+    "  --config FILE               read settings from FILE, one JSON object: {\"logLevel\": "
+    "\"debug\"}\n"
+    "  --check-config              say all that is wrong with the settings, and exit\n"
+    "  -o, --output table|json     how \"config\" prints (table)\n"
+    "  --version                   print the version\n"
+    "  --help, -h                  print this\n"
+    "\n"
+    "Settings, with their defaults and bounds. Each has one name in three forms, and the later "
+    "wins:\n"
+    "in FILE logLevel, in the environment PANEL_AGENT_LOG_LEVEL, as a flag --log-level.\n"
+    "PANEL_AGENT_CONFIG may name FILE. Those with a * are taken at SIGHUP, the others at a "
+    "restart.\n"
+    "\n";
+
+static const char examples[] =
     "\n"
     "Examples, as root:\n"
     "  panel-agent join --panel https://panel.example.com --token TOKEN\n"
     "  panel-agent\n";
 
-static int usage_error(const char *what, const char *name, int *ret_status)
+/* --- the command line ------------------------------------------------------------------------ */
+
+struct extra {
+    const char *output;
+    bool check, version, help;
+};
+
+static int usage_error(int *ret_status, const struct err *err)
 {
-    fprintf(stderr, "panel-agent: %s%s\nTry \"panel-agent --help\".\n", what, name);
+    fprintf(stderr, "panel-agent: %s\nTry \"panel-agent --help\".\n", err->msg);
     *ret_status = 2;
     return -1;
 }
 
-/* The value of the option at argv[*at], as "--name value" or "--name=value"; NULL if it is another
- * option. *ret_missing: it is that option, but has no value. */
-static const char *take_value(int argc, char **argv, int *at, const char *name, bool *ret_missing)
+static int check_words(const struct arguments_words *words, struct options_command *command,
+                       struct err *err)
 {
-    size_t len = strlen(name);
-    const char *arg = argv[*at];
-    if (!arg || strncmp(arg, name, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
-        return NULL;
-    if (arg[len] == '=')
-        return arg + len + 1;
-    if (*at + 1 >= argc) {
-        *ret_missing = true;
-        return NULL;
-    }
-    return argv[++*at];
-}
-
-static bool read_count(const char *text, uint64_t max, uint64_t *ret)
-{
-    uint64_t n = 0;
-    for (const char *p = text; *p; p++) {
-        if (*p < '0' || *p > '9' || n > max)
-            return false;
-        n = n * 10 + (uint64_t)(*p - '0');
-    }
-    *ret = n;
-    return n >= 1 && n <= max;
-}
-
-static int check_install(struct options *o, const char *mib, const char *seconds, int *ret_status)
-{
-    uint64_t n = 0;
-    if (!read_count(mib, INSTALL_MIB_MAX, &n))
-        return usage_error("--install-max-mib must be a number of MiB, not ", mib, ret_status);
-    o->install.bytes_max = n << 20;
-    if (!read_count(seconds, INSTALL_SECONDS_MAX, &n))
-        return usage_error("--install-timeout must be 1 to 86400 seconds, not ", seconds,
-                           ret_status);
-    o->install.seconds_max = (uint32_t)n;
+    const char *word = words->count ? words->at[0] : NULL;
+    if (words->count > 1)
+        return err_set(err, ERR_INVALID, "bad_command", "\"%.64s\" is a word too many",
+                       words->at[1]);
+    if (word && strcmp(word, "join") == 0)
+        command->action = OPTIONS_JOIN;
+    else if (word && strcmp(word, "doctor") == 0)
+        command->action = OPTIONS_DOCTOR;
+    else if (word && strcmp(word, "config") == 0)
+        command->action = OPTIONS_SHOW;
+    else if (word)
+        return err_set(err, ERR_INVALID, "bad_command",
+                       "there is no command \"%.64s\"; there are join, doctor and config", word);
     return 0;
 }
 
-static int check(struct options *o, const char *docker, const char *level, int *ret_status)
+static int check_extra(const struct extra *extra, struct options_command *command, struct err *err)
 {
-    static const char scheme[] = "unix://";
-    if (strncmp(docker, scheme, sizeof(scheme) - 1) != 0 || docker[sizeof(scheme) - 1] != '/')
-        return usage_error("--docker must be unix:// and an absolute path, not ", docker,
-                           ret_status);
-    o->docker_socket = docker + sizeof(scheme) - 1;
-    if (!log_level_parse(level, &o->log_level))
-        return usage_error("--log-level must be debug, info, warn or error, not ", level,
-                           ret_status);
-    if (!*o->state_dir)
-        return usage_error("--state must name a folder", "", ret_status);
-    if (o->doctor)
-        return o->token || o->listen
-                   ? usage_error("--token and --listen belong to: panel-agent join", "", ret_status)
-                   : 0;
-    if (!o->join)
-        return o->panel_url || o->token || o->listen
-                   ? usage_error("--panel, --token and --listen belong to: panel-agent join", "",
-                                 ret_status)
-                   : 0;
-    if (!o->panel_url || !o->token)
-        return usage_error("join needs --panel URL and --token TOKEN", "", ret_status);
-    if (o->listen && !address_is_listen(o->listen))
-        return usage_error("--listen must be an IP address and a port, such as 0.0.0.0:7443, not ",
-                           o->listen, ret_status);
+    bool is_join = command->action == OPTIONS_JOIN;
+    if (!is_join && command->token)
+        return err_set(err, ERR_INVALID, "bad_option", "--token belongs to: panel-agent join");
+    if (!is_join && command->action != OPTIONS_DOCTOR && command->panel_url)
+        return err_set(err, ERR_INVALID, "bad_option",
+                       "--panel belongs to: panel-agent join, panel-agent doctor");
+    if (is_join && (!command->panel_url || !command->token))
+        return err_set(err, ERR_INVALID, "bad_option", "join needs --panel URL and --token TOKEN");
+    if (extra->output && command->action != OPTIONS_SHOW)
+        return err_set(err, ERR_INVALID, "bad_option", "--output belongs to: panel-agent config");
+    if (extra->output && strcmp(extra->output, "json") != 0 && strcmp(extra->output, "table") != 0)
+        return err_set(err, ERR_INVALID, "bad_option",
+                       "--output must be table or json, not \"%.32s\"", extra->output);
+    command->as_json = extra->output && strcmp(extra->output, "json") == 0;
+    if (extra->check)
+        command->action = OPTIONS_CHECK;
     return 0;
 }
 
-static int check_format(struct options *o, const char *format, int *ret_status)
+static int read_line(int argc, char **argv, struct options_command *command, struct extra *extra,
+                     struct err *err)
 {
-    if (log_format_parse(format, &o->log_format))
-        return 0;
-    return usage_error("--log-format must be logfmt or json, not ", format, ret_status);
-}
-
-int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
-{
-    const char *docker = OPTIONS_DOCKER_DEFAULT;
-    const char *level = "info";
-    const char *format = "logfmt";
-    const char *install_mib = "4096";
-    const char *install_seconds = "1200"; /* before the panel loses its patience */
-    struct options o = {.state_dir = OPTIONS_STATE_DEFAULT};
-    struct {
-        const char *name;
-        const char **value;
-    } known[] = {
-        {"--state", &o.state_dir},
-        {"--docker", &docker},
-        {"--log-level", &level},
-        {"--log-format", &format},
-        {"--panel", &o.panel_url},
-        {"--token", &o.token},
-        {"--listen", &o.listen},
-        {"--install-max-mib", &install_mib},
-        {"--install-timeout", &install_seconds},
+    const struct argument own[] = {
+        {.name = "panel", .value = &command->panel_url},
+        {.name = "token", .value = &command->token},
+        {.name = "config", .value = &command->given.file},
+        {.name = "check-config", .given = &extra->check},
+        {.name = "output", .letter = 'o', .value = &extra->output},
+        {.name = "version", .given = &extra->version},
+        {.name = "help", .letter = 'h', .given = &extra->help},
     };
-    for (int i = 1; i < argc; i++) {
-        const char *value = NULL;
-        bool missing = false;
-        if (i == 1 && strcmp(argv[i], "join") == 0) {
-            o.join = true;
-            continue;
-        }
-        if (i == 1 && strcmp(argv[i], "doctor") == 0) {
-            o.doctor = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--install-allow-local") == 0) {
-            o.install.allow_local = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(help, stdout);
-            *ret_status = 0;
-            return -1;
-        }
-        if (strcmp(argv[i], "--version") == 0) {
-            puts("panel-agent " PANEL_VERSION);
-            *ret_status = 0;
-            return -1;
-        }
-        for (size_t k = 0; k < ARRAY_LEN(known) && !value && !missing; k++) {
-            const char *name = argv[i];
-            value = take_value(argc, argv, &i, known[k].name, &missing);
-            if (missing)
-                return usage_error("this option needs a value: ", name, ret_status);
-            if (value)
-                *known[k].value = value;
-        }
-        if (!value)
-            return usage_error("unknown option or word: ", argv[i], ret_status);
-    }
-    if (check(&o, docker, level, ret_status) < 0 || check_format(&o, format, ret_status) < 0 ||
-        check_install(&o, install_mib, install_seconds, ret_status) < 0)
+    struct arguments_words words = {0};
+    const char *file = getenv("PANEL_AGENT_CONFIG");
+    command->given.file = file && *file ? file : NULL;
+    if (arguments_read(own, ARRAY_LEN(own), &options_table, argc, argv, &command->given, &words,
+                       err) < 0)
         return -1;
-    *ret = o;
-    return 0;
+    if (extra->help || extra->version)
+        return 0;
+    return check_words(&words, command, err) < 0 ? -1 : check_extra(extra, command, err);
+}
+
+static int print_help(void)
+{
+    fputs(help, stdout);
+    settings_print_help(&options_table, stdout);
+    fputs(examples, stdout);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int print_settings(const struct options *options, const struct options_command *command)
+{
+    auto_strbuf struct strbuf out = {0};
+    struct err err;
+    jw_object_begin(&out, NULL);
+    jw_string(&out, "file", command->given.file);
+    settings_put_json(&options_table, options, NULL, 0, &out);
+    jw_object_end(&out);
+    if (out.failed)
+        return 1;
+    if (command->as_json)
+        puts(out.data);
+    else if (settings_print_table(out.data, stdout, &err) < 0)
+        return 1;
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int options_parse(int argc, char **argv, struct options *ret, struct options_command *ret_command,
+                  int *ret_status)
+{
+    struct err err;
+    struct extra extra = {0};
+    auto_strbuf struct strbuf faults = {0};
+    *ret_command = (struct options_command){.action = OPTIONS_SERVE};
+    *ret_status = 0;
+    if (read_line(argc, argv, ret_command, &extra, &err) < 0)
+        return usage_error(ret_status, &err);
+    if (extra.help || extra.version) {
+        *ret_status = extra.help ? print_help() : puts("panel-agent " PANEL_VERSION) < 0;
+        return -1;
+    }
+    if (settings_load(&options_table, &ret_command->given, ret, &faults) < 0) {
+        settings_print_faults(&faults, "panel-agent");
+        *ret_status = ret_command->given.file || ret_command->action == OPTIONS_CHECK ? 1 : 2;
+        return -1;
+    }
+    if (ret_command->action == OPTIONS_CHECK)
+        puts("the settings are right");
+    else if (ret_command->action == OPTIONS_SHOW)
+        *ret_status = print_settings(ret, ret_command);
+    return ret_command->action == OPTIONS_CHECK || ret_command->action == OPTIONS_SHOW ? -1 : 0;
+}
+
+/* --- SIGHUP ---------------------------------------------------------------------------------- */
+
+int options_reload(struct options *options, const struct settings_given *given, unsigned *ret_parts)
+{
+    struct options fresh = {0};
+    auto_strbuf struct strbuf faults = {0};
+    int rc = settings_load(&options_table, given, &fresh, &faults);
+    if (rc < 0) {
+        settings_log_faults(&faults, "settings not taken; the old ones stay");
+    } else {
+        uint64_t changed = settings_differing(&options_table, options, &fresh);
+        *ret_parts = settings_parts_of(&options_table, changed);
+        uint64_t taken = settings_of_parts(&options_table, changed, *ret_parts);
+        settings_exchange(&options_table, ~(changed & ~taken), options, &fresh);
+        settings_log_outcome(&options_table, taken, changed & ~taken);
+    }
+    options_fini(&fresh);
+    return rc;
 }

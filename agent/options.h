@@ -1,30 +1,64 @@
-/* The command line. */
+/* The agent's settings and its command line: one row each of the table in options.c. How they are
+ * read, in what order, and what is told of faults: common/settings.h. */
 #ifndef AGENT_OPTIONS_H
 #define AGENT_OPTIONS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "agent/install.h"
+#include "common/arguments.h"
 #include "common/log.h"
+#include "common/settings.h"
 
-#define OPTIONS_STATE_DEFAULT  "/var/lib/panel-agent"
-#define OPTIONS_DOCKER_DEFAULT "unix:///var/run/docker.sock"
+/* Who takes a change while the agent runs; what has none needs a restart. */
+enum options_part { OPTIONS_LOG = 1, OPTIONS_INSTALL = 2 };
 
 struct options {
-    bool join;
-    bool doctor;
-    const char *state_dir;
-    const char *docker_socket; /* the path alone */
+    struct settings_head head;
+    char *state;
+    char *docker; /* unix:// and the path */
+    char *listen; /* NULL: chosen from the node's address when joining, and kept */
     enum log_level log_level;
     enum log_format log_format;
-    struct install_limits install;
-    const char *panel_url; /* of join, likewise the next two; the doctor takes it, too */
-    const char *token;
-    const char *listen; /* NULL: chosen from the node's address */
+    int64_t install_max_mib;
+    int64_t install_timeout; /* seconds */
+    bool install_allow_local;
 };
 
-/* 0: go on. Otherwise *ret_status is what the program should exit with, everything said. The
- * texts are argv's. */
-int options_parse(int argc, char **argv, struct options *ret, int *ret_status);
+extern const struct settings_table options_table;
+
+enum options_action {
+    OPTIONS_SERVE,
+    OPTIONS_JOIN,
+    OPTIONS_DOCTOR,
+    OPTIONS_SHOW,
+    OPTIONS_CHECK,
+};
+
+/* What the command line says besides settings. The texts are argv's. */
+struct options_command {
+    enum options_action action;
+    struct settings_given given;
+    const char *panel_url; /* of join and the doctor */
+    const char *token;     /* of join */
+    bool as_json;          /* of config */
+};
+
+/* 0: go on. Otherwise *ret_status is what the program should exit with, everything said. ret is all
+ * zero before, and given to options_fini() in any case. */
+int options_parse(int argc, char **argv, struct options *ret, struct options_command *ret_command,
+                  int *ret_status);
+void options_fini(struct options *options);
+
+const char *options_docker_socket(const struct options *options);
+/* The address of the settings, where they have one, in place of that of joining. */
+int options_choose_listen(const struct options *options, char **listen, struct err *err);
+struct install_limits options_install_limits(const struct options *options);
+
+/* Take from what was given whatever can be taken now; -1 at a fault: all stays as it was. The log
+ * says either. The parts that changed are for the caller to apply. */
+int options_reload(struct options *options, const struct settings_given *given,
+                   unsigned *ret_parts);
 
 #endif

@@ -595,6 +595,11 @@ const struct instance_table *reconcile_table(const struct reconcile *reconcile)
     return &reconcile->table;
 }
 
+void reconcile_set_install_limits(struct reconcile *reconcile, const struct install_limits *limits)
+{
+    installs_set_limits(reconcile->installs, limits);
+}
+
 const struct installs *reconcile_installs(const struct reconcile *reconcile)
 {
     return reconcile->installs;

@@ -21,6 +21,8 @@ struct reconcile;
 int reconcile_create(struct loop *loop, const char *state_dir, const char *panel_id,
                      const struct install_limits *limits, void (*changed)(void *arg),
                      void *changed_arg, struct reconcile **ret, struct err *err);
+/* For installs that start from now on. */
+void reconcile_set_install_limits(struct reconcile *reconcile, const struct install_limits *limits);
 /* Breaks off what is under way; containers stay as they are. NULL is fine. */
 void reconcile_destroy(struct reconcile *reconcile);
 

@@ -117,6 +117,8 @@ static void answer(struct sync *sync)
     reply.usage = &usage;
     reply.agent_version = PANEL_VERSION;
     reply.cert_not_after = (uint64_t)sync->identity->cert_not_after;
+    reply.cert_issuer = (char *)(uintptr_t)sync->identity->cert_issuer;
+    reply.ca_digest = (char *)(uintptr_t)sync->identity->ca_digest;
     reply.cursor = sync->cursor;
     reply.inventory_ready = reconcile_is_inventory_ready(sync->reconcile) && statuses && pointers;
     /* Before that, and without memory, it is only a heartbeat: the cursor stays where it was. */

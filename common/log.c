@@ -26,21 +26,21 @@ static _Atomic uint64_t written[LOG_ERROR + 1];
 static char own_node[NODE_SIZE];
 static _Thread_local struct log_scope *scopes;
 
-static const char *const level_names[] = {"debug", "info", "warn", "error"};
-static const char *const format_names[] = {"logfmt", "json"};
+const char *const log_level_names[] = {"debug", "info", "warn", "error", NULL};
+const char *const log_format_names[] = {"logfmt", "json", NULL};
 
-static int find_name(const char *name, const char *const *names, size_t count)
+static int find_name(const char *name, const char *const *names)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (int i = 0; names[i]; i++) {
         if (strcmp(name, names[i]) == 0)
-            return (int)i;
+            return i;
     }
     return -1;
 }
 
 bool log_level_parse(const char *name, enum log_level *ret_level)
 {
-    int found = find_name(name, level_names, ARRAY_LEN(level_names));
+    int found = find_name(name, log_level_names);
     if (found >= 0)
         *ret_level = (enum log_level)found;
     return found >= 0;
@@ -58,12 +58,12 @@ bool log_is_on(enum log_level level)
 
 const char *log_level_name(enum log_level level)
 {
-    return level_names[level];
+    return log_level_names[level];
 }
 
 bool log_format_parse(const char *name, enum log_format *ret_format)
 {
-    int found = find_name(name, format_names, ARRAY_LEN(format_names));
+    int found = find_name(name, log_format_names);
     if (found >= 0)
         *ret_format = (enum log_format)found;
     return found >= 0;
@@ -235,7 +235,7 @@ static void write_line(enum log_level level, const char *event, const struct fie
     log_line_begin(&line,
                    (enum log_format)atomic_load_explicit(&current_format, memory_order_relaxed));
     put_literal(&line, "ts", when);
-    put_literal(&line, "level", level_names[level]);
+    put_literal(&line, "level", log_level_names[level]);
     put_literal(&line, "msg", event);
     if (suppressed) {
         struct field field = {.key = "suppressed", .key_len = strlen("suppressed")};

@@ -24,6 +24,10 @@ enum log_format { LOG_LOGFMT, LOG_JSON };
 #define LOG_BURST    20
 #define LOG_EVERY_MS 10000
 
+/* "debug" and so on, by level, and "logfmt" and so on, by format; each ends with NULL. */
+extern const char *const log_level_names[];
+extern const char *const log_format_names[];
+
 /* "debug", "info", "warn" or "error"; false and no change for anything else. */
 bool log_level_parse(const char *name, enum log_level *ret_level);
 void log_level_set(enum log_level level);

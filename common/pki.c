@@ -15,6 +15,7 @@
 #include <mbedtls/pk.h>
 #include <mbedtls/x509_crt.h>
 #include <mbedtls/x509_csr.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@
 #include "common/crypto.h"
 
 #define PEM_MAX 8192
+#define DAY_S   86400
 
 static int draw_random(void *unused, unsigned char *out, size_t len)
 {
@@ -106,13 +108,13 @@ int pki_csr_create(const char *key_pem, const char *common_name, char **ret_csr_
               : dup_pem(pem, ret_csr_pem, err);
 }
 
-static int set_validity(mbedtls_x509write_cert *crt, uint32_t days)
+static int set_validity(mbedtls_x509write_cert *crt, int64_t seconds)
 {
     char from[32];
     char to[32];
     time_t now = time(NULL);
-    time_t start = now - 86400;
-    time_t end = now + (time_t)days * 86400;
+    time_t start = now - DAY_S;
+    time_t end = now + (time_t)seconds;
     struct tm tm;
     gmtime_r(&start, &tm);
     strftime(from, sizeof(from), "%Y%m%d%H%M%S", &tm);
@@ -191,7 +193,7 @@ static int set_role(mbedtls_x509write_cert *crt, enum pki_role role, const char 
 }
 
 static int write_cert(mbedtls_pk_context *subject_key, mbedtls_pk_context *issuer_key,
-                      const char *subject, const char *issuer, enum pki_role role, uint32_t days,
+                      const char *subject, const char *issuer, enum pki_role role, int64_t seconds,
                       char **ret_cert_pem, struct err *err)
 {
     mbedtls_x509write_cert crt;
@@ -211,7 +213,7 @@ static int write_cert(mbedtls_pk_context *subject_key, mbedtls_pk_context *issue
     if (!rc)
         rc = set_serial(&crt);
     if (!rc)
-        rc = set_validity(&crt, days);
+        rc = set_validity(&crt, seconds);
     if (!rc)
         rc = set_role(&crt, role, subject);
     if (!rc)
@@ -231,15 +233,16 @@ int pki_ca_create(const char *key_pem, const char *common_name, uint32_t days, c
     if (rc)
         ret = fail(err, ERR_INVALID, "bad_key", "can't read the CA's key", rc);
     else
-        ret = write_cert(&key, &key, common_name, common_name, PKI_CA, days, ret_cert_pem, err);
+        ret = write_cert(&key, &key, common_name, common_name, PKI_CA, (int64_t)days * DAY_S,
+                         ret_cert_pem, err);
     mbedtls_pk_free(&key);
     return ret;
 }
 
-/* The CN of a certificate's subject, which is all that our CA's name consists of. */
-static int subject_cn(const mbedtls_x509_crt *crt, char *out, size_t size)
+/* The CN, which is all that our names consist of. */
+static int common_name(const mbedtls_x509_name *name, char *out, size_t size)
 {
-    for (const mbedtls_x509_name *n = &crt->subject; n; n = n->next) {
+    for (const mbedtls_x509_name *n = name; n; n = n->next) {
         if (MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &n->oid) == 0 && n->val.len < size) {
             memcpy(out, n->val.p, n->val.len);
             out[n->val.len] = '\0';
@@ -247,6 +250,49 @@ static int subject_cn(const mbedtls_x509_crt *crt, char *out, size_t size)
         }
     }
     return MBEDTLS_ERR_X509_INVALID_NAME;
+}
+
+static int read_name(const char *cert_pem, bool of_issuer, char *out, size_t size, struct err *err)
+{
+    mbedtls_x509_crt crt;
+    mbedtls_x509_crt_init(&crt);
+    int rc = mbedtls_x509_crt_parse(&crt, (const unsigned char *)cert_pem, strlen(cert_pem) + 1);
+    if (!rc)
+        rc = common_name(of_issuer ? &crt.issuer : &crt.subject, out, size);
+    mbedtls_x509_crt_free(&crt);
+    return rc ? fail(err, ERR_INVALID, "bad_certificate", "can't read the certificate's names", rc)
+              : 0;
+}
+
+int pki_subject(const char *cert_pem, char *out, size_t size, struct err *err)
+{
+    return read_name(cert_pem, false, out, size, err);
+}
+
+int pki_issuer(const char *cert_pem, char *out, size_t size, struct err *err)
+{
+    return read_name(cert_pem, true, out, size, err);
+}
+
+int pki_check_bundle(const char *bundle_pem, struct err *err)
+{
+    mbedtls_x509_crt all;
+    unsigned count = 0;
+    bool fits = true;
+    mbedtls_x509_crt_init(&all);
+    int rc =
+        mbedtls_x509_crt_parse(&all, (const unsigned char *)bundle_pem, strlen(bundle_pem) + 1);
+    for (const mbedtls_x509_crt *crt = &all; !rc && crt; crt = crt->next) {
+        fits = fits && crt->ca_istrue;
+        count++;
+    }
+    mbedtls_x509_crt_free(&all);
+    if (rc < 0)
+        return fail(err, ERR_INVALID, "bad_bundle", "can't read the CA's certificates", rc);
+    return !rc && fits && count <= PKI_BUNDLE_MAX
+               ? 0
+               : err_set(err, ERR_INVALID, "bad_bundle",
+                         "these must be 1 to %d certificates, all of a CA", PKI_BUNDLE_MAX);
 }
 
 /* The request must prove that its maker has the key. */
@@ -264,6 +310,14 @@ static int check_request(mbedtls_x509_csr *csr)
 
 int pki_sign(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pem, const char *name,
              enum pki_role role, uint32_t days, char **ret_cert_pem, struct err *err)
+{
+    return pki_sign_seconds(ca_key_pem, ca_cert_pem, csr_pem, name, role, days * DAY_S,
+                            ret_cert_pem, err);
+}
+
+int pki_sign_seconds(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pem,
+                     const char *name, enum pki_role role, uint32_t seconds, char **ret_cert_pem,
+                     struct err *err)
 {
     mbedtls_pk_context ca_key;
     mbedtls_x509_crt ca_cert;
@@ -292,12 +346,12 @@ int pki_sign(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pe
         rc = mbedtls_x509_crt_parse(&ca_cert, (const unsigned char *)ca_cert_pem,
                                     strlen(ca_cert_pem) + 1);
     if (!rc)
-        rc = subject_cn(&ca_cert, issuer, sizeof(issuer));
+        rc = common_name(&ca_cert.subject, issuer, sizeof(issuer));
     if (rc) {
         fail(err, ERR_INTERNAL, "bad_ca", "can't read the CA", rc);
         goto out;
     }
-    ret = write_cert(&csr.pk, &ca_key, name, issuer, role, days, ret_cert_pem, err);
+    ret = write_cert(&csr.pk, &ca_key, name, issuer, role, seconds, ret_cert_pem, err);
 out:
     mbedtls_x509_csr_free(&csr);
     mbedtls_x509_crt_free(&ca_cert);

@@ -7,6 +7,7 @@
 #ifndef COMMON_PKI_H
 #define COMMON_PKI_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -29,8 +30,22 @@ int pki_ca_create(const char *key_pem, const char *common_name, uint32_t days, c
 int pki_sign(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pem, const char *name,
              enum pki_role role, uint32_t days, char **ret_cert_pem, struct err *err);
 
+/* The same for a time in seconds. */
+int pki_sign_seconds(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pem,
+                     const char *name, enum pki_role role, uint32_t seconds, char **ret_cert_pem,
+                     struct err *err);
+
 /* Does the certificate belong to the key? ERR_INVALID when it doesn't. */
 int pki_check_pair(const char *key_pem, const char *cert_pem, struct err *err);
+
+/* Are these one to PKI_BUNDLE_MAX certificates of CAs? ERR_INVALID when they aren't. */
+#define PKI_BUNDLE_MAX 4
+int pki_check_bundle(const char *bundle_pem, struct err *err);
+
+/* The common names of whom the (first) certificate is for, and of who signed it. ERR_INVALID when
+ * it has none that fits. */
+int pki_subject(const char *cert_pem, char *out, size_t size, struct err *err);
+int pki_issuer(const char *cert_pem, char *out, size_t size, struct err *err);
 
 /* End of validity, seconds since 1970; -1 with err set when it can't be read. */
 int64_t pki_not_after(const char *cert_pem, struct err *err);

@@ -2,215 +2,308 @@
 #include "panel/config.h"
 
 #include <arpa/inet.h>
-#include <jansson.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/auto.h"
+#include "common/clock.h"
+#include "common/crypto.h"
 #include "common/fs.h"
+#include "panel/http/tls.h"
 
-enum kind { TEXT, NUMBER, RATIO };
+#define PEM_MAX (1u << 20)
 
-static const struct setting {
-    const char *name;
-    enum kind kind;
-    size_t offset;
-    double least, most; /* of NUMBER and RATIO */
-} settings[] = {
-    {"listen", TEXT, offsetof(struct config, listen), 0, 0},
-    {"tlsCert", TEXT, offsetof(struct config, tls_cert), 0, 0},
-    {"tlsKey", TEXT, offsetof(struct config, tls_key), 0, 0},
-    {"logLevel", TEXT, offsetof(struct config, log_level), 0, 0},
-    {"logFormat", TEXT, offsetof(struct config, log_format), 0, 0},
-    {"metricsAccess", TEXT, offsetof(struct config, metrics_access), 0, 0},
-    {"publicUrl", TEXT, offsetof(struct config, public_url), 0, 0},
-    {"heartbeatMs", NUMBER, offsetof(struct config, heartbeat_ms), 100, 60000},
-    {"installTimeoutMs", NUMBER, offsetof(struct config, install_timeout_ms), 1000, 86400000},
-    {"stopTimeoutMs", NUMBER, offsetof(struct config, stop_timeout_ms), 1000, 3600000},
-    {"autoPortFirst", NUMBER, offsetof(struct config, auto_port_first), 1, 65535},
-    {"autoPortLast", NUMBER, offsetof(struct config, auto_port_last), 1, 65535},
-    {"auditDays", NUMBER, offsetof(struct config, audit_days), 1, 36500},
-    {"rateLimit", NUMBER, offsetof(struct config, rate_limit), 0, 1000000000},
-    {"sessionHours", NUMBER, offsetof(struct config, session_hours), 1, 8760},
-    {"memoryOvercommit", RATIO, offsetof(struct config, memory_overcommit), 0.1, 100},
-};
+/* --- what fits ------------------------------------------------------------------------------- */
 
-int config_set_text(char **setting, const char *value, struct err *err)
+/* An IP literal, IPv6 in brackets, and a port. The outputs may be NULL. */
+static bool read_listen(const char *text, char *address, size_t size, uint16_t *port)
 {
-    char *copy = strdup(value);
-    if (!copy)
-        return err_nomem(err);
-    free(*setting);
-    *setting = copy;
-    return 0;
+    char host[64];
+    unsigned char binary[16];
+    const char *colon = strrchr(text, ':');
+    size_t len = colon ? (size_t)(colon - text) : 0;
+    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+        text++;
+        len -= 2;
+    }
+    if (!colon || len >= sizeof(host) || len >= size)
+        return false;
+    memcpy(host, text, len);
+    host[len] = '\0';
+    char *end = NULL;
+    long number = colon[1] >= '0' && colon[1] <= '9' ? strtol(colon + 1, &end, 10) : -1;
+    if (number < 0 || number > 65535 || *end ||
+        (inet_pton(AF_INET, host, binary) != 1 && inet_pton(AF_INET6, host, binary) != 1))
+        return false;
+    memcpy(address, host, len + 1);
+    *port = (uint16_t)number;
+    return true;
 }
 
-int config_init(struct config *config, struct err *err)
+static bool is_listen(const char *text)
 {
-    *config = (struct config){.heartbeat_ms = 5000,
-                              .install_timeout_ms = 30 * 60 * 1000,
-                              .stop_timeout_ms = 60 * 1000,
-                              .auto_port_first = 20000,
-                              .auto_port_last = 29999,
-                              .memory_overcommit = 1.0,
-                              .audit_days = 90,
-                              .rate_limit = 60000,
-                              .session_hours = 12};
-    if (config_set_text(&config->data_dir, "/var/lib/panel", err) < 0 ||
-        config_set_text(&config->listen, "127.0.0.1:3001", err) < 0 ||
-        config_set_text(&config->log_level, "info", err) < 0 ||
-        config_set_text(&config->log_format, "logfmt", err) < 0 ||
-        config_set_text(&config->metrics_access, "key", err) < 0) {
-        config_fini(config);
+    char address[64];
+    uint16_t port;
+    return read_listen(text, address, sizeof(address), &port);
+}
+
+static bool is_url(const char *text)
+{
+    return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
+}
+
+/* What must hold for several together. */
+static void check(const void *values, struct strbuf *faults)
+{
+    const struct config *config = values;
+    if (!config->tls_cert != !config->tls_key)
+        strbuf_fmt(faults,
+                   "tlsCert and tlsKey go together, and only %s is set; set the other, too\n",
+                   config->tls_cert ? "tlsCert" : "tlsKey");
+    if (config->auto_port_first > config->auto_port_last)
+        strbuf_fmt(faults, "autoPortFirst (%lld) must not be above autoPortLast (%lld)\n",
+                   (long long)config->auto_port_first, (long long)config->auto_port_last);
+}
+
+/* --- the table ------------------------------------------------------------------------------- */
+
+#define AT(member) offsetof(struct config, member)
+
+static const char *const metrics_access_names[] = {
+    [METRICS_KEYED] = "key", [METRICS_LOOPBACK] = "loopback", [METRICS_OPEN] = "open", NULL};
+
+static const struct setting rows[] = {
+    {.name = "data",
+     .kind = SETTING_TEXT,
+     .offset = AT(data),
+     .preset = "/var/lib/panel",
+     .form = "a folder",
+     .word = "DIR",
+     .help = "where everything is kept"},
+    {.name = "listen",
+     .kind = SETTING_TEXT,
+     .offset = AT(listen),
+     .preset = "127.0.0.1:3001",
+     .fits = is_listen,
+     .form = "an IP address and a port, such as 127.0.0.1:3001 or [::1]:3001",
+     .word = "ADDR:PORT",
+     .help = "IP address and port of the API; port 0 picks a free one. Beyond loopback, use TLS or "
+             "a TLS proxy: without TLS a line of the log warns"},
+    {.name = "tlsCert",
+     .kind = SETTING_TEXT,
+     .offset = AT(tls_cert),
+     .none = "none",
+     .form = "a file with a certificate and its chain (PEM)",
+     .word = "FILE",
+     .part = CONFIG_TLS,
+     .help = "serve HTTPS with this certificate, followed by its chain (PEM)"},
+    {.name = "tlsKey",
+     .kind = SETTING_TEXT,
+     .offset = AT(tls_key),
+     .none = "none",
+     .form = "a file with the certificate's key (PEM)",
+     .word = "FILE",
+     .part = CONFIG_TLS,
+     .help = "the key of that certificate (PEM, not encrypted)"},
+    {.name = "tlsWatchMs",
+     .kind = SETTING_NUMBER,
+     .offset = AT(tls_watch_ms),
+     .preset = "10000",
+     .least = 0,
+     .most = 86400000,
+     .unit = "ms",
+     .word = "N",
+     .part = CONFIG_TLS_WATCH,
+     .help = "how often both files are looked at; once they have changed and fit each other, new "
+             "connections get them. 0: only at SIGHUP"},
+    {.name = "publicUrl",
+     .kind = SETTING_TEXT,
+     .offset = AT(public_url),
+     .none = "the request's own Host",
+     .fits = is_url,
+     .form = "a URL that begins with http:// or https://",
+     .word = "URL",
+     .help = "what joinCommand tells agents to join at; set it when nodes are on other machines"},
+    {.name = "logLevel",
+     .kind = SETTING_CHOICE,
+     .offset = AT(log_level),
+     .preset = "info",
+     .choices = log_level_names,
+     .word = "LEVEL",
+     .part = CONFIG_LOG,
+     .help = "what is logged, to stderr: this and what is graver"},
+    {.name = "logFormat",
+     .kind = SETTING_CHOICE,
+     .offset = AT(log_format),
+     .preset = "logfmt",
+     .choices = log_format_names,
+     .word = "FORM",
+     .part = CONFIG_LOG,
+     .help = "how each line of it is written"},
+    {.name = "metricsAccess",
+     .kind = SETTING_CHOICE,
+     .offset = AT(metrics_access),
+     .preset = "key",
+     .choices = metrics_access_names,
+     .word = "WHO",
+     .help = "who may see /metrics. key: who has an API key with the scope metrics:read; loopback: "
+             "also who connects from this machine, a proxy on it too; open: everybody"},
+    {.name = "heartbeatMs",
+     .kind = SETTING_NUMBER,
+     .offset = AT(heartbeat_ms),
+     .preset = "5000",
+     .least = 100,
+     .most = 60000,
+     .unit = "ms",
+     .word = "N",
+     .part = CONFIG_FLEET,
+     .help = "how often each node is heard; it is Suspect after one missed beat, Offline after "
+             "three"},
+    {.name = "installTimeoutMs",
+     .kind = SETTING_NUMBER,
+     .offset = AT(install_timeout_ms),
+     .preset = "1800000",
+     .least = 1000,
+     .most = 86400000,
+     .unit = "ms",
+     .word = "N",
+     .part = CONFIG_FLEET,
+     .help = "INSTALLING has ended by then, in READY or FAILED"},
+    {.name = "stopTimeoutMs",
+     .kind = SETTING_NUMBER,
+     .offset = AT(stop_timeout_ms),
+     .preset = "60000",
+     .least = 1000,
+     .most = 3600000,
+     .unit = "ms",
+     .word = "N",
+     .part = CONFIG_FLEET,
+     .help = "stopping an instance has ended by then, too"},
+    {.name = "autoPortFirst",
+     .kind = SETTING_NUMBER,
+     .offset = AT(auto_port_first),
+     .preset = "20000",
+     .least = 1,
+     .most = 65535,
+     .word = "PORT",
+     .help = "the first host port that auto picks, on nodes without a portRange"},
+    {.name = "autoPortLast",
+     .kind = SETTING_NUMBER,
+     .offset = AT(auto_port_last),
+     .preset = "29999",
+     .least = 1,
+     .most = 65535,
+     .word = "PORT",
+     .help = "the last of them"},
+    {.name = "memoryOvercommit",
+     .kind = SETTING_RATIO,
+     .offset = AT(memory_overcommit),
+     .preset = "1.0",
+     .least = 0.1,
+     .most = 100,
+     .word = "RATIO",
+     .help = "how much of a node's memory may be promised, where its overcommit doesn't say"},
+    {.name = "rateLimit",
+     .kind = SETTING_NUMBER,
+     .offset = AT(rate_limit),
+     .preset = "60000",
+     .least = 0,
+     .most = 1000000000,
+     .unit = "requests",
+     .word = "N",
+     .part = CONFIG_API,
+     .help = "how many requests a minute each key may make that has no limit of its own; 0: any "
+             "number"},
+    {.name = "sessionHours",
+     .kind = SETTING_NUMBER,
+     .offset = AT(session_hours),
+     .preset = "12",
+     .least = 1,
+     .most = 8760,
+     .unit = "hours",
+     .word = "N",
+     .part = CONFIG_API,
+     .help = "from a login to the end of its session; those under way keep theirs"},
+    {.name = "auditDays",
+     .kind = SETTING_NUMBER,
+     .offset = AT(audit_days),
+     .preset = "90",
+     .least = 1,
+     .most = 36500,
+     .unit = "days",
+     .word = "N",
+     .part = CONFIG_AUDIT,
+     .help = "for how long GET /api/audit remembers who changed what"},
+};
+_Static_assert(ARRAY_LEN(rows) <= SETTINGS_MAX, "more settings than a head has room for");
+
+const struct settings_table config_table = {
+    .prefix = "PANELD_", .rows = rows, .count = ARRAY_LEN(rows), .check = check};
+
+int config_load(struct config *config, const struct settings_given *given, struct strbuf *faults)
+{
+    if (settings_load(&config_table, given, config, faults) < 0)
         return -1;
-    }
+    (void)read_listen(config->listen, config->address, sizeof(config->address), &config->port);
     return 0;
 }
 
 void config_fini(struct config *config)
 {
-    free(config->data_dir);
-    free(config->listen);
-    free(config->tls_cert);
-    free(config->tls_key);
-    free(config->log_level);
-    free(config->log_format);
-    free(config->metrics_access);
-    free(config->public_url);
+    settings_fini(&config_table, config);
 }
 
-static int apply(struct config *config, const struct setting *setting, const json_t *value,
-                 const char *path, struct err *err)
+/* --- TLS ------------------------------------------------------------------------------------- */
+
+/* "PLACE must be FORM, not "FILE": why" */
+static int tls_fault(const struct config *config, const char *name, const char *value,
+                     const char *why, struct strbuf *faults)
 {
-    char *at = (char *)config + setting->offset;
-    if (setting->kind == TEXT) {
-        if (!json_is_string(value))
-            return err_set(err, ERR_INVALID, "bad_config", "%s: \"%s\" must be a string", path,
-                           setting->name);
-        return config_set_text((char **)(void *)at, json_string_value(value), err);
+    size_t row = (size_t)settings_find(&config_table, name);
+    settings_put_place(&config_table, config, row, faults);
+    strbuf_fmt(faults, " must be %s, not ", rows[row].form);
+    settings_put_quoted(faults, value);
+    strbuf_fmt(faults, ": %s\n", why);
+    return -1;
+}
+
+int config_load_tls(const struct config *config, struct tls_pair **ret_pair, struct strbuf *faults)
+{
+    auto_free char *cert = NULL;
+    auto_free char *key = NULL;
+    size_t key_len = 0;
+    struct err err = {0};
+    int rc = 0;
+    *ret_pair = NULL;
+    if (!config->tls_cert)
+        return 0;
+    if (fs_read(config->tls_cert, PEM_MAX, &cert, NULL, &err) < 0)
+        rc = tls_fault(config, "tlsCert", config->tls_cert, err.msg, faults);
+    if (fs_read(config->tls_key, PEM_MAX, &key, &key_len, &err) < 0)
+        rc = tls_fault(config, "tlsKey", config->tls_key, err.msg, faults);
+    if (rc == 0 && tls_pair_create(cert, key, ret_pair, &err) < 0) {
+        bool is_cert = strcmp(err.reason, "bad_certificate") == 0;
+        rc = tls_fault(config, is_cert ? "tlsCert" : "tlsKey",
+                       is_cert ? config->tls_cert : config->tls_key, err.msg, faults);
     }
-    double number = json_number_value(value);
-    bool fits = setting->kind == NUMBER ? json_is_integer(value) : json_is_number(value);
-    if (!fits || number < setting->least || number > setting->most)
-        return err_set(err, ERR_INVALID, "bad_config",
-                       "%s: \"%s\" must be a %snumber from %g to %g", path, setting->name,
-                       setting->kind == NUMBER ? "whole " : "", setting->least, setting->most);
-    if (setting->kind == NUMBER)
-        memcpy(at, &(int64_t){json_integer_value(value)}, sizeof(int64_t));
-    else
-        memcpy(at, &number, sizeof(number));
-    return 0;
+    if (key)
+        crypto_wipe(key, key_len);
+    return rc;
 }
 
-static const struct setting *find_setting(const char *name)
+void config_judge_tls(const struct config *config, const struct tls_pair *pair,
+                      struct strbuf *faults)
 {
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
-        if (strcmp(settings[i].name, name) == 0)
-            return &settings[i];
-    }
-    return NULL;
-}
-
-int config_read_file(struct config *config, const char *path, struct err *err)
-{
-    auto_free char *text = NULL;
-    size_t len;
-    if (fs_read(path, 1 << 20, &text, &len, err) < 0)
-        return -1;
-    json_error_t where;
-    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &where);
-    int ret = -1;
-    if (!root) {
-        err_set(err, ERR_INVALID, "bad_config", "%s: line %d: %s", path, where.line, where.text);
-    } else if (!json_is_object(root)) {
-        err_set(err, ERR_INVALID, "bad_config", "%s must be one JSON object", path);
-    } else {
-        const char *name;
-        json_t *value;
-        ret = 0;
-        json_object_foreach(root, name, value)
-        {
-            const struct setting *setting = find_setting(name);
-            ret = setting ? apply(config, setting, value, path, err)
-                          : err_set(err, ERR_INVALID, "bad_config",
-                                    "%s: there is no setting \"%.64s\"", path, name);
-            if (ret < 0)
-                break;
-        }
-    }
-    json_decref(root);
-    return ret;
-}
-
-static int check_listen(struct config *config, struct err *err)
-{
-    const char *colon = strrchr(config->listen, ':');
-    size_t host_len = colon ? (size_t)(colon - config->listen) : 0;
-    const char *host = config->listen;
-    if (host_len >= 2 && host[0] == '[' && host[host_len - 1] == ']') {
-        host++;
-        host_len -= 2;
-    }
-    char *end = NULL;
-    long port = colon && colon[1] >= '0' && colon[1] <= '9' ? strtol(colon + 1, &end, 10) : -1;
-    unsigned char address[16];
-    if (host_len >= sizeof(config->address) || port < 0 || port > 65535 || !end || *end)
-        goto bad;
-    memcpy(config->address, host, host_len);
-    config->address[host_len] = '\0';
-    if (inet_pton(AF_INET, config->address, address) != 1 &&
-        inet_pton(AF_INET6, config->address, address) != 1)
-        goto bad;
-    config->port = (uint16_t)port;
-    return 0;
-bad:
-    return err_set(err, ERR_INVALID, "bad_config",
-                   "listen \"%.100s\" must be an IP address and a port, such as 127.0.0.1:3001 or "
-                   "[::1]:3001",
-                   config->listen);
-}
-
-static int check_metrics_access(struct config *config, struct err *err)
-{
-    static const struct {
-        const char *word;
-        enum metrics_access access;
-    } known[] = {{"key", METRICS_KEYED}, {"loopback", METRICS_LOOPBACK}, {"open", METRICS_OPEN}};
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        if (strcmp(config->metrics_access, known[i].word) == 0) {
-            config->metrics = known[i].access;
-            return 0;
-        }
-    }
-    return err_set(err, ERR_INVALID, "bad_config",
-                   "metricsAccess \"%.32s\" must be key, loopback or open", config->metrics_access);
-}
-
-int config_check(struct config *config, struct err *err)
-{
-    if (check_listen(config, err) < 0)
-        return -1;
-    if (!log_level_parse(config->log_level, &config->level))
-        return err_set(err, ERR_INVALID, "bad_config",
-                       "logLevel \"%.32s\" must be debug, info, warn or error", config->log_level);
-    if (!log_format_parse(config->log_format, &config->format))
-        return err_set(err, ERR_INVALID, "bad_config", "logFormat \"%.32s\" must be logfmt or json",
-                       config->log_format);
-    if (check_metrics_access(config, err) < 0)
-        return -1;
-    if (!config->tls_cert != !config->tls_key)
-        return err_set(err, ERR_INVALID, "bad_config",
-                       "tlsCert and tlsKey go together; only one of them is set");
-    if (config->auto_port_first > config->auto_port_last)
-        return err_set(err, ERR_INVALID, "bad_config",
-                       "autoPortFirst (%lld) is above autoPortLast (%lld)",
-                       (long long)config->auto_port_first, (long long)config->auto_port_last);
-    if (config->public_url && strncmp(config->public_url, "http://", 7) != 0 &&
-        strncmp(config->public_url, "https://", 8) != 0)
-        return err_set(err, ERR_INVALID, "bad_config",
-                       "publicUrl \"%.100s\" must begin with http:// or https://",
-                       config->public_url);
-    return 0;
+    int64_t now = clock_wall_ms() / 1000;
+    bool early = now < tls_pair_not_before(pair);
+    char when[CLOCK_ISO_LEN];
+    if (!early && now <= tls_pair_not_after(pair))
+        return;
+    clock_format_iso((early ? tls_pair_not_before(pair) : tls_pair_not_after(pair)) * 1000, when);
+    size_t row = (size_t)settings_find(&config_table, "tlsCert");
+    settings_put_place(&config_table, config, row, faults);
+    strbuf_str(faults, " must be a certificate that is valid now; that in ");
+    settings_put_quoted(faults, config->tls_cert);
+    strbuf_fmt(faults, " %s %s\n", early ? "begins at" : "ended at", when);
 }

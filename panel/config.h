@@ -1,7 +1,5 @@
-/* The panel's settings: defaults, then the config file, then the command line.
- *
- * The file is one JSON object; each setting is one row of a table in config.c with its bounds,
- * and an unknown name is an error. */
+/* The panel's settings: one row each of the table in config.c, and one member here. How they are
+ * read, in what order, and what is told of faults: common/settings.h. */
 #ifndef PANEL_CONFIG_H
 #define PANEL_CONFIG_H
 
@@ -10,16 +8,29 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "common/settings.h"
 #include "panel/api/api.h"
 
+/* Who takes a change while the daemon runs; see reload.c. What has none needs a restart. */
+enum config_part {
+    CONFIG_LOG = 1,
+    CONFIG_TLS = 2,
+    CONFIG_TLS_WATCH = 4,
+    CONFIG_FLEET = 8,
+    CONFIG_AUDIT = 16,
+    CONFIG_API = 32,
+};
+
 struct config {
-    char *data_dir;
+    struct settings_head head;
+    char *data;
     char *listen;   /* ADDR:PORT */
     char *tls_cert; /* file names; both or neither */
     char *tls_key;
-    char *log_level;
-    char *log_format;
-    char *metrics_access;
+    int64_t tls_watch_ms;
+    enum log_level log_level;
+    enum log_format log_format;
+    enum metrics_access metrics_access;
     char *public_url; /* what agents are told to join at; NULL: from each request's Host */
     int64_t heartbeat_ms;
     int64_t install_timeout_ms;
@@ -27,28 +38,27 @@ struct config {
     int64_t auto_port_first;
     int64_t auto_port_last;
     double memory_overcommit;
-    int64_t audit_days;
     int64_t rate_limit;    /* requests a minute of one key; 0: any */
     int64_t session_hours; /* from a login to its end */
-    /* derived by config_check() */
+    int64_t audit_days;
+    /* made from listen by config_load() */
     char address[64];
     uint16_t port;
-    enum log_level level;
-    enum log_format format;
-    enum metrics_access metrics;
 };
 
-/* Defaults. ERR_NO_MEMORY. */
-int config_init(struct config *config, struct err *err);
+extern const struct settings_table config_table;
+
+/* Of a struct that is all zero. -1: faults holds a line for each. config_fini() in any case. */
+int config_load(struct config *config, const struct settings_given *given, struct strbuf *faults);
 void config_fini(struct config *config);
 
-/* Put a setting's text in place of what was there. */
-int config_set_text(char **setting, const char *value, struct err *err);
+struct tls_pair;
 
-/* ERR_INVALID names the file, the setting, the value and what would have been right. */
-int config_read_file(struct config *config, const char *path, struct err *err);
+/* What tlsCert and tlsKey name; NULL where there is no TLS. -1 as config_load(). */
+int config_load_tls(const struct config *config, struct tls_pair **ret_pair, struct strbuf *faults);
 
-/* All settings together; fills in the derived ones. */
-int config_check(struct config *config, struct err *err);
+/* When the certificate isn't valid now: why, as a fault is told; else nothing is appended. */
+void config_judge_tls(const struct config *config, const struct tls_pair *pair,
+                      struct strbuf *faults);
 
 #endif

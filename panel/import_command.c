@@ -210,7 +210,7 @@ static int import_file(const struct config *config, const char *file,
     };
     if (skyport_read(file, &from, err) < 0)
         return -1;
-    int rc = store_open(config->data_dir, NULL, &store, err);
+    int rc = store_open(config->data, NULL, &store, err);
     if (rc == 0) {
         rc = skyport_import(store, &from, &settings, ret_report, err);
         store_close(store);
@@ -225,12 +225,12 @@ int import_command(const struct config *config, const char *file,
 {
     auto_fd int lock = -1;
     json_t *report = NULL;
-    if (check_panel(config->data_dir, err) < 0)
+    if (check_panel(config->data, err) < 0)
         return -1;
-    if (fs_lock(config->data_dir, "panel.lock", &lock, err) < 0)
+    if (fs_lock(config->data, "panel.lock", &lock, err) < 0)
         return err->code == ERR_CONFLICT
                    ? err_set(err, ERR_CONFLICT, "running", "stop the paneld that runs on %s first",
-                             config->data_dir)
+                             config->data)
                    : -1;
     if (import_file(config, file, options, &report, err) < 0)
         return -1;

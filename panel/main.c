@@ -1,16 +1,21 @@
 /* paneld: its command line. What the daemon does is in serve.c, what each command does in its own
  * file. */
-#include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/arguments.h"
 #include "common/auto.h"
 #include "common/crypto.h"
 #include "common/fs.h"
+#include "common/json_writer.h"
 #include "common/owner.h"
+#include "panel/ca_command.h"
+#include "panel/config.h"
+#include "panel/control.h"
+#include "panel/http/tls.h"
 #include "panel/import_command.h"
 #include "panel/key_command.h"
 #include "panel/serve.h"
@@ -27,31 +32,29 @@ static const char intro_text[] =
 static const char options_text[] =
     "\n"
     "Options:\n"
-    "  --data DIR          where everything is kept (default /var/lib/panel)\n"
-    "  --listen ADDR:PORT  IP address and port of the API (default 127.0.0.1:3001; port 0 picks a\n"
-    "                      free one); use TLS, or a TLS proxy, on any other than loopback\n"
-    "  --tls-cert FILE     serve HTTPS with this certificate chain (PEM) ...\n"
-    "  --tls-key FILE      ... and its key\n"
-    "  --config FILE       settings as a JSON object; options given here win over it\n"
-    "  --check-config      say whether the settings are right, and exit\n"
-    "  --log-level LEVEL   debug, info, warn or error (default info), to stderr\n"
-    "  --log-format FORM   logfmt or json (default logfmt)\n"
-    "  --version           print the version\n"
-    "  --help, -h          print this\n"
+    "  --config FILE               read settings from FILE, one JSON object: {\"logLevel\": "
+    "\"debug\"}\n"
+    "  --check-config              say all that is wrong with the settings and the TLS files, and "
+    "exit\n"
+    "  -o, --output table|json     how \"config\" and \"ca status\" print (table)\n"
+    "  --version                   print the version\n"
+    "  --help, -h                  print this\n"
     "\n"
-    "Settings in FILE, with their defaults:\n"
-    "  listen (127.0.0.1:3001), tlsCert and tlsKey (none), logLevel (info), logFormat\n"
-    "  (logfmt), metricsAccess (key: /metrics wants an API key; loopback, open), publicUrl (the "
-    "address\n"
-    "  that a request came to), heartbeatMs (5000), installTimeoutMs (1800000), stopTimeoutMs "
-    "(60000),\n"
-    "  autoPortFirst (20000), autoPortLast (29999), memoryOvercommit (1.0), auditDays (90),\n"
-    "  rateLimit (60000 requests a minute of each key; 0: any), sessionHours (12)\n"
+    "Settings, with their defaults and bounds. Each has one name in three forms, and the later "
+    "wins:\n"
+    "in FILE logLevel, in the environment PANELD_LOG_LEVEL, as a flag --log-level. PANELD_CONFIG "
+    "may\n"
+    "name FILE. Those with a * are taken at SIGHUP, the others at a restart.\n"
+    "\n";
+
+static const char examples_text[] =
     "\n"
     "Examples:\n"
     "  paneld --data ./panel                               # and in another shell:\n"
     "  KEY=$(paneld key create --data ./panel --name me)\n"
-    "  curl -H \"x-api-key: $KEY\" http://127.0.0.1:3001/api/nodes\n";
+    "  curl -H \"x-api-key: $KEY\" http://127.0.0.1:3001/api/nodes\n"
+    "\n"
+    "  paneld --config /etc/panel.json --check-config && kill -HUP \"$(pidof paneld)\"\n";
 
 static int fail_usage(const char *program, const struct err *err)
 {
@@ -63,60 +66,19 @@ static void print_help(void);
 
 /* --- the command line ------------------------------------------------------------------------ */
 
-enum {
-    OPT_DATA = 256,
-    OPT_LISTEN,
-    OPT_CERT,
-    OPT_KEY,
-    OPT_CONFIG,
-    OPT_CHECK,
-    OPT_LEVEL,
-    OPT_FORMAT,
-    OPT_NAME,
-    OPT_SCOPE,
-    OPT_USER,
-    OPT_EXPIRES,
-    OPT_REPLACE,
-    OPT_DRY_RUN,
-    OPT_PARTIAL,
-    OPT_JSON,
-    OPT_AGENT_PORT,
-    OPT_VERSION,
-    OPT_HELP
-};
-
-static const struct option options[] = {
-    {"data", required_argument, NULL, OPT_DATA},
-    {"listen", required_argument, NULL, OPT_LISTEN},
-    {"tls-cert", required_argument, NULL, OPT_CERT},
-    {"tls-key", required_argument, NULL, OPT_KEY},
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"check-config", no_argument, NULL, OPT_CHECK},
-    {"log-level", required_argument, NULL, OPT_LEVEL},
-    {"log-format", required_argument, NULL, OPT_FORMAT},
-    {"name", required_argument, NULL, OPT_NAME},
-    {"scope", required_argument, NULL, OPT_SCOPE},
-    {"user", required_argument, NULL, OPT_USER},
-    {"expires", required_argument, NULL, OPT_EXPIRES},
-    {"replace", no_argument, NULL, OPT_REPLACE},
-    {"dry-run", no_argument, NULL, OPT_DRY_RUN},
-    {"partial", no_argument, NULL, OPT_PARTIAL},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"agent-port", required_argument, NULL, OPT_AGENT_PORT},
-    {"version", no_argument, NULL, OPT_VERSION},
-    {"help", no_argument, NULL, OPT_HELP},
-    {0},
-};
-
 struct arguments {
-    const char *config_file;
+    struct settings_given given;
+    struct arguments_words words;
     struct key_wish key;
     struct strbuf scopes; /* each --scope, a blank between them */
+    bool scoped;
+    const char *output;
     struct import_options import;
     bool check_only;
     bool replace;
-    bool imports; /* one of import's options was given */
-    bool done;    /* --help or --version was answered */
+    bool force;
+    bool help;
+    bool version;
 };
 
 static void arguments_fini(struct arguments *args)
@@ -124,80 +86,33 @@ static void arguments_fini(struct arguments *args)
     strbuf_fini(&args->scopes);
 }
 
-/* The config file first, wherever it stands, so that the other options win over it. */
-static int read_config_option(int argc, char **argv, struct config *config, struct err *err)
+static int read_arguments(int argc, char **argv, struct arguments *args, struct err *err)
 {
-    int c;
-    opterr = 0;
-    optind = 1;
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (c == OPT_CONFIG && config_read_file(config, optarg, err) < 0)
-            return -1;
-    }
-    opterr = 1;
-    optind = 1;
-    return 0;
-}
-
-static int read_option(int c, struct config *config, struct arguments *args, struct err *err)
-{
-    switch (c) {
-    case OPT_DATA:
-        return config_set_text(&config->data_dir, optarg, err);
-    case OPT_LISTEN:
-        return config_set_text(&config->listen, optarg, err);
-    case OPT_CERT:
-        return config_set_text(&config->tls_cert, optarg, err);
-    case OPT_KEY:
-        return config_set_text(&config->tls_key, optarg, err);
-    case OPT_LEVEL:
-        return config_set_text(&config->log_level, optarg, err);
-    case OPT_FORMAT:
-        return config_set_text(&config->log_format, optarg, err);
-    case OPT_CONFIG:
-        args->config_file = optarg; /* read before */
-        return 0;
-    case OPT_NAME:
-        args->key.name = optarg;
-        return 0;
-    case OPT_SCOPE:
-        strbuf_fmt(&args->scopes, "%s%s", args->scopes.len ? " " : "", optarg);
+    const struct argument own[] = {
+        {.name = "config", .value = &args->given.file},
+        {.name = "check-config", .given = &args->check_only},
+        {.name = "name", .value = &args->key.name},
+        {.name = "scope", .values = &args->scopes, .given = &args->scoped},
+        {.name = "user", .value = &args->key.user_id},
+        {.name = "expires", .value = &args->key.expires},
+        {.name = "replace", .given = &args->replace},
+        {.name = "force", .given = &args->force},
+        {.name = "dry-run", .given = &args->import.dry_run},
+        {.name = "partial", .given = &args->import.partial},
+        {.name = "json", .given = &args->import.json},
+        {.name = "agent-port", .value = &args->import.agent_port},
+        {.name = "output", .letter = 'o', .value = &args->output},
+        {.name = "version", .given = &args->version},
+        {.name = "help", .letter = 'h', .given = &args->help},
+    };
+    const char *file = getenv("PANELD_CONFIG");
+    args->given.file = file && *file ? file : NULL;
+    if (arguments_read(own, ARRAY_LEN(own), &config_table, argc, argv, &args->given, &args->words,
+                       err) < 0)
+        return -1;
+    if (args->scoped)
         args->key.scopes = args->scopes.data ? args->scopes.data : "";
-        return args->scopes.failed ? err_nomem(err) : 0;
-    case OPT_USER:
-        args->key.user_id = optarg;
-        return 0;
-    case OPT_EXPIRES:
-        args->key.expires = optarg;
-        return 0;
-    case OPT_REPLACE:
-        args->replace = true;
-        return 0;
-    case OPT_DRY_RUN:
-        return args->import.dry_run = args->imports = true, 0;
-    case OPT_PARTIAL:
-        return args->import.partial = args->imports = true, 0;
-    case OPT_JSON:
-        return args->import.json = args->imports = true, 0;
-    case OPT_AGENT_PORT:
-        args->import.agent_port = optarg;
-        args->imports = true;
-        return 0;
-    case OPT_CHECK:
-        args->check_only = true;
-        return 0;
-    case OPT_VERSION:
-        puts("paneld " PANEL_VERSION);
-        args->done = true;
-        return 0;
-    case 'h':
-    case OPT_HELP:
-        print_help();
-        args->done = true;
-        return 0;
-    default:
-        return err_set(err, ERR_INVALID, "bad_option", "an option is unknown or lacks its value");
-    }
+    return 0;
 }
 
 /* --- commands -------------------------------------------------------------------------------- */
@@ -218,7 +133,7 @@ static int create_key(const struct config *config, const struct arguments *args,
                 "key create needs --name NAME, by which you will know the key");
         return fail_usage("paneld", &err);
     }
-    if (key_command_create(config->data_dir, &args->key, key, &err) < 0)
+    if (key_command_create(config->data, &args->key, key, &err) < 0)
         return fail_command("create a key", &err);
     puts(key);
     crypto_wipe(key, sizeof(key));
@@ -228,8 +143,8 @@ static int create_key(const struct config *config, const struct arguments *args,
 static int back_up(const struct config *config, const struct arguments *args, const char *file)
 {
     struct err err = {0};
-    if (backup_write(config->data_dir, file, args->replace, &err) < 0 ||
-        owner_give_back(config->data_dir, &err) < 0)
+    if (backup_write(config->data, file, args->replace, &err) < 0 ||
+        owner_give_back(config->data, &err) < 0)
         return fail_command("back up", &err);
     printf("backed up to %s; it holds keys, so keep it as you keep those\n", file);
     return 0;
@@ -239,22 +154,22 @@ static int restore(const struct config *config, const struct arguments *args, co
 {
     struct err err = {0};
     auto_fd int lock = -1;
-    if (fs_make_dir(config->data_dir, 0700, &err) < 0)
+    if (fs_make_dir(config->data, 0700, &err) < 0)
         return fail_command("restore", &err);
-    if (fs_lock(config->data_dir, "panel.lock", &lock, &err) < 0) {
+    if (fs_lock(config->data, "panel.lock", &lock, &err) < 0) {
         if (err.code == ERR_CONFLICT)
             err_set(&err, ERR_CONFLICT, "running", "stop the paneld that runs on %s first",
-                    config->data_dir);
+                    config->data);
         return fail_command("restore", &err);
     }
-    if (backup_restore(config->data_dir, file, args->replace, &err) < 0 ||
-        owner_give_back(config->data_dir, &err) < 0)
+    if (backup_restore(config->data, file, args->replace, &err) < 0 ||
+        owner_give_back(config->data, &err) < 0)
         return fail_command("restore", &err);
     printf(
         "restored to %s%s\n"
         "Instances made after the backup show as orphans on their nodes; those deleted after it\n"
         "are wanted again, and come back with empty volumes.\n",
-        config->data_dir, args->replace ? "; what was there is in its folder replaced-<time>" : "");
+        config->data, args->replace ? "; what was there is in its folder replaced-<time>" : "");
     return 0;
 }
 
@@ -273,7 +188,7 @@ static int list_keys(const struct config *config, const struct arguments *args, 
     (void)args;
     (void)unused;
     struct err err = {0};
-    if (key_command_list(config->data_dir, stdout, &err) < 0)
+    if (key_command_list(config->data, stdout, &err) < 0)
         return fail_command("list the keys", &err);
     return fflush(stdout) == 0 ? 0 : 1;
 }
@@ -282,10 +197,77 @@ static int revoke_key(const struct config *config, const struct arguments *args,
 {
     (void)args;
     struct err err = {0};
-    if (key_command_revoke(config->data_dir, key, &err) < 0)
+    if (key_command_revoke(config->data, key, &err) < 0)
         return fail_command("revoke the key", &err);
     printf("revoked; it opens nothing any more\n");
     return 0;
+}
+
+/* What a paneld has in force that would be started like this. */
+static char *describe(const struct config *config, const struct arguments *args)
+{
+    struct strbuf out = {0};
+    jw_object_begin(&out, NULL);
+    jw_bool(&out, "running", false);
+    jw_string(&out, "file", args->given.file);
+    settings_put_json(&config_table, config, NULL, 0, &out);
+    jw_object_end(&out);
+    return strbuf_steal(&out);
+}
+
+static int print_settings(const char *json, const struct config *config, bool running,
+                          struct err *err)
+{
+    printf(running ? "In force in the paneld that runs on %s:\n"
+                   : "No paneld runs on %s. One that is started like this has:\n",
+           config->data);
+    return settings_print_table(json, stdout, err);
+}
+
+static int show_config(const struct config *config, const struct arguments *args,
+                       const char *unused)
+{
+    (void)unused;
+    struct err err = {0};
+    auto_free char *json = NULL;
+    bool running = control_request(config->data, "{\"command\":\"config\"}", &json, &err) == 0;
+    if (!running && err.code != ERR_NOT_FOUND)
+        return fail_command("ask the running paneld", &err);
+    if (!running && !(json = describe(config, args)))
+        return fail_command("show the settings", (err_nomem(&err), &err));
+    if (args->output && strcmp(args->output, "json") == 0)
+        puts(json);
+    else if (print_settings(json, config, running, &err) < 0)
+        return fail_command("show the settings", &err);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int run_ca(const struct config *config, const struct arguments *args, const char *command,
+                  const char *what)
+{
+    struct err err = {0};
+    bool as_json = args->output && strcmp(args->output, "json") == 0;
+    if (ca_command_run(config->data, command, args->force, as_json, stdout, &err) < 0)
+        return fail_command(what, &err);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int show_ca(const struct config *config, const struct arguments *args, const char *unused)
+{
+    (void)unused;
+    return run_ca(config, args, "ca.status", "look at the CA");
+}
+
+static int rotate_ca(const struct config *config, const struct arguments *args, const char *unused)
+{
+    (void)unused;
+    return run_ca(config, args, "ca.rotate", "make another CA");
+}
+
+static int retire_ca(const struct config *config, const struct arguments *args, const char *unused)
+{
+    (void)unused;
+    return run_ca(config, args, "ca.retire", "end the old CA");
 }
 
 static const struct command {
@@ -300,11 +282,33 @@ static const struct command {
      "key create [--data DIR] --name NAME",
      "print a new API key; with --scope SCOPE ...\n"
      "                                                (read, instances:write, ...; default: "
-     "admin), "
-     "--user ID\n"
-     "                                                (bound to that user), --expires 30d|TIME"},
+     "admin),\n"
+     "                                                --user ID (bound to that user),\n"
+     "                                                --expires 30d|TIME"},
     {{"key", "list"}, 0, list_keys, "key list [--data DIR]", "names, ids and states; never a key"},
     {{"key", "revoke"}, 1, revoke_key, "key revoke [--data DIR] ID|NAME", "end a key, at once"},
+    {{"config", NULL},
+     0,
+     show_config,
+     "config [--data DIR] [-o json]",
+     "the settings in force, and from where"},
+    {{"ca", "status"},
+     0,
+     show_ca,
+     "ca status [--data DIR] [-o json]",
+     "whose certificates nodes have"},
+    {{"ca", "rotate"},
+     0,
+     rotate_ca,
+     "ca rotate [--data DIR]",
+     "another CA beside the old; nodes move to it"},
+    {{"ca", "retire"},
+     0,
+     retire_ca,
+     "ca retire [--data DIR] [--force]",
+     "end the old one, once all have moved;\n"
+     "                                                --force: those that have not must join "
+     "again"},
     {{"backup", NULL},
      1,
      back_up,
@@ -336,8 +340,12 @@ static void print_help(void)
     fputs(intro_text, stdout);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         printf("  paneld %-37s  %s\n", commands[i].usage, commands[i].help);
-    fputs("The daemon may run meanwhile, or not, but for restore and import-skyport.\n", stdout);
+    fputs("The daemon may run meanwhile, or not, but for ca, which needs it, and restore and\n"
+          "import-skyport, which must not have it.\n",
+          stdout);
     fputs(options_text, stdout);
+    settings_print_help(&config_table, stdout);
+    fputs(examples_text, stdout);
 }
 
 /* Root's file of a backup may lie where the panel's user can't go; the rest is done as that user.
@@ -345,11 +353,11 @@ static void print_help(void)
 static int take_user(const struct config *config, const struct command *command, struct err *err)
 {
     bool is_file = command && (command->run == back_up || command->run == restore);
-    return is_file ? 0 : owner_become(config->data_dir, err);
+    return is_file ? 0 : owner_become(config->data, err);
 }
 
 /* The command that the operands name; NULL with err set when they name none. */
-static const struct command *find_command(int count, char **words, struct err *err)
+static const struct command *find_command(int count, const char *const *words, struct err *err)
 {
     auto_strbuf struct strbuf near = {0}; /* those that begin alike */
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
@@ -372,53 +380,90 @@ static const struct command *find_command(int count, char **words, struct err *e
     return NULL;
 }
 
-static int run(int argc, char **argv, struct config *config)
+/* What belongs to some commands is refused elsewhere. */
+static int check_belonging(const struct arguments *args, const struct command *command,
+                           struct err *err)
+{
+    int (*run)(const struct config *, const struct arguments *, const char *) =
+        command ? command->run : NULL;
+    bool for_key = args->key.name || args->key.scopes || args->key.user_id || args->key.expires;
+    if (for_key && run != create_key)
+        return err_set(err, ERR_INVALID, "bad_option",
+                       "--name, --scope, --user and --expires belong to \"key create\"");
+    if (args->replace && run != restore && run != back_up)
+        return err_set(err, ERR_INVALID, "bad_option",
+                       "--replace belongs to \"backup\" and \"restore\"");
+    if (args->force && run != retire_ca)
+        return err_set(err, ERR_INVALID, "bad_option", "--force belongs to \"ca retire\"");
+    if (run != import_skyport && (args->import.dry_run || args->import.partial ||
+                                  args->import.json || args->import.agent_port))
+        return err_set(err, ERR_INVALID, "bad_option",
+                       "--dry-run, --partial, --json and --agent-port belong to "
+                       "\"import-skyport\"");
+    if (args->output && run != show_config && run != show_ca)
+        return err_set(err, ERR_INVALID, "bad_option",
+                       "--output belongs to \"config\" and \"ca status\"");
+    if (args->output && strcmp(args->output, "json") != 0 && strcmp(args->output, "table") != 0)
+        return err_set(err, ERR_INVALID, "bad_option",
+                       "--output must be table or json, not \"%.32s\"", args->output);
+    return 0;
+}
+
+static int check_settings(const struct config *config)
+{
+    struct tls_pair *pair;
+    auto_strbuf struct strbuf faults = {0};
+    if (config_load_tls(config, &pair, &faults) == 0 && pair)
+        config_judge_tls(config, pair, &faults);
+    tls_pair_destroy(pair);
+    settings_print_faults(&faults, "paneld");
+    if (faults.len || faults.failed)
+        return 1;
+    puts("the settings are right");
+    return 0;
+}
+
+static int run_command(struct arguments *args, const struct command *command, struct config *config)
+{
+    struct err err = {0};
+    auto_strbuf struct strbuf faults = {0};
+    if (config_load(config, &args->given, &faults) < 0) {
+        settings_print_faults(&faults, "paneld");
+        return args->check_only || args->given.file ? 1 : 2;
+    }
+    if (args->check_only)
+        return check_settings(config);
+    log_level_set(config->log_level);
+    log_format_set(config->log_format);
+    if (take_user(config, command, &err) < 0)
+        return fail_command("begin", &err);
+    if (command)
+        return command->run(config, args, args->words.at[args->words.count - 1]);
+    return serve(config, &args->given);
+}
+
+static int run(int argc, char **argv)
 {
     struct err err = {0};
     struct arguments args __attribute__((cleanup(arguments_fini))) = {0};
+    struct config config = {0};
     const struct command *command = NULL;
-    int c;
-    if (read_config_option(argc, argv, config, &err) < 0) {
-        fprintf(stderr, "paneld: %s\n", err.msg);
-        return 1;
-    }
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (read_option(c, config, &args, &err) < 0)
-            return fail_usage(argv[0], &err);
-    }
-    if (args.done)
-        return 0;
-    if (optind < argc && !(command = find_command(argc - optind, argv + optind, &err)))
+    if (read_arguments(argc, argv, &args, &err) < 0)
         return fail_usage(argv[0], &err);
-    bool for_key = args.key.name || args.key.scopes || args.key.user_id || args.key.expires;
-    if ((for_key && (!command || command->run != create_key)) ||
-        (args.replace && (!command || (command->run != restore && command->run != back_up))) ||
-        (args.imports && (!command || command->run != import_skyport))) {
-        err_set(&err, ERR_INVALID, "bad_option",
-                "--name, --scope, --user and --expires belong to \"key create\", --replace to "
-                "\"backup\" and \"restore\", --dry-run, --partial, --json and --agent-port to "
-                "\"import-skyport\"");
+    if (args.help || args.version) {
+        if (args.help)
+            print_help();
+        else
+            puts("paneld " PANEL_VERSION);
+        return fflush(stdout) == 0 ? 0 : 1;
+    }
+    if (args.words.count && !(command = find_command((int)args.words.count, args.words.at, &err)))
         return fail_usage(argv[0], &err);
-    }
-    if (config_check(config, &err) < 0) {
-        fprintf(stderr, "paneld: %s\n", err.msg);
-        return args.check_only || args.config_file ? 1 : 2;
-    }
-    log_level_set(config->level);
-    log_format_set(config->format);
-    if (!args.check_only && take_user(config, command, &err) < 0)
-        return fail_command("begin", &err);
-    if (command)
-        return command->run(config, &args, argv[argc - 1]);
-    if (args.check_only) {
-        if (serve_check(config, &err) < 0) {
-            fprintf(stderr, "paneld: %s\n", err.msg);
-            return 1;
-        }
-        puts("the settings are right");
-        return 0;
-    }
-    return serve(config);
+    if (check_belonging(&args, command, &err) < 0)
+        return fail_usage(argv[0], &err);
+    int status = run_command(&args, command, &config);
+    config_fini(&config);
+    return status;
 }
 
 /* Freed memory goes back to the system; and of the four buffers of 16 KiB that nng and mbedTLS keep
@@ -434,16 +479,13 @@ static void tame_malloc(void)
 
 int main(int argc, char **argv)
 {
-    struct config config;
     struct err err = {0};
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     tame_malloc();
-    if (crypto_init(&err) < 0 || config_init(&config, &err) < 0) {
+    if (crypto_init(&err) < 0) {
         fprintf(stderr, "paneld: %s\n", err.msg);
         return 1;
     }
-    int status = run(argc, argv, &config);
-    config_fini(&config);
-    return status;
+    return run(argc, argv);
 }

@@ -5,10 +5,8 @@
 #include "panel/config.h"
 
 /* Blocks until SIGTERM or SIGINT; returns the program's exit status. Says on stdout where it
- * listens, once it does; why it can't, on stderr. */
-int serve(const struct config *config);
-
-/* Reads the files that the settings name, and sees whether they can be used; changes nothing. */
-int serve_check(const struct config *config, struct err *err);
+ * listens, once it does; why it can't, on stderr. At SIGHUP config is read again, from given, and
+ * changed as far as it can be (reload.h). */
+int serve(struct config *config, const struct settings_given *given);
 
 #endif

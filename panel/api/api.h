@@ -43,6 +43,8 @@ struct api_rooms {
 /* rooms must outlive the api; settings are copied. */
 int api_create(const struct api_rooms *rooms, const struct api_settings *settings,
                struct api **ret_api, struct err *err);
+/* Other values for those two settings, from now on: a session keeps its end. Any thread. */
+void api_retune(struct api *api, uint32_t rate_limit, uint32_t session_hours);
 /* Once the HTTP server has stopped, and before the rooms are closed: what is still to be made is
  * refused. */
 void api_stop(struct api *api);

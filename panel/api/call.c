@@ -356,6 +356,7 @@ int api_create(const struct api_rooms *rooms, const struct api_settings *setting
         return err_nomem(err);
     }
     api->settings.public_url = api->public_url;
+    api_retune(api, settings->rate_limit, settings->session_hours);
     if (limiters_create(&api->limiters, err) < 0 || list_cache_create(&api->lists, err) < 0 ||
         lister_create(&api->lister, err) < 0 || event_memo_create(&api->events, err) < 0) {
         api_destroy(api);
@@ -364,6 +365,12 @@ int api_create(const struct api_rooms *rooms, const struct api_settings *setting
     crypto_random(api->dummy_key, sizeof(api->dummy_key));
     *ret_api = api;
     return 0;
+}
+
+void api_retune(struct api *api, uint32_t rate_limit, uint32_t session_hours)
+{
+    atomic_store(&api->rate_limit, rate_limit);
+    atomic_store(&api->session_hours, session_hours);
 }
 
 void api_stop(struct api *api)

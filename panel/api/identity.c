@@ -177,7 +177,7 @@ static void note_use(const struct call *call)
 static int count_request(const struct call *call, struct err *err)
 {
     const struct api *api = call->api;
-    int64_t limit = call->key.rate_limit < 0 ? api->settings.rate_limit : call->key.rate_limit;
+    int64_t limit = call->key.rate_limit < 0 ? atomic_load(&api->rate_limit) : call->key.rate_limit;
     struct limiter_count now =
         limiter_add(api->limiters.keys, (uint64_t)call->key.seq, clock_mono_ms());
     if (now.count == 1)

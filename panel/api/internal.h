@@ -24,7 +24,8 @@
 
 struct api {
     struct api_rooms rooms;
-    struct api_settings settings;
+    struct api_settings settings; /* but for the next two, which change */
+    _Atomic uint32_t rate_limit, session_hours;
     char *public_url;                     /* owned copy, or NULL */
     uint8_t dummy_key[CRYPTO_HASH_BYTES]; /* for joins of nodes that don't exist */
     struct list_cache *lists;

@@ -70,7 +70,9 @@ static int put_answer(struct join *join, struct err *err)
 {
     const struct api *api = join->mutation.call->api;
     const char *panel_id = store_identity(api->rooms.store)->panel_id;
-    const char *ca = ca_certificate(api->rooms.ca);
+    auto_free char *ca = ca_bundle(api->rooms.ca);
+    if (!ca)
+        return err_nomem(err);
     auto_strbuf struct strbuf signed_text = {0};
     char mac[CRYPTO_HEX_LEN + 1];
     strbuf_fmt(&signed_text, "join answer\n%s\n%s\n%s\n%s\n%s\n%s\n%s", join->nonce, panel_id,

@@ -87,6 +87,7 @@ struct login {
     struct attempt attempt;
     struct user_login user; /* id "": there is none of that name */
     struct api_key session;
+    uint32_t hours; /* that it lasts */
     char token[API_KEY_LEN + 1];
     struct strbuf body;
     int64_t audit_seq;
@@ -160,7 +161,7 @@ static void login_done(struct store_change *change, const struct err *err)
         }
         call_answer_err(call, err);
     } else {
-        set_cookie(call, login->token, call->api->settings.session_hours * HOUR_MS / 1000);
+        set_cookie(call, login->token, login->hours * HOUR_MS / 1000);
         log_info("login", "user=%s session=%s", login->user.id, login->session.id);
         call_answer(call, 201, &login->body);
     }
@@ -177,7 +178,8 @@ static void begin_session(struct login *login)
     snprintf(session->scopes_text, sizeof(session->scopes_text), "admin");
     memcpy(session->user_id, login->user.id, sizeof(session->user_id));
     session->rate_limit = -1;
-    session->expires_at = clock_wall_ms() + login->call->api->settings.session_hours * HOUR_MS;
+    login->hours = atomic_load(&login->call->api->session_hours);
+    session->expires_at = clock_wall_ms() + login->hours * HOUR_MS;
     api_key_generate_session(login->token);
     login->change.apply = apply_login;
     login->change.done = login_done;

@@ -26,6 +26,9 @@ struct node_live {
     uint32_t cpu_permille;
     uint32_t load1_permille;
     uint64_t uptime_seconds;
+    char cert_issuer[65];    /* who signed its certificate; "": not told since the panel started, or
+                              * its agent is too old to */
+    char ca_digest[65];      /* of all that it trusts */
     uint32_t orphans;        /* containers with our label that the store doesn't know */
     uint64_t cert_not_after; /* of its agent; seconds since 1970; 0: not told yet */
 };

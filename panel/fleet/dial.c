@@ -41,13 +41,23 @@ static struct fleet_node *node_of(struct timer *timer)
 static int refresh_certificate(struct fleet *fleet, struct err *err)
 {
     int64_t now = clock_mono_ms();
-    if (fleet->panel_cert && now - fleet->panel_cert_made < CERT_LIFE_MS)
+    struct ca_state ca;
+    ca_look(fleet->ca, &ca);
+    if (fleet->panel_cert && now - fleet->panel_cert_made < CERT_LIFE_MS &&
+        fleet->ca_changes == ca.changes)
         return 0;
     char *key;
     char *cert;
-    if (ca_issue_panel(fleet->ca, &key, &cert, err) < 0)
+    char *trusted = ca_bundle(fleet->ca);
+    if (!trusted)
+        return err_nomem(err);
+    if (ca_issue_panel(fleet->ca, &key, &cert, err) < 0) {
+        free(trusted);
         return -1;
+    }
     dial_fini(fleet);
+    fleet->trusted = trusted;
+    fleet->ca_changes = ca.changes;
     fleet->panel_key = key;
     fleet->panel_cert = cert;
     fleet->panel_cert_made = now;
@@ -107,7 +117,8 @@ static void dial_start(struct fleet_node *node)
     metric_add(METRIC_DIALS, 1);
     int rc = refresh_certificate(fleet, &err);
     if (rc == 0) {
-        struct link_tls tls = {ca_certificate(fleet->ca), fleet->panel_cert, fleet->panel_key};
+        node->ca_changes = fleet->ca_changes;
+        struct link_tls tls = {fleet->trusted, fleet->panel_cert, fleet->panel_key};
         rc = link_dial(node->link, node->address, node->port, &tls, &err);
     }
     if (rc < 0) {
@@ -175,13 +186,22 @@ void dial_abandon(struct fleet_node *node)
     leave_window(node);
 }
 
-void dial_succeeded(struct fleet_node *node)
+/* Not by what was trusted when it was dialled: a CA may have been ended meanwhile. */
+bool dial_succeeded(struct fleet_node *node)
 {
+    struct ca_state ca;
     if (node->link_state != LINK_DIALING)
-        return;
+        return true;
+    ca_look(node->fleet->ca, &ca);
+    if (node->ca_changes != ca.changes) {
+        dial_abandon(node);
+        dial_after_rest(node);
+        return false;
+    }
     set_state(node, LINK_UP);
     timers_cancel(&node->fleet->timers, &node->dial_timer);
     leave_window(node);
+    return true;
 }
 
 void dial_fini(struct fleet *fleet)
@@ -190,6 +210,8 @@ void dial_fini(struct fleet *fleet)
         crypto_wipe(fleet->panel_key, strlen(fleet->panel_key));
     free(fleet->panel_key);
     free(fleet->panel_cert);
+    free(fleet->trusted);
+    fleet->trusted = NULL;
     fleet->panel_key = NULL;
     fleet->panel_cert = NULL;
 }

@@ -255,6 +255,33 @@ void fleet_end_waits(struct fleet *fleet)
     task_post(&fleet->inbox, &fleet->end_waits_task, run_end_waits);
 }
 
+struct retiming {
+    struct task task;
+    struct fleet *fleet;
+    struct fleet_settings settings;
+};
+
+static void retime(struct task *task)
+{
+    struct retiming *retiming = (struct retiming *)task;
+    struct fleet_settings *settings = &retiming->fleet->settings;
+    settings->beat_ms = retiming->settings.beat_ms;
+    settings->install_timeout_ms = retiming->settings.install_timeout_ms;
+    settings->stop_timeout_ms = retiming->settings.stop_timeout_ms;
+    free(retiming);
+}
+
+int fleet_retime(struct fleet *fleet, const struct fleet_settings *settings, struct err *err)
+{
+    struct retiming *retiming = calloc(1, sizeof(*retiming));
+    if (!retiming)
+        return err_nomem(err);
+    retiming->fleet = fleet;
+    retiming->settings = *settings;
+    task_post(&fleet->inbox, &retiming->task, retime);
+    return 0;
+}
+
 static void stop(struct task *task)
 {
     struct fleet *fleet = (struct fleet *)((char *)task - offsetof(struct fleet, stop_task));

@@ -27,6 +27,9 @@ struct fleet_settings {
 /* The store and ca must outlive the fleet. */
 int fleet_create(struct store *store, struct ca *ca, const struct fleet_settings *settings,
                  struct fleet **ret_fleet, struct err *err);
+/* Other times from now on: all of settings but auto_ports. What is under way keeps the deadline
+ * that it has. */
+int fleet_retime(struct fleet *fleet, const struct fleet_settings *settings, struct err *err);
 /* Every waiting call ends with FLEET_CLOSED, now and from now on: before HTTP is stopped. */
 void fleet_end_waits(struct fleet *fleet);
 /* Ends the loop; waiting calls are ended with FLEET_CLOSED. */

@@ -139,10 +139,17 @@ static bool speaks_up(const struct fleet_node *node)
            (node->inventory_done || (node->answered && !node->live.docker_up));
 }
 
+/* An answer that was asked for by a slower beat isn't late by a quicker one. */
+static uint32_t due_beat_ms(const struct fleet_node *node)
+{
+    uint32_t beat = node_beat_ms(node->fleet);
+    return node->syncing && node->sync_beat_ms > beat ? node->sync_beat_ms : beat;
+}
+
 /* Derive the status from the age of the last answer, and come back when it would change. */
 static void update_status(struct fleet_node *node)
 {
-    uint32_t beat = node_beat_ms(node->fleet);
+    uint32_t beat = due_beat_ms(node);
     int64_t suspect_at = node->last_answer + beat + grace_ms(beat);
     int64_t offline_at = node->last_answer + (int64_t)beat * BEATS_TO_OFFLINE + grace_ms(beat);
     int64_t now = clock_mono_ms();
@@ -258,6 +265,8 @@ static void take_facts(struct fleet_node *node, const Wire__SyncReply *reply)
 {
     struct node_live *live = &node->live;
     bool changed = take_version(live->agent_version, reply->agent_version);
+    utf8_copy(live->cert_issuer, sizeof(live->cert_issuer), reply->cert_issuer);
+    utf8_copy(live->ca_digest, sizeof(live->ca_digest), reply->ca_digest);
     if (reply->docker) {
         live->docker_told = true;
         live->docker_up = reply->docker->up;
@@ -392,6 +401,8 @@ static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
         return;
     }
     const char *wrong = err ? err->msg : wrong_with(*reply);
+    if (!wrong && renewal_is_too_late(node, (*reply)->sync_reply))
+        wrong = "its CA has been ended";
     if (wrong) {
         log_warn("node doesn't sync", "node=%s op=%s reason=\"%s\"", node->id, "sync", wrong);
         start_over(node);
@@ -408,7 +419,7 @@ static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
     take_reply(node, answer);
     update_status(node);
     publish(node);
-    renewal_consider(node, answer->cert_not_after);
+    renewal_consider(node, answer);
     sync_next(node, answer->n_statuses);
 }
 
@@ -427,6 +438,7 @@ static void sync_start(struct fleet_node *node)
     envelope.body_case = WIRE__ENVELOPE__BODY_SYNC;
     envelope.sync = &sync;
     node->syncing = true;
+    node->sync_beat_ms = beat;
     if (link_call(node->link, &envelope, sync.wait_ms + grace_ms(beat), sync_done, node, &err) <
         0) {
         node->syncing = false;
@@ -439,7 +451,8 @@ static void on_pipe(void *arg, bool up)
 {
     struct fleet_node *node = arg;
     if (up) {
-        dial_succeeded(node);
+        if (!dial_succeeded(node))
+            return;
         node->answered = false;
         node->cursor = 0; /* a new connection: compare everything */
         node->inventory_done = false;

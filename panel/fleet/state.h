@@ -125,7 +125,8 @@ struct fleet_node {
     int64_t last_answer; /* mono ms */
     unsigned missed;
     struct timer sync_timer;
-    int64_t heard_until; /* mono ms; ahead of now: it has used more than its share of the loop */
+    uint32_t sync_beat_ms; /* that the Sync under way was asked with */
+    int64_t heard_until;   /* mono ms; ahead of now: it has used more than its share of the loop */
     struct timer status_timer;
     struct node_live live;
     /* facts in the store */
@@ -139,7 +140,9 @@ struct fleet_node {
     struct board_counts counts; /* of them */
     struct fleet_instance *queue, **queue_tail;
     unsigned calls;
+    uint32_t ca_changes; /* the fleet's, when it was dialled */
     bool renewing;
+    bool moving;          /* because of another CA */
     int64_t next_renewal; /* mono ms */
     struct orphan *orphans;
     bool orphans_changed; /* since the board was told */
@@ -192,6 +195,9 @@ struct fleet {
     struct fleet_node *dial_queue, **dial_tail;
     unsigned dialing; /* in a handshake that is not slow */
     char *panel_key, *panel_cert;
+    char *trusted;           /* whom nodes' certificates may be from */
+    uint32_t ca_changes;     /* that all three belong to */
+    unsigned moving;         /* nodes that are being given another CA */
     int64_t panel_cert_made; /* mono ms */
 };
 
@@ -253,11 +259,14 @@ void watch_again(struct fleet_node *node);
 void dial_queue(struct fleet_node *node);
 void dial_after_rest(struct fleet_node *node);
 void dial_abandon(struct fleet_node *node); /* whatever state it is in */
-void dial_succeeded(struct fleet_node *node);
+/* The connection is there. False: it is of no use, and comes anew. */
+bool dial_succeeded(struct fleet_node *node);
 void dial_fini(struct fleet *fleet);
 
 /* renewal.c */
-void renewal_consider(struct fleet_node *node, uint64_t cert_not_after);
+void renewal_consider(struct fleet_node *node, const Wire__SyncReply *answer);
+/* Does the link rest on a CA that has been ended since it was dialled? */
+bool renewal_is_too_late(const struct fleet_node *node, const Wire__SyncReply *answer);
 
 /* instance.c */
 struct fleet_instance *instance_add(struct fleet *fleet, const struct instance *row,

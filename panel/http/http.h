@@ -46,19 +46,15 @@ struct http_app {
 };
 
 struct http_settings {
-    const char *address;      /* IP literal */
-    uint16_t port;            /* 0: the system picks */
-    const char *tls_cert_pem; /* both, or both NULL */
-    const char *tls_key_pem;
-    uint32_t threads; /* 0: one a core */
+    const char *address; /* IP literal */
+    uint16_t port;       /* 0: the system picks */
+    bool tls;            /* with the pair of tls_use() */
+    uint32_t threads;    /* 0: one a core */
     uint32_t max_connections;
     uint32_t head_timeout_ms; /* from the first byte (or accept) to the whole head */
     uint32_t body_timeout_ms; /* from the head to the whole body */
     uint32_t idle_timeout_ms;
 };
-
-/* Can HTTPS be served with these? Opens no socket. ERR_INVALID "bad_tls": no. */
-int http_check_tls(const char *cert_pem, const char *key_pem, struct err *err);
 
 int http_server_start(const struct http_settings *settings, const struct http_app *app,
                       struct http_server **ret_server, struct err *err);

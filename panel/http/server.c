@@ -29,6 +29,7 @@
 #include "common/auto.h"
 #include "common/clock.h"
 #include "panel/http/guard.h"
+#include "panel/http/tls.h"
 #include "panel/metrics/metrics.h"
 
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -574,10 +575,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, unsigned limi
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
     if (server->tls) {
         flags |= MHD_USE_TLS;
-        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0,
-                                                   (void *)(uintptr_t)settings->tls_cert_pem};
-        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0,
-                                                   (void *)(uintptr_t)settings->tls_key_pem};
+        options[count++] =
+            (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, tls_callback()};
         options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
                                                    (void *)(uintptr_t)TLS_PRIORITIES};
     }
@@ -591,19 +590,6 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, unsigned limi
                             options, MHD_OPTION_END);
 }
 
-int http_check_tls(const char *cert_pem, const char *key_pem, struct err *err)
-{
-    struct MHD_Daemon *daemon =
-        MHD_start_daemon(MHD_USE_TLS | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, NULL,
-                         MHD_OPTION_HTTPS_MEM_CERT, cert_pem, MHD_OPTION_HTTPS_MEM_KEY, key_pem,
-                         MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_END);
-    if (!daemon)
-        return err_set(err, ERR_INVALID, "bad_tls",
-                       "the certificate or its key is not in PEM, or they are no pair");
-    MHD_stop_daemon(daemon);
-    return 0;
-}
-
 int http_server_start(const struct http_settings *settings, const struct http_app *app,
                       struct http_server **ret_server, struct err *err)
 {
@@ -612,7 +598,7 @@ int http_server_start(const struct http_settings *settings, const struct http_ap
         return err_nomem(err);
     server->app = *app;
     server->settings = *settings;
-    server->tls = settings->tls_cert_pem && settings->tls_key_pem;
+    server->tls = settings->tls;
     pthread_mutex_init(&server->streams_lock, NULL);
     server->lines_visible = strncmp(MHD_get_version(), "0.9.75", 6) == 0;
     auto_fd int listener = listener_open(settings->address, settings->port, &server->port, err);
@@ -630,11 +616,9 @@ int http_server_start(const struct http_settings *settings, const struct http_ap
     if (!server->daemon) {
         linger_stop(&server->linger);
         sweeper_stop(&server->sweeper);
-        return err_set(err, ERR_INTERNAL, "http_start_failed", "the HTTP server can't be started%s",
-                       server->tls ? " (are certificate and key a pair?)" : "");
+        return err_set(err, ERR_INTERNAL, "http_start_failed", "the HTTP server can't be started");
     }
-    /* libmicrohttpd has read the certificate; the caller's texts may go away. */
-    server->settings.address = server->settings.tls_cert_pem = server->settings.tls_key_pem = NULL;
+    server->settings.address = NULL; /* the caller's */
     (void)steal_fd(&listener);
     *ret_server = steal_ptr(server);
     return 0;

@@ -17,15 +17,23 @@
 
 #include "common/auto.h"
 #include "common/clock.h"
+#include "common/crypto.h"
 #include "common/failpoint.h"
 #include "common/fs.h"
+#include "common/pki.h"
 #include "panel/store/db.h"
 #include "panel/store/schema.h"
 
 #define PEM_MAX 65536
 
-/* Beside the database, what a panel is made of. */
-static const char *const kept_files[] = {"pki/ca.key", "pki/ca.crt"};
+/* Beside the database, what a panel is made of; the last two only while one CA takes another's
+ * place. */
+static const char *const kept_files[] = {"pki/ca.key", "pki/ca.crt", "pki/next.key",
+                                         "pki/next.crt"};
+#define ALWAYS_KEPT 2u
+
+/* Which must not be there beside restored ones: it would end the old CA of what is restored. */
+static const char retire_mark[] = "pki/retire";
 
 static int check_integrity(struct db *db, const char *path, struct err *err)
 {
@@ -61,15 +69,49 @@ static int copy_database(const char *source, const char *target, struct err *err
     return rc;
 }
 
-static int add_file(struct db *db, const char *dir, const char *name, struct err *err)
+struct kept {
+    char *texts[ARRAY_LEN(kept_files)]; /* NULL: there is none */
+};
+
+static void kept_fini(struct kept *kept)
 {
-    auto_free char *path = fs_join(dir, name);
-    auto_free char *text = NULL;
-    size_t len;
-    if (!path)
-        return err_nomem(err);
-    if (fs_read(path, PEM_MAX, &text, &len, err) < 0)
-        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(kept_files); i++) {
+        if (kept->texts[i])
+            crypto_wipe(kept->texts[i], strlen(kept->texts[i]));
+        free(kept->texts[i]);
+    }
+}
+
+static int read_kept(const char *dir, struct kept *kept, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kept_files); i++) {
+        auto_free char *path = fs_join(dir, kept_files[i]);
+        struct err why;
+        if (!path)
+            return err_nomem(err);
+        if (fs_read(path, PEM_MAX, &kept->texts[i], NULL, &why) < 0 &&
+            (i < ALWAYS_KEPT || why.code != ERR_NOT_FOUND))
+            return err_set(err, why.code, why.reason, "%s", why.msg);
+    }
+    return 0;
+}
+
+/* One CA may be taking another's place right now, file by file. */
+static int check_kept(const struct kept *kept, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kept_files); i += 2) {
+        const char *key = kept->texts[i];
+        const char *cert = kept->texts[i + 1];
+        if (cert && (!key || pki_check_pair(key, cert, NULL) < 0))
+            return err_set(err, ERR_CONFLICT, "ca_changing",
+                           "the CA is being changed: again in a moment, or, if no paneld runs, "
+                           "after it has been started once");
+    }
+    return 0;
+}
+
+static int add_kept(struct db *db, const char *name, const char *text, struct err *err)
+{
     struct stmt *stmt = db_stmt(db, "INSERT INTO backup_files(name, content) VALUES(?1, ?2)", err);
     if (!stmt)
         return -1;
@@ -81,16 +123,24 @@ static int add_file(struct db *db, const char *dir, const char *name, struct err
 static int add_files(const char *dir, const char *copy, struct err *err)
 {
     struct db *db;
+    struct kept kept = {0};
     if (db_open(copy, DB_WRITER, &db, err) < 0)
         return -1;
     int rc = db_exec(db,
                      "CREATE TABLE backup_files(name TEXT PRIMARY KEY, content TEXT NOT NULL)"
                      " STRICT",
                      err);
-    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(kept_files); i++)
-        rc = add_file(db, dir, kept_files[i], err);
+    if (rc == 0)
+        rc = read_kept(dir, &kept, err);
+    if (rc == 0)
+        rc = check_kept(&kept, err);
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(kept_files); i++) {
+        if (kept.texts[i])
+            rc = add_kept(db, kept_files[i], kept.texts[i], err);
+    }
     if (rc == 0)
         rc = check_integrity(db, copy, err);
+    kept_fini(&kept);
     db_close(db);
     return rc;
 }
@@ -135,7 +185,8 @@ static int keep_file(const char *dir, const char *aside, const char *name, struc
 /* What is there, in a folder of its own; its first place is not touched. */
 static int keep_old(const char *dir, struct err *err)
 {
-    const char *const names[] = {"panel.db", "panel.db-wal", kept_files[0], kept_files[1]};
+    const char *const names[] = {"panel.db",    "panel.db-wal", kept_files[0], kept_files[1],
+                                 kept_files[2], kept_files[3],  retire_mark};
     char when[32];
     snprintf(when, sizeof(when), "replaced-%lld", (long long)clock_wall_ms());
     auto_free char *aside = fs_join(dir, when);
@@ -179,8 +230,24 @@ static int fold_journal(const char *database, struct err *err)
     return 0;
 }
 
+/* Before anything is written: with that the folder is synced, so none of these comes back. */
+static int clear_rotation(const char *dir, struct err *err)
+{
+    const char *const names[] = {retire_mark, kept_files[2], kept_files[3]};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        auto_free char *path = fs_join(dir, names[i]);
+        if (!path)
+            return err_nomem(err);
+        if (unlink(path) < 0 && errno != ENOENT)
+            return err_io(err, errno, "can't remove %s", path);
+    }
+    return 0;
+}
+
 static int write_files(struct db *db, const char *dir, struct err *err)
 {
+    if (clear_rotation(dir, err) < 0)
+        return -1;
     struct stmt *stmt = db_stmt(db, "SELECT name, content FROM backup_files", err);
     if (!stmt)
         return -1;
@@ -197,13 +264,13 @@ static int write_files(struct db *db, const char *dir, struct err *err)
                 rc = err_nomem(err);
             else
                 rc = fs_write_atomic(path, text, strlen(text), 0600, err);
-            found++;
+            found += i < ALWAYS_KEPT;
         }
         if (rc < 0)
             break;
     }
     db_end(stmt);
-    if (rc == 0 && found != ARRAY_LEN(kept_files))
+    if (rc == 0 && found != ALWAYS_KEPT)
         rc = err_set(err, ERR_INVALID, "not_a_backup", "the backup lacks the panel's keys");
     return rc;
 }

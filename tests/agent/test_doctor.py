@@ -143,8 +143,12 @@ class Well(Case):
         self.assertEqual(WORLD.api.node(WORLD.node_id)["status"], "Online")
 
     def test_options_that_are_not_its_own_are_refused(self):
-        for args in (("--token", "pj1.x.y"), ("--listen", "0.0.0.0:1"), ("join",)):
+        for args in (("--token", "pj1.x.y"), ("--output", "json"), ("join",)):
             self.assertEqual(doctor(WORLD.agent.state, *args).code, 2)
+
+    def test_the_address_of_the_settings_is_looked_at(self):
+        found = doctor(WORLD.agent.state, "--listen", "127.0.0.1:1")
+        self.find(found, "port", "BROKEN", "not on 127.0.0.1:1:")
 
 
 class State(Case):

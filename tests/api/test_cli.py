@@ -453,11 +453,12 @@ class Tls(Cli):
         self.assertEqual(check(cert, key).code, 0)
         os.rename(key, key + ".first")
         _, other = self.make_certificate()
-        for bad in ((cert, key + ".first"), (other, cert), (cert, "/nowhere.key"), ("/nowhere.crt", key)):
+        for named, bad in ((key + ".first", (cert, key + ".first")), (other, (other, cert)),
+                           ("/nowhere.key", (cert, "/nowhere.key")), ("/nowhere.crt", ("/nowhere.crt", key))):
             with self.subTest(bad=bad):
                 done = check(*bad)
                 self.assertEqual(done.code, 1)
-                self.assertIn("nowhere" if "/nowhere" in "".join(bad) else bad[1], done.err)
+                self.assertIn(f'"{named}"', done.err)
                 self.assertEqual(done.out, "")
 
     def test_a_key_that_does_not_belong_is_said(self):

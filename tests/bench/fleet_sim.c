@@ -538,13 +538,14 @@ static void add(const char *dir, const char *panel, const char *token, const cha
     struct identity identity = {0};
     char state[512];
     snprintf(state, sizeof(state), "%s/%zu", dir, node_count);
-    struct options options = {
-        .state_dir = state, .panel_url = panel, .token = token, .listen = listen};
+    struct options options = {.state = state, .listen = (char *)(uintptr_t)listen};
+    struct options_command join = {.panel_url = panel, .token = token};
     if (node_count == NODES_MAX) {
         say("no room\n");
         return;
     }
-    if ((token && join_run(&options, &err) < 0) || identity_load(state, &identity, &err) < 0) {
+    if ((token && join_run(&options, &join, &err) < 0) ||
+        identity_load(state, &identity, &err) < 0) {
         say("no %s\n", err.msg);
         return;
     }

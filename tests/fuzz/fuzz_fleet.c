@@ -262,6 +262,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .settings = {.beat_ms = 5000, .install_timeout_ms = 1800000, .stop_timeout_ms = 60000},
         .panel_key = strdup(panel_key),
         .panel_cert = strdup(panel_cert),
+        .trusted = ca_bundle(fuzz_store.ca),
         .panel_cert_made = fuzz_now_ms};
     fleet.dial_tail = &fleet.dial_queue;
     CHECK(board_create(&fleet.board, &err) == 0);
@@ -277,7 +278,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         node_remove(fleet.nodes);
     run_inbox(&fleet);
     CHECK(fuzz_store.refused == refused);
-    CHECK(!fleet.writes && !fleet.instances && !call_count && !fleet.dialing);
+    CHECK(!fleet.writes && !fleet.instances && !call_count && !fleet.dialing && !fleet.moving);
     timers_cancel(&fleet.timers, &fleet.rescan_timer);
     CHECK(!fleet.timers.first);
     dial_fini(&fleet);

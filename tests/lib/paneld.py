@@ -37,6 +37,7 @@ class Paneld:
         self.name = name
         self.port = 0
         self.key = None
+        self.env = {}
         self.daemon = None
         self.descriptors = None
 
@@ -48,7 +49,7 @@ class Paneld:
                 json.dump(self.config, config)
             argv += ["--config", path]
         if self.daemon is None:
-            self.daemon = Daemon(self.name, argv + self.args, self.dir)
+            self.daemon = Daemon(self.name, argv + self.args, self.dir, self.env)
         self.daemon.argv = argv + self.args
         self.daemon.descriptors = self.descriptors
         self.daemon.start()

@@ -40,7 +40,8 @@ AGENT_BELOW = {
     "instance": {"rpc"},
 }
 
-SEAMS = ["microhttpd.h", "sqlite3.h", "nng/nng.h", "curl/curl.h", "pcre2.h", "histedit.h"]
+SEAMS = ["microhttpd.h", "gnutls/gnutls.h", "sqlite3.h", "nng/nng.h", "curl/curl.h", "pcre2.h",
+         "histedit.h"]
 
 BANNED = {
     "strcpy": "snprintf, memcpy or strbuf", "strcat": "strbuf", "strncpy": "snprintf or memcpy",

@@ -137,6 +137,7 @@ class Units(unittest.TestCase):
                                ("StateDirectoryMode", "0700"), ("UMask", "0077")):
                 self.assertEqual(unit.one(key), value, f"{daemon}: {key}")
             self.assertGreaterEqual(int(unit.one("WatchdogSec")), 30)
+            self.assertEqual(unit.one("ExecReload"), "/bin/kill -HUP $MAINPID")
             self.assertGreaterEqual(int(unit.one("LimitNOFILE")), 65536)
 
     def test_nothing_ties_containers_to_them(self):
@@ -203,16 +204,17 @@ class Completion(unittest.TestCase):
 
     def test_each_option_is_offered(self):
         offered = self.complete("paneld", "--")
-        for words in (("key", "create"), ("backup",), ("import-skyport",)):
+        for words in (("key", "create"), ("backup",), ("config",), ("ca", "retire"), ("import-skyport",)):
             offered |= self.complete("paneld", *words, "--")
         self.assertEqual(offered, options_of("paneld"))
         offered = self.complete("panel-agent", "--")
-        for command in ("join", "doctor"):
+        for command in ("join", "doctor", "config"):
             offered |= self.complete("panel-agent", command, "--")
         self.assertEqual(offered, options_of("panel-agent"))
 
     def test_commands_are_offered(self):
-        self.assertEqual(self.complete("paneld", ""), {"key", "backup", "restore", "import-skyport"})
+        self.assertEqual(self.complete("paneld", ""), {"key", "config", "ca", "backup", "restore", "import-skyport"})
+        self.assertEqual(self.complete("paneld", "ca", ""), {"status", "rotate", "retire"})
         self.assertEqual(self.complete("paneld", "key", ""), {"create", "list", "revoke"})
-        self.assertLessEqual({"join", "doctor"}, self.complete("panel-agent", ""))
+        self.assertLessEqual({"join", "doctor", "config"}, self.complete("panel-agent", ""))
         self.assertEqual(self.complete("paneld", "--log-level", "w"), {"warn"})

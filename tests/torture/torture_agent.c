@@ -196,6 +196,28 @@ static void can_renew(int rc)
     identity_fini(&identity);
 }
 
+static char *two_cas;
+
+static int trust_two(struct err *err)
+{
+    bool changed;
+    return identity_install_ca(&identity, two_cas, &changed, err);
+}
+
+/* One or both, and whatever failed, the next try puts both in force, on the disk as well. */
+static void trusts(int rc)
+{
+    assert_string_equal(identity.ca, rc < 0 ? ca_cert : two_cas);
+    assert_int_equal(trust_two(NULL), 0);
+    char digest[sizeof(identity.ca_digest)];
+    memcpy(digest, identity.ca_digest, sizeof(digest));
+    identity_fini(&identity);
+    load_again();
+    assert_string_equal(identity.ca, two_cas);
+    assert_string_equal(identity.ca_digest, digest);
+    identity_fini(&identity);
+}
+
 static char *new_cert;
 
 static void ask_for_cert(void)
@@ -230,6 +252,11 @@ static void test_identity(void **state)
     torture(&(struct torture){"identity epoch", put_identity, raise_epoch, is_raised});
     torture(&(struct torture){"renewal begin", put_identity, begin_renewal, can_renew});
     torture(&(struct torture){"renewal install", ask_for_cert, install, installed_or_not});
+    auto_free char *other = NULL;
+    assert_int_equal(pki_ca_create(ca_key, "other", 10, &other, NULL), 0);
+    assert_true(asprintf(&two_cas, "%s%s", ca_cert, other) > 0);
+    torture(&(struct torture){"other CAs", put_identity, trust_two, trusts});
+    free(two_cas);
 }
 
 /* --- specs, trees ---------------------------------------------------------------------------- */

@@ -36,12 +36,15 @@ static int tear_down(void **state)
 
 static int read_config(struct err *err)
 {
-    struct config config;
-    if (config_init(&config, err) < 0)
-        return -1;
-    int rc = config_read_file(&config, file, err);
+    struct config config = {0};
+    auto_strbuf struct strbuf faults = {0};
+    struct settings_given given = {.file = file};
+    int rc = config_load(&config, &given, &faults);
     config_fini(&config);
-    return rc;
+    if (rc < 0)
+        return faults.failed ? err_nomem(err)
+                             : err_set(err, ERR_INVALID, "bad_config", "%s", faults.data);
+    return 0;
 }
 
 static int open_ca(struct err *err)
@@ -52,6 +55,19 @@ static int open_ca(struct err *err)
     if (ca_open(root, "p1", &ca, err) < 0)
         return -1;
     int rc = ca_issue_panel(ca, &key, &cert, err);
+    ca_close(ca);
+    return rc;
+}
+
+/* Whatever fails, what is there opens again, with one CA or with both. */
+static int change_ca(struct err *err)
+{
+    struct ca *ca;
+    if (ca_open(root, "p1", &ca, err) < 0)
+        return -1;
+    struct ca_state state;
+    ca_look(ca, &state);
+    int rc = state.rotating ? ca_retire(ca, err) : ca_rotate(ca, err);
     ca_close(ca);
     return rc;
 }
@@ -70,6 +86,21 @@ static void no_ca(void)
 {
     auto_free char *pki = fs_join(root, "pki");
     assert_int_equal(fs_remove_tree(pki, NULL), 0);
+}
+
+static void one_ca(void)
+{
+    struct ca *ca = NULL;
+    no_ca();
+    assert_int_equal(ca_open(root, "p1", &ca, NULL), 0);
+    ca_close(ca);
+}
+
+static void two_cas(void)
+{
+    one_ca();
+    struct err err = {0};
+    assert_int_equal(change_ca(&err), 0);
 }
 
 static void opens_again(int rc)
@@ -128,6 +159,8 @@ static void test_all(void **state)
     torture(&(struct torture){.name = "config", .work = read_config});
     torture(&(struct torture){"ca", no_ca, open_ca, opens_again});
     torture(&(struct torture){"ca, no reason", no_ca, open_ca_without_reason, opens_again});
+    torture(&(struct torture){"ca rotated", one_ca, change_ca, opens_again});
+    torture(&(struct torture){"ca retired", two_cas, change_ca, opens_again});
     torture(&(struct torture){.name = "body", .work = read_body});
     document = json_loads("{\"Name\":\"t\",\"Image\":\"busybox\",\"Env\":[\"A=1\",\"B=2\"],"
                           "\"Variables\":{\"D\":{\"default\":5}},"
