@@ -225,7 +225,7 @@ class Hangup(Case):
         self.assertIn('taken="rateLimit sessionHours"', told)
         self.assertEqual(client.get("/api/nodes").headers["RateLimit-Policy"], '"minute";q=7000;w=60')
         user = {"username": "somebody", "email": "s@example.com", "password": "a long password"}
-        client.post("/api/users/create", user).expect(201)
+        client.post("/api/auth/create-user", user).expect(201)
         session = client.post("/api/auth/login", {"username": "somebody", "password": "a long password"}, key=None)
         self.assertIn("Max-Age=10800;", session.expect(201).headers["Set-Cookie"])
         panel.stop()
