@@ -150,6 +150,12 @@ static bool check_key(struct doctor *doctor, const struct http_answer *answer)
              "on the panel's host: paneld key create --name NAME. Then: export PANEL_API_KEY=…, or "
              "--key-file",
              "no key is set");
+    else if (strcmp(err.reason, "forbidden") == 0)
+        find(
+            doctor, GRADE_FAIL, "key",
+            "the doctor looks with nodes:read and instances:read, or read; \"panelctl key whoami\" "
+            "tells what this key may",
+            "the key from %s may not look: %s", settings->from[SETTING_KEY], err.msg);
     else
         find(doctor, GRADE_FAIL, "key",
              "on the panel's host \"paneld key list\" shows which are valid, and \"paneld key "

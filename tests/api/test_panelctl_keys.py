@@ -129,6 +129,17 @@ class Seeing(Keys):
         self.assertRegex(told, r"(?m)^User: +owner$")
 
 
+    def test_the_doctor_tells_a_narrow_key_from_a_wrong_one(self):
+        ctl, _ = self.create("narrow", "--scope", "users:read")
+        told = ctl.try_run("doctor")
+        self.assertEqual(told.code, 1)
+        for word in ("FAIL  key", "may not look", '"nodes:read"', "whoami"):
+            self.assertIn(word, told.out)
+        self.assertNotIn("paneld key", told.out)
+        ctl, _ = self.create("looking", "--scope", "nodes:read,instances:read")
+        self.assertEqual(ctl.run("doctor").count("FAIL"), 0)
+
+
 class Changing(Keys):
     def test_in_effect_at_once(self):
         ctl, made = self.create("first", "--scope", "users:read", "--expires", "1h")

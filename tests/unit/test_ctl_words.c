@@ -225,10 +225,12 @@ static void test_bodies_of_others(void **state)
     auto_free char *text = json_dumps(node, JSON_COMPACT);
     assert_string_equal(text, "{\"maintenance\":true,\"portRange\":null,"
                               "\"overcommit\":{\"cpu\":\"4\",\"memory\":null}}");
-    assert_int_equal(parse(&args, &err, "key", "create", "k", "--scopes", "read,,nodes,", NULL), 0);
+    assert_int_equal(
+        parse(&args, &err, "key", "create", "k", "--scope", "read,,nodes,", "--scope", "a b", NULL),
+        0);
     assert_int_equal(body_from_options(&args, &key, &err), 0);
     auto_free char *scopes = json_dumps(key, JSON_COMPACT);
-    assert_string_equal(scopes, "{\"scopes\":[\"read\",\"nodes\"]}");
+    assert_string_equal(scopes, "{\"scopes\":[\"read\",\"nodes\",\"a\",\"b\"]}");
 }
 
 static void test_bodies_that_can_not_be_made(void **state)
