@@ -126,7 +126,7 @@ class BrokenRoute(unittest.TestCase):
     def one(self, node, route):
         api, engine = node.api, node.engine
         image = {"image": "registry.test/new:1"} if route == "pull" else {}
-        kept, stopped, gone = (node.deploy(name) for name in ("kept", "stopped", "gone"))
+        kept, stopped, gone = (node.deploy_when_up(name) for name in ("kept", "stopped", "gone"))
         for instance in (kept, stopped, gone):
             node.await_instance(instance, State="running", InternalState="READY")
         with engine.lock:
