@@ -19,6 +19,9 @@ __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void)
 /* In short, not each of SQLite's many: a prime, so that no cycle of theirs goes unseen. */
 #define EACH_UNTIL 60
 #define LATER_STEP 37
+/* Nor ever more of the same: what makes a whole database by eighteen migrations has thousands. */
+#define SPREAD_FROM 1000
+#define SPREAD_STEP 307
 
 static const char *const kind_names[TORTURE_KINDS] = {"memory", "calls", "interrupt", "pieces"};
 
@@ -118,13 +121,18 @@ static void look_for_leaks(void)
     }
 }
 
+static long step_after(long target)
+{
+    if (target < EACH_UNTIL || getenv("TORTURE_LONG"))
+        return 1;
+    return target < SPREAD_FROM ? LATER_STEP : SPREAD_STEP;
+}
+
 static void all_rounds(const struct torture *scenario, enum torture_kind kind, bool for_all)
 {
     now.kind = kind;
     now.for_all = for_all;
-    int step = getenv("TORTURE_LONG") ? 1 : LATER_STEP;
-    for (now.target = 1; now.target < ROUNDS_MAX;
-         now.target += now.target < EACH_UNTIL ? 1 : step) {
+    for (now.target = 1; now.target < ROUNDS_MAX; now.target += step_after(now.target)) {
         bool hit = round_of(scenario);
         if (getenv("TORTURE_LEAKS"))
             look_for_leaks();
