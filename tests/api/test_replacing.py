@@ -3,6 +3,7 @@ import threading
 import unittest
 
 from lib import places, shapes
+from lib.engine_faults import FAULTS
 from lib.wait import until
 from lib.world import World
 
@@ -284,6 +285,28 @@ class Undone(Replacing):
 
 
 class Interrupted(Replacing):
+    def test_the_older_one_can_not_be_deleted(self):
+        """What has proved itself stays; the other one goes when it can."""
+        WORLD.engine.broken["remove"] = FAULTS["answers 500"]
+        try:
+            row = self.patch(env={"A": "1"}).expect(200).json
+            now = WORLD.engine.find(row["ContainerId"])
+            self.assertTrue(now.running)
+            self.assertIn("A=1", now.body["Env"])
+            self.assertEqual((row["change"], len(self.containers())), (None, 2))
+        finally:
+            WORLD.engine.broken.clear()
+        WORLD.engine.hang_up()  # the agent lists anew
+        until(lambda: len(self.containers()) == 1, 20, "the older one is gone")
+        self.assertEqual(self.container().id, now.id)
+        WORLD.await_instance(self.instance_id, State="running", InternalState="READY")
+
+    def test_a_reinstall_ends_what_could_be_undone(self):
+        self.power("stop").expect(200)
+        self.assertEqual(self.patch(env={"A": "1"}).expect(200).json["change"], {"state": "pending"})
+        row = WORLD.api.post(f"/api/instances/{self.instance_id}/reinstall", {}).expect(200).json
+        self.assertIsNone(row["change"])
+
     def test_deleted_in_the_middle(self):
         thread = threading.Thread(target=lambda: self.patch(env={"A": "1"}))
         thread.start()
