@@ -329,16 +329,22 @@ static int put_changed(const struct instance *instance, void *arg, struct err *e
     return 0;
 }
 
-static int render_changed(struct call *call, const char *id, enum fleet_outcome outcome,
-                          struct strbuf *out)
+/* What the store says now is the answer. */
+static int render_now(struct call *call, const char *id, store_instance_fn put, struct strbuf *out)
 {
-    (void)outcome; /* what the store says now is the answer */
     struct err err = {0};
     struct change_view view = {call, out, 200};
-    int rc = store_instance_get(call->api->rooms.store, id, put_changed, &view, &err);
+    int rc = store_instance_get(call->api->rooms.store, id, put, &view, &err);
     if (rc == 0)
         not_found(&err);
     return rc > 0 ? view.status : render_error(call, &err, out);
+}
+
+static int render_changed(struct call *call, const char *id, enum fleet_outcome outcome,
+                          struct strbuf *out)
+{
+    (void)outcome;
+    return render_now(call, id, put_changed, out);
 }
 
 static int render_settled(struct call *call, const char *id, enum fleet_outcome outcome,
@@ -481,12 +487,7 @@ static int render_retried(struct call *call, const char *id, enum fleet_outcome 
                           struct strbuf *out)
 {
     (void)outcome;
-    struct err err = {0};
-    struct change_view view = {call, out, 200};
-    int rc = store_instance_get(call->api->rooms.store, id, put_retried, &view, &err);
-    if (rc == 0)
-        not_found(&err);
-    return rc > 0 ? view.status : render_error(call, &err, out);
+    return render_now(call, id, put_retried, out);
 }
 
 void instances_retry_resume(struct call *call, const char *instance_id)

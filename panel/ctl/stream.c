@@ -16,7 +16,6 @@
 
 #define FIRST_WAIT_MS 300
 #define LAST_WAIT_MS  10000
-#define TURN_MS       1000 /* of a follow, so that nothing waits for ever on a lost wake-up */
 
 struct stream {
     struct ctl *ctl;
@@ -142,16 +141,4 @@ int stream_poll(struct stream *stream, int fd, int ms, bool *ret_readable, struc
         return -1;
     }
     return pause_stream(stream, why.msg, 0);
-}
-
-int stream_follow(struct ctl *ctl, const char *path, const struct stream_events *events,
-                  struct err *err)
-{
-    struct stream *stream = stream_open(ctl, path, events, err);
-    int rc = stream ? 1 : -1;
-    bool readable;
-    while (rc > 0)
-        rc = stream_poll(stream, -1, TURN_MS, &readable, err);
-    stream_close(stream);
-    return rc;
 }

@@ -28,8 +28,4 @@ void stream_close(struct stream *stream);
 /* Has the panel begun to answer, this time? */
 bool stream_is_open(const struct stream *stream);
 
-/* Follow to the end. 0: what was followed is gone. */
-int stream_follow(struct ctl *ctl, const char *path, const struct stream_events *events,
-                  struct err *err);
-
 #endif

@@ -303,13 +303,6 @@ int view_print_list(const struct ctl *ctl, const struct view *view, const json_t
     return view_add_list(ctl, view, array, &out, err) < 0 ? -1 : view_put(&out, err);
 }
 
-int view_print_one(const struct ctl *ctl, const struct view *view, const json_t *object,
-                   struct err *err)
-{
-    auto_strbuf struct strbuf out = {0};
-    return view_add_one(ctl, view, object, &out, err) < 0 ? -1 : view_put(&out, err);
-}
-
 int view_print_data(const struct ctl *ctl, const json_t *value, struct err *err)
 {
     auto_strbuf struct strbuf out = {0};

@@ -43,11 +43,9 @@ json_t *view_member(const json_t *value, const char *path);
 /* Its text, or "". */
 const char *view_text(const json_t *value, const char *path);
 
-/* Print a list, or one thing, as -o says. -1: memory is out, or nobody reads any more. */
+/* Print a list as -o says. -1: memory is out, or nobody reads any more. */
 int view_print_list(const struct ctl *ctl, const struct view *view, const json_t *array,
                     struct err *err);
-int view_print_one(const struct ctl *ctl, const struct view *view, const json_t *object,
-                   struct err *err);
 /* The same into a buffer. */
 int view_add_list(const struct ctl *ctl, const struct view *view, const json_t *array,
                   struct strbuf *out, struct err *err);
