@@ -19,7 +19,7 @@ from lib.scripted_engine import ScriptedEngine
 from lib.wait import hold, until
 from lib.world import World
 
-INSTALL_S = 5
+INSTALL_S = 8         # slow answers may take half of it on a busy machine
 CONVERGES = 15        # seconds; 10 without sanitizers and twenty agents on two cores
 AGENT_RSS_KIB = 400 << 10  # with ASan, which keeps what was freed
 ROUTES = {
@@ -88,7 +88,8 @@ class Node:
 
 def setUpModule():
     global WORLD
-    WORLD = World(config={"heartbeatMs": 500, "installTimeoutMs": INSTALL_S * 1000,
+    # Twenty agents on two processors: a beat may be late without a node being lost.
+    WORLD = World(config={"heartbeatMs": 1000, "installTimeoutMs": INSTALL_S * 1000,
                           "stopTimeoutMs": INSTALL_S * 1000}).start()
     for number, name in enumerate([None, *FAULTS]):
         NODES[name] = Node(name, number)
@@ -126,6 +127,8 @@ class BrokenRoute(unittest.TestCase):
     def one(self, node, route):
         api, engine = node.api, node.engine
         image = {"image": "registry.test/new:1"} if route == "pull" else {}
+        volumes = os.path.join(node.agent.state, "volumes")
+        before = set(os.listdir(volumes))  # what a failure in another test has left
         kept, stopped, gone = (node.deploy_when_up(name) for name in ("kept", "stopped", "gone"))
         for instance in (kept, stopped, gone):
             node.await_instance(instance, State="running", InternalState="READY")
@@ -149,8 +152,7 @@ class BrokenRoute(unittest.TestCase):
         suspends = node.meanwhile("POST", f"/api/instances/suspend/{stopped}")
         deletes = node.meanwhile("DELETE", "/api/instance/delete", {"id": gone})
         failed = new and self.ends(node, new)
-        row = node.row()
-        self.assertEqual(row["status"], "Online", row)
+        until(lambda: node.row()["status"] == "Online", CONVERGES, lambda: f"Online: {node.row()}")
 
         until(lambda: engine.broke, CONVERGES, "the broken route is asked for")
         engine.broken.clear()
@@ -168,7 +170,7 @@ class BrokenRoute(unittest.TestCase):
         for instance in (kept, stopped, new):
             api.delete("/api/instance/delete", {"id": instance}, timeout=40).expect(201)
             self.assertEqual(node.of(instance), [])
-        self.assertEqual(os.listdir(os.path.join(node.agent.state, "volumes")), [])
+        self.assertLessEqual(set(os.listdir(volumes)), before)
         self.assertLess(node.rss_kib(), AGENT_RSS_KIB)
 
     def ends(self, node, new):
