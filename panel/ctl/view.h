@@ -16,7 +16,8 @@ enum column_kind {
     COLUMN_AGE,  /* of a time: how long ago */
     COLUMN_TIME, /* as it is */
     COLUMN_YES,  /* a boolean */
-    COLUMN_LIST  /* an array, with commas; an object, its members */
+    COLUMN_LIST, /* an array, with commas; an object, its members */
+    COLUMN_LINES /* the same; in details one a line */
 };
 
 /* Where it is shown: from there on, everywhere. */
