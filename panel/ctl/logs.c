@@ -164,12 +164,14 @@ static int make_path(struct ctl *ctl, const char *id, bool streamed, struct strb
 }
 
 /* Of one that never ran there is nothing, and what went wrong is told elsewhere. */
-static void tell_of_install(const json_t *instance)
+static void tell_of_failure(const json_t *instance)
 {
-    if (strcmp(view_text(instance, "InternalState"), "FAILED") == 0)
-        step_note("[it failed: %s \"panelctl instance logs %s --install\" shows what its install "
-                  "did]",
-                  view_text(instance, "Error.message"), thing_id(THING_INSTANCE, instance));
+    if (strcmp(view_text(instance, "InternalState"), "FAILED") != 0)
+        return;
+    step_note("[it failed: %s]", view_text(instance, "Error.message"));
+    if (json_array_size(view_member(instance, "imageData.Scripts.Install")))
+        step_note("[what its install did: panelctl instance logs %s --install]",
+                  thing_id(THING_INSTANCE, instance));
 }
 
 int run_instance_logs(struct ctl *ctl, struct err *err)
@@ -195,7 +197,7 @@ int run_instance_logs(struct ctl *ctl, struct err *err)
         make_path(ctl, thing_id(THING_INSTANCE, instance), streamed, &path, err) < 0)
         return -1;
     if (!install)
-        tell_of_install(instance);
+        tell_of_failure(instance);
     if (streamed)
         return follow(ctl, path.data, err);
     if (api_get_raw(ctl, path.data, NULL, &answer, err) < 0)

@@ -416,11 +416,23 @@ class Instances(Ctl):
             self.assertIn(word, told)
         told = self.run_ctl("instance", "update", "bad", "-i", "test:httpd", code=1)
         self.assertIn("AltImages", told)
-        logs = self.ctl.try_run("instance", "logs", "bad")
-        self.assertIn("--install", logs.err, logs)
+        self.assertIn("test:nothing", self.ctl.try_run("instance", "logs", "bad").err)
         failed = self.ctl.try_run("instance", "retry", "bad", "-o", "json")
         self.assertEqual((failed.code, json.loads(failed.out)["State"]), (1, "failed"))
         self.assertIn("failed", self.run_ctl("instances", "--state", "failed"))
+
+    def test_a_failed_install_is_pointed_at(self):
+        self.world.api.post("/api/images/create", {
+            "Name": "I", "Image": "test:sleeper", "Scripts": {"Install": [
+                {"Uri": "http://127.0.0.1:1/x", "Path": "x"}]}}).expect(201)
+        told = self.run_ctl("instance", "deploy", "inst", "-t", "I", "-u", "owner", "-p", "80:auto",
+                            "-m", "64", code=1)
+        self.assertIn("--install", told)
+        logs = self.ctl.try_run("instance", "logs", "inst")
+        self.assertEqual((logs.code, logs.out), (0, ""))
+        self.assertIn("--install", logs.err)
+        self.assertIn("http://127.0.0.1:1/x", self.run_ctl("instance", "logs", "inst", "--install"))
+        self.run_ctl("image", "delete", "I", "--yes", "--force")
 
     def test_details_are_for_people(self):
         instance = self.deploy("web", "--var", "A=1", "--var", "B=two words")
