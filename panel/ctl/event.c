@@ -116,11 +116,12 @@ static void show_event(struct reading *reading, const json_t *event)
     struct ctl *ctl = reading->ctl;
     auto_strbuf struct strbuf out = {0};
     if (ctl->format == FORMAT_NAME) {
-        strbuf_fmt(&out, "%s\n", view_text(event, "id"));
+        const char *id = view_text(event, "id");
+        text_add_safe(&out, id, strlen(id));
+        strbuf_char(&out, '\n');
     } else if (view_is_data(ctl)) {
         auto_free char *line = json_dumps(event, JSON_COMPACT);
-        strbuf_str(&out, line ? line : "");
-        strbuf_char(&out, '\n');
+        view_add_json_line(ctl, line ? line : "", &out);
     } else {
         add_event(reading, event, &out);
     }

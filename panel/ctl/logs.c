@@ -64,8 +64,7 @@ void logs_add_event(const struct ctl *ctl, const struct sse_event *event, bool t
         return;
     }
     if (view_is_data(ctl)) {
-        strbuf_str(out, event->data);
-        strbuf_char(out, '\n');
+        view_add_json_line(ctl, event->data, out);
         return;
     }
     const char *time = view_text(value, "time");

@@ -33,6 +33,7 @@ static void add_bar(struct strbuf *out, int percent)
 void progress_show(struct progress *progress, const char *what, int percent)
 {
     auto_strbuf struct strbuf name = {0};
+    auto_strbuf struct strbuf doing = {0};
     auto_strbuf struct strbuf line = {0};
     if (!progress->term->err)
         return;
@@ -40,7 +41,8 @@ void progress_show(struct progress *progress, const char *what, int percent)
     strbuf_str(&line, "\r\x1b[K");
     text_add_cut(&line, name.data ? name.data : "", NAME_WIDTH);
     strbuf_str(&line, "  ");
-    tone_add(&line, what, view_tone(what), progress->term->err_colour);
+    text_add_safe(&doing, what, strlen(what));
+    tone_add(&line, doing.data ? doing.data : "", view_tone(what), progress->term->err_colour);
     if (percent >= 0)
         add_bar(&line, percent > 100 ? 100 : percent);
     strbuf_str(&line, "  ");

@@ -283,6 +283,15 @@ static int add_data(const struct ctl *ctl, const json_t *value, struct strbuf *o
     return out->failed ? err_nomem(err) : 0;
 }
 
+void view_add_json_line(const struct ctl *ctl, const char *json, struct strbuf *out)
+{
+    if (ctl->term.out)
+        text_add_document(out, json);
+    else
+        strbuf_str(out, json);
+    strbuf_char(out, '\n');
+}
+
 static void add_name(const struct view *view, const json_t *object, struct strbuf *out)
 {
     const json_t *id = view_member(object, view->id);

@@ -58,6 +58,9 @@ int view_add_one(const struct ctl *ctl, const struct view *view, const json_t *o
 int view_print_done(const struct ctl *ctl, const struct view *view, const json_t *object,
                     struct err *err, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* Add a line of JSON as it is, or made safe for a terminal, where it stays the same JSON. */
+void view_add_json_line(const struct ctl *ctl, const char *json, struct strbuf *out);
+
 /* JSON or YAML, as -o says. */
 int view_print_data(const struct ctl *ctl, const json_t *value, struct err *err);
 bool view_is_data(const struct ctl *ctl);

@@ -203,6 +203,23 @@ class Events(Odd):
         self.assertIn(r"instance=late\u001b[2J node=n-1 user=alex state=creating", told)
 
 
+    def test_what_would_steer_a_terminal(self):
+        bad = "a\u009b2J\u202eb"
+        event = {**self.EVENT, "type": "node.created", "name": bad}
+        for args in (["-o", "json"], ["-o", "name"], []):
+            self.serve(f"id: 1\x1b[2J\ndata: {json.dumps(event, ensure_ascii=False)}\n\n")
+            text = self.ctl.terminal("events", *args).end()
+            for one in ("\u009b", "\u202e", "\x1b[2J"):
+                self.assertNotIn(one, text)
+        self.serve(f"id: 1\ndata: {json.dumps(event, ensure_ascii=False)}\n\n")
+        self.assertIn(bad, self.ctl.run("events", "-o", "json"))  # into a pipe as it came
+        state = {"Id": "abcdefgh", "Name": "web", "InternalState": "INSTALLING", "State": "pull\x1b[2Jing"}
+        self.panel.on("GET", "/api/instances/abcdefgh", (200, state), (200, {
+            **state, "InternalState": "READY", "State": "running"}))
+        self.panel.on("POST", "/api/instances/abcdefgh/redeploy", (200, state))
+        self.assertNotIn("\x1b[2J", self.ctl.terminal("instance", "redeploy", "abcdefgh").end())
+
+
 class Waiting(Odd):
     NODE = {"id": "n-1", "name": "n1", "status": "Maintenance"}
 
