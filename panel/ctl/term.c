@@ -78,7 +78,6 @@ static void restore_and_die(int number)
 /* Ctrl-Z: whoever has the terminal meanwhile finds it as it was. */
 static void restore_and_stop(int number)
 {
-    int was = errno;
     bool again = changed;
     (void)number;
     if (again)
@@ -86,7 +85,6 @@ static void restore_and_stop(int number)
     raise(SIGSTOP);
     if (again)
         tcsetattr(STDIN_FILENO, TCSANOW, &used);
-    errno = was;
 }
 
 static void change(tcflag_t without)
