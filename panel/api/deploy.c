@@ -159,6 +159,7 @@ static int apply_deploy(struct mutation *mutation, struct store_tx *tx, struct e
     put_created(&mutation->body, deploy->id, DEPLOYING_MESSAGE, "INSTALLING");
     jw_object_end(&mutation->body);
     mutation->status = 201;
+    mutation->made = deploy->id;
     if (deploy->wait_seconds)
         memcpy(mutation->waits_for, deploy->id, sizeof(deploy->id));
     return 0;

@@ -122,7 +122,7 @@ static void write_error(struct strbuf *out, const char *code, const char *senten
 {
     auto_strbuf struct strbuf text = {0};
     add_sentence(&text, sentence);
-    if (value)
+    if (value && !strstr(sentence, value)) /* many a sentence has it already */
         add_value(&text, value);
     for (size_t i = 0; i < text.len; i++) {
         if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f)

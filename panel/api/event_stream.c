@@ -134,6 +134,12 @@ struct event_stream *event_stream_create(struct call *call, const struct event_s
     return events;
 }
 
+void event_stream_set_place(struct event_stream *stream, int64_t id)
+{
+    strbuf_fmt(&stream->own, "id: %lld\n\n", (long long)id);
+    (void)say(stream);
+}
+
 struct live_listener event_stream_listener(struct event_stream *stream)
 {
     return (struct live_listener){wake_events, release_events, stream};

@@ -23,6 +23,9 @@ struct event_stream;
 
 /* NULL: no memory, and the call has been answered so. */
 struct event_stream *event_stream_create(struct call *call, const struct event_source *source);
+/* Before it starts: tell the client where it begins, so that one that is cut off before the first
+ * event comes back to there. */
+void event_stream_set_place(struct event_stream *stream, int64_t id);
 /* What to follow with. */
 struct live_listener event_stream_listener(struct event_stream *stream);
 /* Answer with what the follower has: true, and it may begin. False: the call has been answered

@@ -2,7 +2,7 @@
  *
  * A stream is a place in the table of events, and reads on from there whenever something was
  * committed: so nothing is lost however slowly a client reads, and its last event's id is all that
- * is needed to go on after any restart. */
+ * is needed to go on after any restart. The place where it begins is told before any event. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +24,7 @@ struct follower {
     struct store_listener commits;
     struct live_listener listener;
     bool listening;
+    bool ends; /* where there is nothing more yet */
     struct event_filter filter;
     char ids[3][ROUTE_PARAM_SIZE];
     char viewer_id[USER_ID_SIZE];
@@ -114,7 +115,7 @@ static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_
     if (store_event_bounds(follower->store, &first, &last, &err) < 0)
         return FEED_END; /* its client comes back */
     if (last <= follower->filter.after)
-        return FEED_NOTHING;
+        return follower->ends ? FEED_END : FEED_NOTHING;
     if (first > follower->filter.after + 1) { /* they were dropped before it read them */
         int64_t count = first - after - 1;
         bool all = !follower->viewer_id[0]; /* how many of a user's, nobody knows */
@@ -130,7 +131,7 @@ static enum feed_taken take(void *arg, struct shared **ret_piece, uint64_t *ret_
     if (!walk.out.len && !walk.out.failed) { /* nothing that is wanted, up to there */
         strbuf_fini(&walk.out);
         follower->filter.after = last;
-        return FEED_NOTHING;
+        return follower->ends ? FEED_END : FEED_NOTHING;
     }
     size_t len = walk.out.len;
     char *text = strbuf_steal(&walk.out);
@@ -208,6 +209,14 @@ static int read_place(const struct call *call, struct follower *follower, struct
     return 0;
 }
 
+/* A stream goes on, unless "follow" says that it should not. */
+static int read_end(const struct call *call, struct follower *follower, struct err *err)
+{
+    int wanted = http_req_query(call->req, "follow") ? event_stream_is_wanted(call, err) : 1;
+    follower->ends = wanted == 0;
+    return wanted < 0 ? -1 : 0;
+}
+
 static struct follower *follower_create(const struct call *call, struct err *err)
 {
     struct follower *follower = calloc(1, sizeof(*follower));
@@ -224,7 +233,8 @@ static struct follower *follower_create(const struct call *call, struct err *err
              call_viewer(call) ? call_viewer(call) : "");
     if (read_id(call, "instance", follower->ids[0], err) == 0 &&
         read_id(call, "node", follower->ids[1], err) == 0 &&
-        read_id(call, "user", follower->ids[2], err) == 0 && read_place(call, follower, err) == 0) {
+        read_id(call, "user", follower->ids[2], err) == 0 && read_place(call, follower, err) == 0 &&
+        read_end(call, follower, err) == 0) {
         bool all = !follower->ids[0][0] && !follower->ids[1][0] && !follower->ids[2][0] &&
                    !follower->viewer_id[0];
         follower->memo = all ? call->api->events : NULL;
@@ -247,6 +257,8 @@ void events_follow(struct call *call)
         free(follower);
         return;
     }
+    if (!follower->lost)
+        event_stream_set_place(events, follower->filter.after);
     follower->listener = event_stream_listener(events);
     if (!event_stream_start(events, call, follower))
         return;

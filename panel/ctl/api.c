@@ -62,6 +62,12 @@ static enum err_code code_of(int status, const char *code)
     }
 }
 
+void api_forget_failure(struct ctl *ctl)
+{
+    json_decref(ctl->failure);
+    ctl->failure = NULL;
+}
+
 int api_fail(struct ctl *ctl, const struct http_answer *answer, struct err *err)
 {
     json_decref(ctl->failure);
@@ -81,6 +87,11 @@ int api_fail(struct ctl *ctl, const struct http_answer *answer, struct err *err)
     utf8_copy(err->reason, sizeof(err->reason), code);
     utf8_copy(err->msg, sizeof(err->msg), sentence);
     return -1;
+}
+
+bool api_may_pass(const struct err *err)
+{
+    return err->code == ERR_OFFLINE || err->code == ERR_TIMEOUT || err->code == ERR_BUSY;
 }
 
 /* --- trying again ---------------------------------------------------------------------------- */
@@ -108,6 +119,18 @@ static void tell(const struct ctl *ctl, const char *why, unsigned ms)
         fprintf(stderr, "panelctl: %s; trying again in %u s\n", why, (ms + 999) / 1000);
 }
 
+/* Of a change that was sent once nobody knows what became of it, whatever the last try met. */
+static int give_up(const struct ctl *ctl, const struct http_request *request, bool lost,
+                   struct err *err)
+{
+    if (!lost || !request->idempotency_key)
+        return -1;
+    return err_set(err, ERR_TIMEOUT, "outcome_unknown",
+                   "%.120s has not said what became of this: look whether it was done before you "
+                   "do it again",
+                   ctl->settings.values[SETTING_URL]);
+}
+
 /* Send it until there is an answer that says more than "later". A request that never arrived is
  * repeated only where an earlier try may have: the panel is restarting then. */
 static int send_until(struct ctl *ctl, const struct http_request *request, struct http_answer *ret,
@@ -121,7 +144,8 @@ static int send_until(struct ctl *ctl, const struct http_request *request, struc
             bool timed_out = strcmp(err->reason, "timed_out") == 0;
             lost |= err->code == ERR_TIMEOUT;
             if (!lost || try == TRIES_MAX || (timed_out && try > 1))
-                return -1; /* who has waited for so long twice wants to know */
+                return give_up(ctl, request, lost,
+                               err); /* who waited so long twice wants to know */
             tell(ctl, "the answer was lost", wait_ms);
             sleep_ms(wait_ms);
             continue;

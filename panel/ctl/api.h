@@ -28,6 +28,12 @@ int api_list(struct ctl *ctl, const char *path, size_t most, json_t **ret, struc
 int api_get_raw(struct ctl *ctl, const char *path, const char *etag, struct http_answer *ret,
                 struct err *err);
 
+/* Does it pass by itself: the panel is away for a moment, or busy? */
+bool api_may_pass(const struct err *err);
+
+/* An error that was of no importance. */
+void api_forget_failure(struct ctl *ctl);
+
 /* What an answer of 400 and more says. Keeps it in ctl->failure. */
 int api_fail(struct ctl *ctl, const struct http_answer *answer, struct err *err);
 

@@ -46,6 +46,21 @@ bool noun_exists(const char *noun)
     return false;
 }
 
+static bool has_one_verb(const char *noun)
+{
+    size_t verbs = 0;
+    for (size_t i = 0; i < commands_count; i++)
+        verbs += form_has(commands[i].noun, noun);
+    return verbs == 1;
+}
+
+const struct command *command_alone(const char *noun)
+{
+    const struct command *list = command_find(noun, "list");
+    size_t len = strlen(noun);
+    return list && (noun[len - 1] == 's' || has_one_verb(noun)) ? list : NULL;
+}
+
 /* --- options --------------------------------------------------------------------------------- */
 
 static const struct option_spec *find_in(const struct option_spec *options, size_t count,
@@ -147,13 +162,6 @@ static void find_words(int argc, char **argv, const char *ret_words[2])
     }
 }
 
-/* "nodes" is "node list", as long as no verb is said. */
-static bool is_plural(const char *noun)
-{
-    size_t len = strlen(noun);
-    return len > 1 && noun[len - 1] == 's' && command_find(noun, "list");
-}
-
 static int find_command(struct args *args, const char *const words[2], bool help, int *ret_used,
                         struct err *err)
 {
@@ -168,8 +176,8 @@ static int find_command(struct args *args, const char *const words[2], bool help
     if (args->command)
         return 0;
     if (!words[1]) {
-        if (is_plural(words[0]) && !help)
-            args->command = command_find(words[0], "list");
+        if (!help || has_one_verb(words[0])) /* the help of "nodes" is that of the noun */
+            args->command = command_alone(words[0]);
         return 0;
     }
     args->command = command_find(words[0], words[1]);

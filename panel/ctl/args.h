@@ -32,6 +32,9 @@ const char *args_next(const struct args *args, const char *option, int *at);
 
 /* The command that noun and verb name; NULL. */
 const struct command *command_find(const char *noun, const char *verb);
+/* What a noun without a verb means: "nodes" is "node list", and a noun of one verb has no other.
+ * NULL: that has to be said. */
+const struct command *command_alone(const char *noun);
 /* Does any command have this noun? */
 bool noun_exists(const char *noun);
 

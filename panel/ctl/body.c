@@ -1,6 +1,7 @@
 /* Bodies. See body.h. Values go out as they were typed: what is right is the panel's to say. */
 #include "panel/ctl/body.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/auto.h"
@@ -35,6 +36,8 @@ static json_t *descend(json_t *object, const char **member)
     return inner;
 }
 
+/* KEY=VALUE; KEY-, which removes it; KEY, whose value is the environment's: others of this machine
+ * can read arguments. */
 static int put_pair(json_t *object, const struct given *given, const char *value, struct err *err)
 {
     const char *member = given->option->member;
@@ -47,14 +50,16 @@ static int put_pair(json_t *object, const struct given *given, const char *value
     const char *equals = strchr(value, '=');
     size_t len = equals ? (size_t)(equals - value) : strlen(value);
     bool removes = !equals && len > 1 && value[len - 1] == '-';
-    if (!len || (!equals && !removes))
+    const char *text = equals ? equals + 1 : getenv(value);
+    if (!len || (!removes && !text))
         return err_set(err, ERR_INVALID, "usage",
-                       "--%s wants KEY=VALUE, or KEY- to remove it, not \"%.64s\"",
+                       "--%s wants KEY=VALUE, KEY- to remove it, or KEY where the environment has "
+                       "its value, not \"%.64s\"",
                        given->option->name, value);
     auto_free char *key = strndup(value, removes ? len - 1 : len);
     if (!key)
         return err_nomem(err);
-    return put(pairs, key, removes ? json_null() : json_string(equals + 1), err);
+    return put(pairs, key, removes ? json_null() : json_string(text), err);
 }
 
 static int put_words(json_t *object, const char *member, const char *value, struct err *err)

@@ -65,11 +65,11 @@ static const struct column instances[] = {
     {"NODE STATUS", "Node.status", COLUMN_STATE, IN_DETAIL, 0},
     {"ADDRESS", "Node.address", COLUMN_TEXT, IN_WIDE, 0},
     {"TEMPLATE", "imageData.Name", COLUMN_TEXT, IN_DETAIL, 0},
-    {"ENV", "Env", COLUMN_LIST, IN_DETAIL, 0},
-    {"VARIABLES", "variables", COLUMN_LIST, IN_DETAIL, 0},
+    {"ENV", "Env", COLUMN_LINES, IN_DETAIL, 0},
+    {"VARIABLES", "variables", COLUMN_LINES, IN_DETAIL, 0},
     {"STOP COMMAND", "StopCommand", COLUMN_TEXT, IN_DETAIL, 0},
     {"CONTAINER", "ContainerId", COLUMN_TEXT, IN_DETAIL, 0},
-    {"EXITS", "exits", COLUMN_LIST, IN_DETAIL, 0},
+    {"EXITS", "exits", COLUMN_LINES, IN_DETAIL, 0},
     {"CREATED", "createdAt", COLUMN_TIME, IN_DETAIL, 0},
     {"UPDATED", "updatedAt", COLUMN_TIME, IN_DETAIL, 0},
 };
@@ -99,9 +99,9 @@ static const struct column images[] = {
     {"STOP", "StopCommand", COLUMN_TEXT, IN_WIDE, 0},
     {"OTHER IMAGES", "AltImages", COLUMN_LIST, IN_DETAIL, 0},
     {"COMMAND", "Cmd", COLUMN_LIST, IN_DETAIL, 0},
-    {"ENV", "Env", COLUMN_LIST, IN_DETAIL, 0},
-    {"VARIABLES", "Variables", COLUMN_LIST, IN_DETAIL, 0},
-    {"INSTALLS", "Scripts.Install", COLUMN_LIST, IN_DETAIL, 0},
+    {"ENV", "Env", COLUMN_LINES, IN_DETAIL, 0},
+    {"VARIABLES", "Variables", COLUMN_LINES, IN_DETAIL, 0},
+    {"INSTALLS", "Scripts.Install", COLUMN_LINES, IN_DETAIL, 0},
     {"MOUNT PATH", "MountPath", COLUMN_TEXT, IN_DETAIL, 0},
 };
 

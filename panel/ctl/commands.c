@@ -90,14 +90,20 @@ static const struct option_spec node_undrain[] = {
         {"disk", 0, "SIZE", "MiB, or with a unit", NULL, BODY_TEXT, "disk"},                       \
         {"primary", 0, "PORT", "the main host port", NULL, BODY_TEXT, "primary"},                  \
     {                                                                                              \
-        "var", 'e', "KEY=VALUE", "a variable; again for more", NULL, BODY_PAIR, "variables"        \
+        "var", 'e', "KEY=VALUE", "a variable; KEY alone: the environment's; again for more", NULL, \
+            BODY_PAIR, "variables"                                                                 \
     }
+
+/* As the API has them, and its InternalStates; a test holds them against its description. */
+#define STATES                                                                                     \
+    "running|stopped|crashed|failed|suspended|pulling|creating|installing|starting|stopping|"      \
+    "deleting|unknown|INSTALLING|READY|FAILED|DELETING"
 
 static const struct option_spec instance_list[] = {
     {"user", 0, "USER", "those that it owns", NULL, BODY_NONE, NULL},
     {"shared", 0, NULL, "with --user: also those that it may use", NULL, BODY_NONE, NULL},
     {"node", 0, "NODE", "those on it", NULL, BODY_NONE, NULL},
-    {"state", 0, "STATE", "running, stopped, crashed, failed, …", NULL, BODY_NONE, NULL},
+    {"state", 0, "STATE", "running, stopped, crashed, failed, …", STATES, BODY_NONE, NULL},
     WATCH,
 };
 static const struct option_spec instance_deploy[] = {
@@ -105,8 +111,9 @@ static const struct option_spec instance_deploy[] = {
     {"template", 't', "IMAGE", "a template that gives defaults, its image included", NULL,
      BODY_NONE, NULL},
     {"user", 'u', "USER", "whose it is", NULL, BODY_NONE, NULL},
-    {"ports", 'p', "C:H,C:H", "container:host; host may be auto; /tcp or /udp, else both", NULL,
-     BODY_TEXT, "ports"},
+    {"ports", 'p', "C:H,C:H",
+     "at least one container:host; host may be auto; /tcp, /udp, else both", NULL, BODY_TEXT,
+     "ports"},
     {"node", 'n', "NODE", "where; auto (without it): where there is most room", NULL, BODY_NONE,
      NULL},
     {"tags", 0, "A,B", "with auto: which the node must have", NULL, BODY_TEXT, "tags"},
@@ -116,10 +123,11 @@ static const struct option_spec instance_deploy[] = {
 static const struct option_spec instance_update[] = {
     {"name", 0, "NAME", "another name", NULL, BODY_TEXT, "name"},
     {"user", 'u', "USER", "another owner", NULL, BODY_NONE, NULL},
-    {"image", 'i', "REFERENCE", "another Docker image", NULL, BODY_TEXT, "image"},
+    {"image", 'i', "REFERENCE", "another Docker image, of those that its AltImages name", NULL,
+     BODY_TEXT, "image"},
     {"ports", 'p', "C:H,C:H", "other ports", NULL, BODY_TEXT, "ports"},
     SIZES,
-    {"env", 0, "KEY=VALUE", "of the environment; KEY- removes; again for more", NULL, BODY_PAIR,
+    {"env", 0, "KEY=VALUE", "of its environment; KEY- removes; again for more", NULL, BODY_PAIR,
      "env"},
     NO_WAIT,
 };
@@ -156,7 +164,9 @@ static const struct option_spec user_update[] = {
     {"username", 0, "NAME", "another name", NULL, BODY_TEXT, "username"},
     {"email", 0, "ADDRESS", "another e-mail address", NULL, BODY_TEXT, "email"},
     {"admin", 0, "yes|no", "may it do everything", "yes|no", BODY_YES_NO, "admin"},
-    {"password", 0, NULL, "another password: asked for, or the first line of stdin", NULL,
+    {"password", 0, NULL, "another password: asked for, or the next line of stdin", NULL, BODY_NONE,
+     NULL},
+    {"current-password", 0, NULL, "to change oneself: asked for, or the first line of stdin", NULL,
      BODY_NONE, NULL},
 };
 static const struct option_spec user_delete[] = {
@@ -211,6 +221,9 @@ static const struct option_spec event_list[] = {
     {"node", 0, "NODE", "only of it and of the instances on it", NULL, BODY_NONE, NULL},
     {"user", 0, "USER", "only of it and of its instances", NULL, BODY_NONE, NULL},
     {"after", 0, "ID", "those behind this event", NULL, BODY_NONE, NULL},
+    {"since", 0, "TIME", "only from then on: 2h, 7d, or 2026-01-31T12:00:00Z", NULL, BODY_NONE,
+     NULL},
+    {"limit", 0, "N", "the last so many at most", NULL, BODY_NONE, NULL},
 };
 static const struct option_spec audit_list[] = {
     {"key", 0, "KEY", "only what this API key did: its id or name", NULL, BODY_NONE, NULL},
@@ -234,14 +247,13 @@ const struct command commands[] = {
     {NODE, "list|ls", "", 0, 0, "all nodes", NULL, OPTIONS(watching), false, false, run_node_list},
     {NODE, "get|show", "NODE", 1, 1, "one node, with all that is known of it", NULL,
      OPTIONS(watching), false, false, run_node_get},
-    {NODE, "create", "NAME", 1, 1, "a new node; prints the command by which it joins",
+    {NODE, "create", "NAME --address HOST", 1, 1,
+     "a new node; prints the command by which it joins",
      "The command is alone on stdout: panelctl node create n1 --address n1.example.com | ssh n1 "
      "sh\n",
      OPTIONS(node_create), false, false, run_node_create},
     {NODE, "update", "NODE", 1, 1, "change where it is, what it holds, maintenance",
-     "What isn't named stays as it is; but of the two overcommits the one not named is taken "
-     "away.\n",
-     OPTIONS(node_update), false, false, run_node_update},
+     "What isn't named stays as it is.\n", OPTIONS(node_update), false, false, run_node_update},
     {NODE, "drain", "NODE", 1, 1, "stop all that runs there, for as long as it lasts",
      "Waits until nothing runs there. What is wanted of the instances stays: \"undrain\" brings "
      "back\n"
@@ -263,13 +275,20 @@ const struct command commands[] = {
      false, run_instance_list},
     {INSTANCE, "get|show", "INSTANCE", 1, 1, "one instance, with all that is known of it", NULL,
      OPTIONS(watching), false, false, run_instance_get},
-    {INSTANCE, "deploy|create|run", "NAME", 1, 1, "a new instance",
-     "Waits until it runs or has failed, and shows how far it is. Example:\n"
-     "  panelctl instance deploy lobby --template Minecraft --user alex --ports 25565:auto -m 2G\n",
+    {INSTANCE, "deploy|create|run",
+     "NAME --user USER --ports C:H (--image REFERENCE|--template IMAGE)", 1, 1, "a new instance",
+     "Waits until it runs or has failed, and shows how far it is. One that failed is still there:\n"
+     "\"retry\" tries again, and another deploy would make a second one. Example:\n"
+     "  panelctl instance deploy lobby --template Minecraft --user alex --ports 25565:auto -m 2G\n"
+     "The image can later be changed for another of the template's AltImages alone; one that was\n"
+     "mistyped otherwise is mended by deleting the instance and deploying anew.\n",
      OPTIONS(instance_deploy), false, false, run_instance_deploy},
     {INSTANCE, "update", "INSTANCE", 1, 1, "change its name, owner, sizes, ports, variables",
-     "What isn't named stays as it is. --var KEY- removes a variable.\n", OPTIONS(instance_update),
-     false, false, run_instance_update},
+     "What isn't named stays as it is. --var KEY- removes a variable. --image takes one of the\n"
+     "instance's AltImages, which come from its template; without a template there are none, and "
+     "a\n"
+     "mistyped image is mended by deleting the instance and deploying anew.\n",
+     OPTIONS(instance_update), false, false, run_instance_update},
     {INSTANCE, "start", "INSTANCE...", 1, -1, "start it", NULL, NO_OPTIONS, false, false,
      run_instance_power},
     {INSTANCE, "stop", "INSTANCE...", 1, -1, "stop it; it stays stopped", NULL, NO_OPTIONS, false,
@@ -312,10 +331,11 @@ const struct command commands[] = {
     {USER, "list|ls", "", 0, 0, "all users", NULL, OPTIONS(watching), false, false, run_user_list},
     {USER, "get|show", "USER", 1, 1, "one user, by id, name or e-mail address", NULL,
      OPTIONS(watching), false, false, run_user_get},
-    {USER, "create", "USERNAME", 1, 1, "a new user",
+    {USER, "create", "USERNAME --email ADDRESS", 1, 1, "a new user",
      "The password is asked for; without a terminal it is the first line of stdin.\n",
      OPTIONS(user_create), false, false, run_user_create},
-    {USER, "update", "USER", 1, 1, "change name, address, rights or password", NULL,
+    {USER, "update", "USER", 1, 1, "change name, address, rights or password",
+     "With a key that is bound to the user himself --current-password is needed.\n",
      OPTIONS(user_update), false, false, run_user_update},
     {USER, "delete|rm", "USER", 1, 1, "delete a user", NULL, OPTIONS(user_delete), false, false,
      run_user_delete},
@@ -352,7 +372,8 @@ const struct command commands[] = {
      false, false, run_key_whoami},
 
     {"event|events", "list|ls", "", 0, 0, "what happened, or happens",
-     "-o json prints one object a line. Without --follow: what the panel keeps, up to now.\n",
+     "-o json prints one object a line. Without --follow: what the panel keeps, up to now, the\n"
+     "newest last. With --follow what comes, behind what --since, --limit or --after name.\n",
      OPTIONS(event_list), false, false, run_event_list},
     {"audit", "list|ls", "", 0, 0, "which key did what to what, the newest first", NULL,
      OPTIONS(audit_list), false, false, run_audit_list},

@@ -81,27 +81,77 @@ static bool is_of_panel(const struct ctl *ctl, const struct err *err)
            strncmp(view_text(ctl->failure, "code"), err->reason, sizeof(err->reason) - 1) == 0;
 }
 
+/* A sentence of the panel's, in the words of this command line where it has others. */
+static void tell_sentence(const char *sentence)
+{
+    static const char *const words[][2] = {
+        {"send \"force\": true", "say --force"},
+        {"The field \"currentPassword\" is required", "--current-password is needed"},
+    };
+    auto_strbuf struct strbuf out = {0};
+    for (const char *at = sentence; *at;) {
+        size_t row = 0;
+        while (row < ARRAY_LEN(words) && strncmp(at, words[row][0], strlen(words[row][0])) != 0)
+            row++;
+        if (row < ARRAY_LEN(words)) {
+            strbuf_str(&out, words[row][1]);
+            at += strlen(words[row][0]);
+        } else {
+            strbuf_char(&out, *at++);
+        }
+    }
+    step_note("panelctl: %s", out.data && !out.failed ? out.data : sentence);
+}
+
+static void tell_of_key(const struct ctl *ctl, const struct err *err)
+{
+    auto_strbuf struct strbuf origin = {0};
+    if (!ctl->settings.values[SETTING_KEY]) {
+        step_note("  no key is set: export PANEL_API_KEY, or name a file with --key-file; "
+                  "\"paneld key create --name NAME\" on the panel's host makes one");
+        return;
+    }
+    settings_add_key_origin(&ctl->settings, &origin);
+    const char *from = origin.data ? origin.data : "";
+    if (strcmp(err->reason, "forbidden") == 0)
+        step_note("  the key is from %s; \"panelctl key whoami\" tells what it may", from);
+    else
+        step_note("  the key is from %s; \"paneld key list\" on the panel's host shows which are "
+                  "valid",
+                  from);
+}
+
+/* What to do about it, where that isn't in the sentence. */
+static void tell_way_out(const struct ctl *ctl, const struct err *err, bool told)
+{
+    if (told && err->code == ERR_INTERNAL)
+        step_note("  the panel's log tells more about the request %s",
+                  view_text(ctl->failure, "requestId"));
+    else if (told && strcmp(err->reason, "image_not_allowed") == 0)
+        step_note("  an instance takes only images that its AltImages name, which come from its "
+                  "template; for any other, delete it and deploy anew");
+    else if (err->code == ERR_UNAUTHORIZED)
+        tell_of_key(ctl, err);
+    else if (strcmp(err->reason, "untrusted") == 0)
+        step_note(
+            "  for a certificate of your own name its CA: --ca-cert FILE or PANEL_CA_CERT; if "
+            "the panel has none, say http:// in the address (from %s)",
+            ctl->settings.from[SETTING_URL]);
+    else if (err->code == ERR_OFFLINE && ctl->settings.values[SETTING_URL])
+        step_note("  the address is from %s; \"panelctl doctor\" looks closer",
+                  ctl->settings.from[SETTING_URL]);
+}
+
 int step_tell_error(struct ctl *ctl, const struct err *err)
 {
     if (strcmp(err->reason, "reader_gone") == 0)
         return EXIT_FAILED; /* "panelctl … | head": no word about it */
     bool told = is_of_panel(ctl, err);
-    step_note("panelctl: %s", told ? view_text(ctl->failure, "error") : err->msg);
+    tell_sentence(told ? view_text(ctl->failure, "error") : err->msg);
     if (told)
         tell_details(ctl->failure);
-    if (told && err->code == ERR_INTERNAL)
-        step_note("  the panel's log tells more about the request %s",
-                  view_text(ctl->failure, "requestId"));
-    if (err->code == ERR_UNAUTHORIZED && !ctl->settings.values[SETTING_KEY])
-        step_note("  no key is set: export PANEL_API_KEY, or name a file with --key-file; "
-                  "\"paneld key create --name NAME\" on the panel's host makes one");
-    else if (told && strcmp(err->reason, "forbidden") == 0)
-        step_note("  \"panelctl key whoami\" tells what this key may");
-    else if (err->code == ERR_OFFLINE && ctl->settings.values[SETTING_URL])
-        step_note("  the address is from %s; \"panelctl doctor\" looks closer",
-                  ctl->settings.from[SETTING_URL]);
-    json_decref(ctl->failure);
-    ctl->failure = NULL;
+    tell_way_out(ctl, err, told);
+    api_forget_failure(ctl);
     return exit_code(err);
 }
 
@@ -200,6 +250,48 @@ int64_t step_span(const char *text)
     return unit ? n * seconds[unit - units] : -1;
 }
 
+int step_count(const char *option, const char *text, size_t *ret, struct err *err)
+{
+    size_t n = 0;
+    for (const char *p = text; *p && n <= STEP_COUNT_MAX; p++) {
+        if (*p < '0' || *p > '9') {
+            n = 0;
+            break;
+        }
+        n = n * 10 + (size_t)(*p - '0');
+    }
+    if (n < 1 || n > STEP_COUNT_MAX)
+        return err_set(err, ERR_INVALID, "usage", "--%s must be 1 to %u, not \"%.40s\"", option,
+                       STEP_COUNT_MAX, text);
+    *ret = n;
+    return 0;
+}
+
+static int refuse_time(const char *option, const char *text, struct err *err)
+{
+    return err_set(err, ERR_INVALID, "usage",
+                   "--%s wants a span such as 10m, 2h or 30d, or a time such as "
+                   "2026-01-31T12:00:00Z, not \"%.40s\"",
+                   option, text);
+}
+
+int step_time_ns(const char *option, const char *text, uint64_t *ret, struct err *err)
+{
+    auto_free char *time = NULL;
+    uint64_t seconds = 0;
+    if (step_time(option, text, &time, err) < 0)
+        return -1;
+    if (iso_time_parse(time, ret))
+        return 0;
+    for (const char *p = time; *p; p++) {
+        if (seconds > UINT32_MAX)
+            return refuse_time(option, text, err);
+        seconds = seconds * 10 + (uint64_t)(*p - '0');
+    }
+    *ret = seconds * 1000000000u;
+    return 0;
+}
+
 int step_time(const char *option, const char *text, char **ret, struct err *err)
 {
     struct strbuf out = {0};
@@ -212,10 +304,7 @@ int step_time(const char *option, const char *text, char **ret, struct err *err)
         strbuf_str(&out, text);
     } else {
         strbuf_fini(&out);
-        return err_set(err, ERR_INVALID, "usage",
-                       "--%s wants a span such as 10m, 2h or 30d, or a time such as "
-                       "2026-01-31T12:00:00Z, not \"%.40s\"",
-                       option, text);
+        return refuse_time(option, text, err);
     }
     *ret = strbuf_steal(&out);
     return *ret ? 0 : err_nomem(err);

@@ -29,6 +29,14 @@ int step_check_change(struct ctl *ctl, const json_t *body, struct err *err);
 /* Seconds of a span: "90s", "10m", "2h", "30d", "4w"; -1: it is something else. */
 int64_t step_span(const char *text);
 
+#define STEP_COUNT_MAX 1000000u
+
+/* The number of an option such as --limit. */
+int step_count(const char *option, const char *text, size_t *ret, struct err *err);
+
+/* Nanoseconds since 1970 of a time that may be "10m" ago, RFC 3339 or seconds since then. */
+int step_time_ns(const char *option, const char *text, uint64_t *ret, struct err *err);
+
 /* Seconds since 1970 of a time that may be "10m" ago or RFC 3339, as the API takes it, for the
  * caller. */
 int step_time(const char *option, const char *text, char **ret, struct err *err);

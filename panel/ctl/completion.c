@@ -93,8 +93,10 @@ static void put_pattern(const struct command *command)
             between = "|";
             verb += strcspn(verb, "|") + !!strchr(verb, '|');
         } while (*verb);
-        if (form_has(command->verb, "list") && noun[form_first(noun) - 1] == 's')
-            printf("|\"%.*s \"", form_first(noun), noun); /* "nodes" alone */
+        char alone[32];
+        snprintf(alone, sizeof(alone), "%.*s", form_first(noun), noun);
+        if (*command->verb && command_alone(alone) == command)
+            printf("|\"%s \"", alone);
     }
 }
 
@@ -265,7 +267,9 @@ int run_names(struct ctl *ctl, struct err *err)
         if (thing_is_over((enum thing)thing, row))
             continue;
         const char *name = thing_name((enum thing)thing, row);
-        puts(is_word(name) ? name : thing_id((enum thing)thing, row));
+        const char *id = thing_id((enum thing)thing, row);
+        if (is_word(name) || is_word(id))
+            puts(is_word(name) ? name : id);
     }
-    return EXIT_DONE;
+    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }

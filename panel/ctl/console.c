@@ -3,6 +3,7 @@
  * One thread: the line editor waits for the keyboard in wait_for_key(), and there the stream of
  * lines is moved on. A line is sent by POST and answered before the next one is read. Without a
  * terminal the lines of stdin are sent one by one, and the console ends with them. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/auto.h"
+#include "common/clock.h"
 #include "panel/ctl/api.h"
 #include "panel/ctl/common_steps.h"
 #include "panel/ctl/handlers.h"
@@ -19,6 +21,7 @@
 #include "panel/ctl/text.h"
 
 #define TURN_MS 1000
+#define LAST_MS 500
 
 struct console {
     struct ctl *ctl;
@@ -70,20 +73,20 @@ static void show(struct console *console)
         if (console->out.data[console->out.len - 1] != '\n')
             strbuf_char(&console->out, '\n'); /* the rest of a long line comes below it */
         line_editor_print(console->editor, console->out.data, console->out.len);
-    } else {
-        fwrite(console->out.data, 1, console->out.len, stdout);
-        fflush(stdout);
+    } else if (view_put(&console->out, &console->err) < 0) {
+        console->over = true;
+        console->rc = -1;
     }
     strbuf_reset(&console->out);
 }
 
-/* One turn: the stream, and a look at stdin. */
-static bool turn(struct console *console)
+/* One turn: the stream, and a look at stdin, or at nothing else (-1). */
+static bool turn(struct console *console, int fd, int ms)
 {
     bool readable = false;
-    int rc = stream_poll(console->stream, STDIN_FILENO, TURN_MS, &readable, &console->err);
+    int rc = stream_poll(console->stream, fd, ms, &readable, &console->err);
     show(console);
-    if (rc <= 0) {
+    if (rc <= 0 && !console->over) {
         console->over = true;
         console->rc = rc;
     }
@@ -98,7 +101,7 @@ static bool wait_for_key(void *arg)
             disturbed = 0;
             line_editor_redraw(console->editor);
         }
-        if (turn(console))
+        if (turn(console, STDIN_FILENO, TURN_MS))
             return !interrupted;
     }
     return false;
@@ -149,19 +152,54 @@ static int edit(struct console *console, struct err *err)
     return 0;
 }
 
+static void send_piece(struct console *console, const char *line, size_t len)
+{
+    auto_free char *text = strndup(line, len);
+    if (!text)
+        return;
+    text[strcspn(text, "\r")] = '\0';
+    send_line(console, text);
+}
+
+/* What stdin has at once, whole lines of it sent. False at its end. */
+static bool take_input(struct console *console, struct strbuf *held)
+{
+    char piece[4096];
+    ssize_t n = read(STDIN_FILENO, piece, sizeof(piece));
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return true;
+    if (n > 0)
+        strbuf_add(held, piece, (size_t)n);
+    size_t used = 0;
+    while (used < held->len) {
+        const char *line = held->data + used;
+        const char *newline = memchr(line, '\n', held->len - used);
+        size_t len = newline ? (size_t)(newline - line) : held->len - used;
+        if (!newline && n > 0)
+            break; /* the rest of it is to come */
+        send_piece(console, line, len);
+        used += len + (newline ? 1 : 0);
+    }
+    if (used)
+        memmove(held->data, held->data + used, held->len - used);
+    held->len -= used;
+    return n > 0 && !held->failed;
+}
+
 static void read_lines(struct console *console)
 {
-    char *line = NULL;
-    size_t size = 0;
+    auto_strbuf struct strbuf held = {0};
+    bool more = true;
     /* The stream is open before the first line goes, so that nobody misses its answer. */
     while (!console->over && !stream_is_open(console->stream))
-        turn(console);
-    while (!console->over && getline(&line, &size, stdin) >= 0) {
-        line[strcspn(line, "\r\n")] = '\0';
-        send_line(console, line);
-        turn(console);
+        turn(console, -1, TURN_MS);
+    while (!console->over && more) {
+        if (turn(console, STDIN_FILENO, TURN_MS))
+            more = take_input(console, &held);
     }
-    free(line);
+    int64_t end = clock_mono_ms() + LAST_MS; /* what the last line brings */
+    while (!console->over && clock_mono_ms() < end)
+        turn(console, -1, LAST_MS);
 }
 
 static int talk(struct console *console, const char *path, struct err *err)
@@ -189,6 +227,8 @@ int run_instance_console(struct ctl *ctl, struct err *err)
     auto_json json_t *instance = NULL;
     auto_strbuf struct strbuf path = {0};
     const char *tail = args_value(&ctl->args, "tail");
+    if (!args_has(&ctl->args, "output") || ctl->format == FORMAT_YAML)
+        ctl->format = FORMAT_TABLE; /* what the config file wants of lists isn't for lines */
     if (resolve(ctl, THING_INSTANCE, ctl->args.words[0], &instance, err) < 0)
         return -1;
     const char *id = thing_id(THING_INSTANCE, instance);

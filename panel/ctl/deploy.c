@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/auto.h"
+#include "common/strbuf.h"
 #include "panel/ctl/api.h"
 #include "panel/ctl/body.h"
 #include "panel/ctl/common_steps.h"
@@ -34,22 +35,34 @@ static int set_template(struct ctl *ctl, json_t *body, const char *word, struct 
                                           : body_set(body, "image", view_text(image, "Image"), err);
 }
 
+/* All that is missing, at once. */
+static int check_given(const struct args *args, struct err *err)
+{
+    static const struct {
+        const char *options[2];
+        const char *shown;
+    } needed[] = {
+        {{"image", "template"}, "--image REFERENCE or --template IMAGE (what is to be run)"},
+        {{"user", "user"}, "--user USER (whose it is)"},
+        {{"ports", "ports"}, "--ports CONTAINER:HOST (such as 25565:auto, with commas between)"},
+    };
+    auto_strbuf struct strbuf list = {0};
+    for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
+        if (!args_has(args, needed[i].options[0]) && !args_has(args, needed[i].options[1]))
+            strbuf_fmt(&list, "%s%s", list.len ? "; " : "", needed[i].shown);
+    }
+    if (!list.len)
+        return 0;
+    return err_set(err, ERR_INVALID, "usage", "missing: %s", list.data ? list.data : "");
+}
+
 static int make_body(struct ctl *ctl, json_t **ret, struct err *err)
 {
     auto_json json_t *body = NULL;
     const char *template = args_value(&ctl->args, "template");
     const char *user = args_value(&ctl->args, "user");
     const char *node = args_value(&ctl->args, "node");
-    if (!template && !args_has(&ctl->args, "image"))
-        return err_set(err, ERR_INVALID, "usage",
-                       "--image REFERENCE or --template IMAGE is missing: what is to be run");
-    if (!user)
-        return err_set(err, ERR_INVALID, "usage", "--user USER is missing: whose it is");
-    if (!args_has(&ctl->args, "ports"))
-        return err_set(
-            err, ERR_INVALID, "usage",
-            "--ports is missing: CONTAINER:HOST, such as 25565:auto, with commas between");
-    if (body_from_options(&ctl->args, &body, err) < 0 ||
+    if (check_given(&ctl->args, err) < 0 || body_from_options(&ctl->args, &body, err) < 0 ||
         body_set(body, "name", ctl->args.words[0], err) < 0 ||
         step_set_id(ctl, body, "user", THING_USER, user, err) < 0 ||
         (node && strcmp(node, "auto") != 0 &&

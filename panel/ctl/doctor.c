@@ -73,6 +73,9 @@ static const char *reach_fix(const char *reason)
     if (strcmp(reason, "refused") == 0)
         return "does paneld run there, and listen on an address that is reached from here "
                "(its setting \"listen\")? Does a firewall let the port through?";
+    if (strcmp(reason, "not_http") == 0)
+        return "is it https:// perhaps, or another port? Set the address with --url, PANEL_URL or "
+               "the config file";
     if (strcmp(reason, "untrusted") == 0)
         return "for a certificate of your own name its CA with --ca-cert; "
                "is it http:// perhaps, or another host?";
@@ -81,9 +84,17 @@ static const char *reach_fix(const char *reason)
 
 static bool is_loopback(const char *url)
 {
+    static const char *const hosts[] = {"localhost", "[::1]"};
     const char *host = strstr(url, "://") + 3;
-    return strncmp(host, "127.", 4) == 0 || strncmp(host, "localhost", 9) == 0 ||
-           strncmp(host, "[::1]", 5) == 0;
+    size_t len = strcspn(host, "/");
+    const char *port = memrchr(host, ':', len);
+    if (port && strspn(port + 1, "0123456789") == len - (size_t)(port + 1 - host))
+        len = (size_t)(port - host);
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        if (strlen(hosts[i]) == len && strncmp(host, hosts[i], len) == 0)
+            return true;
+    }
+    return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len;
 }
 
 static void check_transport(struct doctor *doctor, const struct http_answer *answer)
@@ -137,8 +148,11 @@ static bool check_key(struct doctor *doctor, const struct http_answer *answer)
 {
     struct err err = {0};
     const struct settings *settings = &doctor->ctl->settings;
+    auto_strbuf struct strbuf origin = {0};
+    settings_add_key_origin(settings, &origin);
+    const char *from = origin.data ? origin.data : "";
     if (answer->status / 100 == 2) {
-        find(doctor, GRADE_OK, "key", NULL, "accepted; it is from %s", settings->from[SETTING_KEY]);
+        find(doctor, GRADE_OK, "key", NULL, "accepted; it is from %s", from);
         return true;
     }
     api_fail(doctor->ctl, answer, &err);
@@ -155,12 +169,12 @@ static bool check_key(struct doctor *doctor, const struct http_answer *answer)
             doctor, GRADE_FAIL, "key",
             "the doctor looks with nodes:read and instances:read, or read; \"panelctl key whoami\" "
             "tells what this key may",
-            "the key from %s may not look: %s", settings->from[SETTING_KEY], err.msg);
+            "the key from %s may not look: %s", from, err.msg);
     else
         find(doctor, GRADE_FAIL, "key",
              "on the panel's host \"paneld key list\" shows which are valid, and \"paneld key "
              "create\" makes another",
-             "the panel refuses the key from %s: %s", settings->from[SETTING_KEY], err.msg);
+             "the panel refuses the key from %s: %s", from, err.msg);
     return false;
 }
 
@@ -270,10 +284,13 @@ static void check_room(struct doctor *doctor, const json_t *node)
         find(doctor, GRADE_WARN, "disk",
              "on the node: docker system df; make room or move instances",
              "%s: its disk is full to %.0f %%", name, used * 100 / disk);
-    if (orphans > 0)
-        find(doctor, GRADE_WARN, "orphans",
-             "\"panelctl node orphans NODE\" lists them, \"node remove-orphan\" removes one",
+    if (orphans > 0) {
+        auto_strbuf struct strbuf fix = {0};
+        strbuf_fmt(&fix, "panelctl node orphans %s lists them, node remove-orphan removes one",
+                   name);
+        find(doctor, GRADE_WARN, "orphans", fix.data,
              "%s: %lld containers are there that the panel doesn't know", name, (long long)orphans);
+    }
 }
 
 static int check_nodes(struct doctor *doctor, struct err *err)
@@ -309,15 +326,18 @@ static int check_instances(struct doctor *doctor, struct err *err)
     json_array_foreach(instances, i, row)
     {
         const char *state = view_text(row, "State");
+        const char *id = view_text(row, "Id");
+        auto_strbuf struct strbuf fix = {0};
         bool failed = strcmp(state, "failed") == 0;
         if (!failed && strcmp(state, "crashed") != 0)
             continue;
         troubled++;
-        find(doctor, GRADE_WARN, "instance",
-             failed ? "panelctl instance retry, when its cause is mended"
-                    : "panelctl instance logs tells what it said last",
-             "%s (%s) is %s: %s", view_text(row, "Name"), view_text(row, "Id"), state,
-             view_text(row, "Error.message"));
+        strbuf_fmt(&fix,
+                   failed ? "when its cause is mended: panelctl instance retry %s"
+                          : "what it said last: panelctl instance logs %s",
+                   id);
+        find(doctor, GRADE_WARN, "instance", fix.data, "%s (%s) is %s: %s", view_text(row, "Name"),
+             id, state, view_text(row, "Error.message"));
     }
     if (!troubled)
         find(doctor, GRADE_OK, "instance", NULL, "%zu, none of them failed or crashed",

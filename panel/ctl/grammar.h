@@ -20,7 +20,7 @@ enum body_kind {
     BODY_TRUE,         /* given: true */
     BODY_YES_NO,       /* yes or no */
     BODY_TEXT_OR_NULL, /* "none": null */
-    BODY_PAIR,         /* KEY=VALUE into an object; KEY- : null; may be given again */
+    BODY_PAIR,         /* KEY=VALUE or KEY into an object; KEY- : null; may be given again */
     BODY_WORDS         /* A,B into an array; may be given again */
 };
 

@@ -140,13 +140,20 @@ int help_unknown_choice(const struct option_spec *option, const char *value, str
 
 /* --- texts ----------------------------------------------------------------------------------- */
 
+/* panelctl node get; valid until the next call. */
+static const char *name_of(const struct command *command)
+{
+    static char text[80];
+    snprintf(text, sizeof(text), "panelctl %.*s%s%.*s", form_first(command->noun), command->noun,
+             *command->verb ? " " : "", form_first(command->verb), command->verb);
+    return text;
+}
+
 const char *help_usage(const struct command *command)
 {
     static char text[256];
-    bool verb = *command->verb;
-    snprintf(text, sizeof(text), "panelctl %.*s%s%.*s%s%s", form_first(command->noun),
-             command->noun, verb ? " " : "", form_first(command->verb), command->verb,
-             *command->arguments ? " " : "", command->arguments);
+    snprintf(text, sizeof(text), "%s%s%s", name_of(command), *command->arguments ? " " : "",
+             command->arguments);
     return text;
 }
 
@@ -182,8 +189,9 @@ static const char ending[] =
     "Nodes, instances, users, images and keys are named by their id, by the beginning of it (3\n"
     "characters or more, if only one begins so), or by their name. \"panelctl nodes\" is short "
     "for\n"
-    "\"panelctl node list\". \"panelctl NOUN --help\" and \"panelctl NOUN VERB --help\" tell "
-    "more.\n"
+    "\"panelctl node list\", and so with \"instances\", \"users\", \"images\", \"keys\", "
+    "\"events\" and\n"
+    "\"audit\". \"panelctl NOUN --help\" and \"panelctl NOUN VERB --help\" tell more.\n"
     "\n"
     "Where the panel is and with which key, the first that says it:\n"
     "  --url, --key-file, --ca-cert                    (a key is never an argument)\n"
@@ -240,7 +248,7 @@ static void print_noun(FILE *out, const char *noun)
 
 static void print_command(FILE *out, const struct command *command)
 {
-    fprintf(out, "%s: %s\n\nUsage: %s [OPTION...]\n", help_usage(command), command->help,
+    fprintf(out, "%s: %s\n\nUsage: %s [OPTION...]\n", name_of(command), command->help,
             help_usage(command));
     const char *others = command->verb + form_first(command->verb);
     for (const char *lead = "Also: "; *others; lead = ", ") {

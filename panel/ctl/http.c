@@ -231,6 +231,11 @@ static int fail(const struct http *http, const struct transfer *transfer, CURLco
 {
     const char *url = http->options.url;
     const char *reason = *why ? why : curl_easy_strerror(code);
+    long sent = 0;
+    /* A connection that was kept may have died under the request: curl makes another by itself. */
+    curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
+    if (sent && (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST))
+        code = CURLE_GOT_NOTHING;
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -239,8 +244,14 @@ static int fail(const struct http *http, const struct transfer *transfer, CURLco
     case CURLE_COULDNT_CONNECT:
         return err_set(err, ERR_OFFLINE, "refused", "can't reach the panel at %.120s: %.150s", url,
                        reason);
-    case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
+        return err_set(err, ERR_INVALID, "usage", "can't use the CA file %.120s: %.150s",
+                       http->options.ca_cert ? http->options.ca_cert : "of the system", reason);
+    case CURLE_UNSUPPORTED_PROTOCOL: /* an answer without a head */
+    case CURLE_WEIRD_SERVER_REPLY:
+        return err_set(err, ERR_OFFLINE, "not_http", "what answers at %.120s doesn't speak HTTP%s",
+                       url, strncmp(url, "http:", 5) == 0 ? "; is it https:// perhaps?" : "");
+    case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CONNECT_ERROR:
         return err_set(err, ERR_OFFLINE, "untrusted", "no safe connection to %.120s: %.150s", url,

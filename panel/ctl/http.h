@@ -48,8 +48,9 @@ struct http_answer {
 struct http *http_create(const struct http_options *options, struct err *err);
 void http_destroy(struct http *http);
 
-/* 0: there is an answer, whatever its status. ERR_OFFLINE: nothing was sent, the reason says why:
- * "refused", "unresolved", "untrusted", "unreachable". ERR_TIMEOUT "answer_lost": it may have been.
+/* 0: there is an answer, whatever its status. ERR_OFFLINE: nothing was done, the reason says why:
+ * "refused", "unresolved", "untrusted", "unreachable", "not_http". ERR_TIMEOUT "answer_lost": it
+ * may have been.
  */
 int http_send(struct http *http, const struct http_request *request, struct http_answer *answer,
               struct err *err);

@@ -8,6 +8,7 @@
 #include "panel/ctl/body.h"
 #include "panel/ctl/common_steps.h"
 #include "panel/ctl/handlers.h"
+#include "panel/ctl/names.h"
 #include "panel/ctl/progress.h"
 #include "panel/ctl/watch.h"
 
@@ -52,6 +53,8 @@ static int fetch(struct ctl *ctl, const void *arg, json_t **ret, struct err *err
         if (fits(filter, row) && json_array_append(some, row) < 0)
             return err_nomem(err);
     }
+    if (ctl->format == FORMAT_WIDE)
+        names_show_users(ctl, some, "User");
     *ret = steal_ptr(some);
     return 0;
 }
@@ -74,9 +77,18 @@ int run_instance_list(struct ctl *ctl, struct err *err)
     return watch_show(ctl, &view_instances, true, fetch, &filter, err);
 }
 
+static int fetch_one(struct ctl *ctl, const void *arg, json_t **ret, struct err *err)
+{
+    (void)arg;
+    if (resolve(ctl, THING_INSTANCE, ctl->args.words[0], ret, err) < 0)
+        return -1;
+    names_show_users(ctl, *ret, "User");
+    return 0;
+}
+
 int run_instance_get(struct ctl *ctl, struct err *err)
 {
-    return step_get(ctl, &view_instances, THING_INSTANCE, err);
+    return watch_show(ctl, &view_instances, false, fetch_one, NULL, err);
 }
 
 /* --- changes --------------------------------------------------------------------------------- */
@@ -244,19 +256,22 @@ int run_instance_users(struct ctl *ctl, struct err *err)
 
 int run_instance_share(struct ctl *ctl, struct err *err)
 {
-    auto_free char *id = NULL;
-    auto_json json_t *body = json_object();
+    auto_json json_t *instance = NULL;
+    auto_json json_t *user = NULL;
     auto_json json_t *answer = NULL;
     bool take = strcmp(ctl->args.command->verb, "unshare") == 0;
-    if (resolve_id(ctl, THING_INSTANCE, ctl->args.words[0], &id, err) < 0 ||
-        step_set_id(ctl, body, "userId", THING_USER, ctl->args.words[1], err) < 0)
+    if (resolve(ctl, THING_INSTANCE, ctl->args.words[0], &instance, err) < 0 ||
+        resolve(ctl, THING_USER, ctl->args.words[1], &user, err) < 0)
         return -1;
-    auto_free char *path = api_path("/api/instances/", id, "/users");
-    if (!path)
+    auto_json json_t *body = json_pack("{ss}", "userId", thing_id(THING_USER, user));
+    auto_free char *path =
+        api_path("/api/instances/", thing_id(THING_INSTANCE, instance), "/users");
+    if (!path || !body)
         return err_nomem(err);
     if (api_change(ctl, take ? "DELETE" : "POST", path, body, &answer, err) < 0)
         return -1;
     return view_print_done(ctl, NULL, answer, err,
-                           take ? "%s may no longer use %s" : "%s may use %s", ctl->args.words[1],
-                           ctl->args.words[0]);
+                           take ? "%s may no longer use %s (%s)" : "%s may use %s (%s)",
+                           thing_name(THING_USER, user), thing_name(THING_INSTANCE, instance),
+                           thing_id(THING_INSTANCE, instance));
 }

@@ -8,16 +8,35 @@
 #include "panel/ctl/body.h"
 #include "panel/ctl/common_steps.h"
 #include "panel/ctl/handlers.h"
+#include "panel/ctl/names.h"
 #include "panel/ctl/watch.h"
+
+static int fetch_all(struct ctl *ctl, const void *arg, json_t **ret, struct err *err)
+{
+    (void)arg;
+    if (resolve_list(ctl, THING_KEY, ret, err) < 0)
+        return -1;
+    names_show_users(ctl, *ret, "userId");
+    return 0;
+}
 
 int run_key_list(struct ctl *ctl, struct err *err)
 {
-    return step_list(ctl, &view_keys, "/api/keys", err);
+    return watch_show(ctl, &view_keys, true, fetch_all, NULL, err);
+}
+
+static int fetch_one(struct ctl *ctl, const void *arg, json_t **ret, struct err *err)
+{
+    (void)arg;
+    if (resolve(ctl, THING_KEY, ctl->args.words[0], ret, err) < 0)
+        return -1;
+    names_show_users(ctl, *ret, "userId");
+    return 0;
 }
 
 int run_key_get(struct ctl *ctl, struct err *err)
 {
-    return step_get(ctl, &view_keys, THING_KEY, err);
+    return watch_show(ctl, &view_keys, false, fetch_one, NULL, err);
 }
 
 static int fetch_identity(struct ctl *ctl, const void *arg, json_t **ret, struct err *err)
@@ -64,9 +83,19 @@ static int make_body(struct ctl *ctl, json_t **ret, struct err *err)
 
 /* --- secrets --------------------------------------------------------------------------------- */
 
+/* Before there is one: it is shown once, and ids alone would not show it. */
+static int check_shown(const struct ctl *ctl, struct err *err)
+{
+    return ctl->format != FORMAT_NAME
+               ? 0
+               : err_set(err, ERR_INVALID, "usage",
+                         "with -o name (from %s) the secret would be lost; -o json has both",
+                         ctl->settings.from[SETTING_OUTPUT]);
+}
+
 static int print_secret(struct ctl *ctl, const json_t *key, struct err *err)
 {
-    if (!view_is_data(ctl) && ctl->format != FORMAT_NAME)
+    if (!view_is_data(ctl))
         step_note("Key %s (%s), shown this once:", view_text(key, "name"), view_text(key, "id"));
     return view_print_done(ctl, &view_keys, key, err, "%s", view_text(key, "key"));
 }
@@ -76,7 +105,8 @@ int run_key_create(struct ctl *ctl, struct err *err)
     auto_json json_t *body = NULL;
     auto_json json_t *key = NULL;
     const char *user = args_value(&ctl->args, "user");
-    if (make_body(ctl, &body, err) < 0 || body_set(body, "name", ctl->args.words[0], err) < 0 ||
+    if (check_shown(ctl, err) < 0 || make_body(ctl, &body, err) < 0 ||
+        body_set(body, "name", ctl->args.words[0], err) < 0 ||
         (user && step_set_id(ctl, body, "userId", THING_USER, user, err) < 0) ||
         api_change(ctl, "POST", "/api/keys", body, &key, err) < 0)
         return -1;
@@ -144,7 +174,7 @@ int run_key_rotate(struct ctl *ctl, struct err *err)
     auto_json json_t *key = NULL;
     auto_json json_t *answer = NULL;
     const char *grace = args_value(&ctl->args, "grace");
-    if (make_rotation(grace, &body, err) < 0 ||
+    if (check_shown(ctl, err) < 0 || make_rotation(grace, &body, err) < 0 ||
         resolve(ctl, THING_KEY, ctl->args.words[0], &key, err) < 0)
         return -1;
     int go =

@@ -64,8 +64,7 @@ void logs_add_event(const struct ctl *ctl, const struct sse_event *event, bool t
         return;
     }
     if (view_is_data(ctl)) {
-        strbuf_str(out, event->data);
-        strbuf_char(out, '\n');
+        view_add_json_line(ctl, event->data, out);
         return;
     }
     const char *time = view_text(value, "time");
@@ -81,7 +80,8 @@ void logs_add_event(const struct ctl *ctl, const struct sse_event *event, bool t
 struct following {
     struct ctl *ctl;
     bool times;
-    bool failed; /* nobody reads any more */
+    bool failed; /* it can't be written any more; err says why */
+    struct err err;
 };
 
 static void take_event(void *arg, const struct sse_event *event)
@@ -89,8 +89,8 @@ static void take_event(void *arg, const struct sse_event *event)
     struct following *following = arg;
     auto_strbuf struct strbuf out = {0};
     logs_add_event(following->ctl, event, following->times, &out);
-    if (out.len)
-        following->failed |= view_put(&out, NULL) < 0;
+    if (out.len && !following->failed)
+        following->failed = view_put(&out, &following->err) < 0;
 }
 
 static void tell_gap(void *arg, const char *why)
@@ -109,9 +109,13 @@ static int follow(struct ctl *ctl, const char *path, struct err *err)
     while (rc > 0 && !following.failed)
         rc = stream_poll(stream, -1, 1000, &readable, err);
     stream_close(stream);
+    if (following.failed) {
+        *err = following.err;
+        return -1;
+    }
     if (rc == 0)
         step_note("[the instance is deleted]");
-    return following.failed ? EXIT_FAILED : rc;
+    return rc;
 }
 
 /* As text: what is safe there is made so line by line. */
@@ -158,13 +162,28 @@ static int make_path(struct ctl *ctl, const char *id, bool streamed, struct strb
     return path->failed ? err_nomem(err) : 0;
 }
 
+/* Of one that never ran there is nothing, and what went wrong is told elsewhere. */
+static void tell_of_failure(const json_t *instance)
+{
+    if (strcmp(view_text(instance, "InternalState"), "FAILED") != 0)
+        return;
+    step_note("[it failed: %s]", view_text(instance, "Error.message"));
+    if (json_array_size(view_member(instance, "imageData.Scripts.Install")))
+        step_note("[what its install did: panelctl instance logs %s --install]",
+                  thing_id(THING_INSTANCE, instance));
+}
+
 int run_instance_logs(struct ctl *ctl, struct err *err)
 {
-    auto_free char *id = NULL;
+    auto_json json_t *instance = NULL;
     auto_strbuf struct strbuf path = {0};
     struct http_answer answer = {0};
     bool streamed = args_has(&ctl->args, "follow");
     bool install = args_has(&ctl->args, "install");
+    if (!args_has(&ctl->args, "output"))
+        ctl->format = FORMAT_TABLE; /* what the config file wants of lists isn't for lines */
+    if (ctl->format == FORMAT_YAML)
+        return err_set(err, ERR_INVALID, "usage", "logs are shown as text or, followed, as json");
     if (!streamed && (view_is_data(ctl) || args_has(&ctl->args, "timestamps")))
         return err_set(err, ERR_INVALID, "usage",
                        "-o json and --timestamps belong to --follow: without it the log is plain "
@@ -173,9 +192,11 @@ int run_instance_logs(struct ctl *ctl, struct err *err)
         return err_set(err, ERR_INVALID, "usage",
                        "--install shows the whole log of the last install; --follow, --tail and "
                        "--since don't go with it");
-    if (resolve_id(ctl, THING_INSTANCE, ctl->args.words[0], &id, err) < 0 ||
-        make_path(ctl, id, streamed, &path, err) < 0)
+    if (resolve(ctl, THING_INSTANCE, ctl->args.words[0], &instance, err) < 0 ||
+        make_path(ctl, thing_id(THING_INSTANCE, instance), streamed, &path, err) < 0)
         return -1;
+    if (!install)
+        tell_of_failure(instance);
     if (streamed)
         return follow(ctl, path.data, err);
     if (api_get_raw(ctl, path.data, NULL, &answer, err) < 0)

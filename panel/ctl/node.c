@@ -107,9 +107,11 @@ static int count_of(const json_t *node, const char *path)
 static int await_empty(struct ctl *ctl, json_t **node, struct err *err)
 {
     struct progress progress;
+    int64_t lost_since = 0;
+    auto_free char *name = strdup(thing_name(THING_NODE, *node)); /* *node is replaced meanwhile */
     auto_free char *path = api_path("/api/nodes/", thing_id(THING_NODE, *node), "");
-    int rc = path ? 0 : err_nomem(err);
-    progress_begin(&progress, &ctl->term, thing_name(THING_NODE, *node));
+    int rc = path && name ? 0 : err_nomem(err);
+    progress_begin(&progress, &ctl->term, name);
     while (rc == 0) {
         int running = count_of(*node, "drain.running") + count_of(*node, "drain.stopping");
         int stopped = count_of(*node, "drain.stopped");
@@ -118,12 +120,7 @@ static int await_empty(struct ctl *ctl, json_t **node, struct err *err)
             break;
         progress_show(&progress, "draining", stopped * 100 / (running + stopped));
         step_sleep_ms(DRAIN_LOOK_MS);
-        json_t *now = NULL;
-        rc = api_get(ctl, path, &now, err);
-        if (rc == 0) {
-            json_decref(*node);
-            *node = now;
-        }
+        rc = progress_look(ctl, path, node, &lost_since, err);
     }
     progress_end(&progress);
     return rc;

@@ -33,6 +33,7 @@ static void add_bar(struct strbuf *out, int percent)
 void progress_show(struct progress *progress, const char *what, int percent)
 {
     auto_strbuf struct strbuf name = {0};
+    auto_strbuf struct strbuf doing = {0};
     auto_strbuf struct strbuf line = {0};
     if (!progress->term->err)
         return;
@@ -40,7 +41,8 @@ void progress_show(struct progress *progress, const char *what, int percent)
     strbuf_str(&line, "\r\x1b[K");
     text_add_cut(&line, name.data ? name.data : "", NAME_WIDTH);
     strbuf_str(&line, "  ");
-    tone_add(&line, what, view_tone(what), progress->term->err_colour);
+    text_add_safe(&doing, what, strlen(what));
+    tone_add(&line, doing.data ? doing.data : "", view_tone(what), progress->term->err_colour);
     if (percent >= 0)
         add_bar(&line, percent > 100 ? 100 : percent);
     strbuf_str(&line, "  ");
@@ -63,22 +65,24 @@ static bool is_installing(const json_t *instance)
     return strcmp(view_text(instance, "InternalState"), "INSTALLING") == 0;
 }
 
-/* One more look; the panel may be away for a moment, the work goes on meanwhile. */
-static int look(struct ctl *ctl, const char *path, json_t **instance, int64_t *lost_since,
-                struct err *err)
+int progress_look(struct ctl *ctl, const char *path, json_t **thing, int64_t *lost_since,
+                  struct err *err)
 {
     json_t *now = NULL;
     if (api_get(ctl, path, &now, err) == 0) {
-        json_decref(*instance);
-        *instance = now;
+        json_decref(*thing);
+        *thing = now;
         *lost_since = 0;
         return 0;
     }
-    if (err->code != ERR_OFFLINE && err->code != ERR_TIMEOUT && err->code != ERR_BUSY)
+    if (!api_may_pass(err))
         return -1;
     if (!*lost_since)
         *lost_since = clock_mono_ms();
-    return clock_mono_ms() - *lost_since > LOST_MAX * 1000 ? -1 : 0;
+    if (clock_mono_ms() - *lost_since > LOST_MAX * 1000)
+        return -1;
+    *err = (struct err){0};
+    return 0;
 }
 
 int progress_install(struct ctl *ctl, json_t **instance, struct err *err)
@@ -98,10 +102,29 @@ int progress_install(struct ctl *ctl, json_t **instance, struct err *err)
                       json_is_integer(percent) ? (int)json_integer_value(percent) : -1);
         step_sleep_ms(ms);
         ms = ms * 3 / 2 > LAST_MS ? LAST_MS : ms * 3 / 2;
-        rc = look(ctl, path, instance, &lost_since, err);
+        rc = progress_look(ctl, path, instance, &lost_since, err);
     }
     progress_end(&progress);
     return rc;
+}
+
+/* Why, and what can be done: it is there all the same, and a second deploy would make a twin. */
+static void tell_failed(const json_t *instance, const char *name, const char *id)
+{
+    const char *code = view_text(instance, "Error.code");
+    bool others = json_array_size(json_object_get(instance, "AltImages")) > 0;
+    step_note("panelctl: %s (%s) failed: %s", name, id, view_text(instance, "Error.message"));
+    if (strcmp(code, "image_not_found") == 0)
+        step_note(others
+                      ? "  another of its images: panelctl instance update %s --image REFERENCE"
+                      : "  a wrong image can't be changed here, for its template names no others "
+                        "(AltImages): panelctl instance delete %s, and deploy anew",
+                  id);
+    if (strcmp(code, "install_failed") == 0)
+        step_note("  what the install did: panelctl instance logs %s --install", id);
+    step_note("  it is still there. To try again: panelctl instance retry %s; to be rid of it: "
+              "panelctl instance delete %s",
+              id, id);
 }
 
 int progress_tell(struct ctl *ctl, const json_t *instance, struct err *err)
@@ -109,7 +132,7 @@ int progress_tell(struct ctl *ctl, const json_t *instance, struct err *err)
     const char *name = thing_name(THING_INSTANCE, instance);
     const char *id = thing_id(THING_INSTANCE, instance);
     if (strcmp(view_text(instance, "InternalState"), "FAILED") == 0) {
-        step_note("panelctl: %s (%s) failed: %s", name, id, view_text(instance, "Error.message"));
+        tell_failed(instance, name, id);
         return view_is_data(ctl) && view_print_data(ctl, instance, err) < 0 ? -1 : EXIT_FAILED;
     }
     if (strcmp(view_text(instance, "change.state"), "undone") == 0) {

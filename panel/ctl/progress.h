@@ -18,6 +18,11 @@ void progress_show(struct progress *progress, const char *what, int percent);
 /* Take the line away. */
 void progress_end(struct progress *progress);
 
+/* One more look at what stands at path; *thing is replaced by it. The panel may be away for a
+ * moment, the work goes on meanwhile: *lost_since begins as 0. */
+int progress_look(struct ctl *ctl, const char *path, json_t **thing, int64_t *lost_since,
+                  struct err *err);
+
 /* Follow an instance until it is no longer INSTALLING; *instance is replaced by what it is then. */
 int progress_install(struct ctl *ctl, json_t **instance, struct err *err);
 

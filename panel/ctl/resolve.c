@@ -59,18 +59,21 @@ static bool may_be_id(const char *word)
            strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == len;
 }
 
-/* 1: found; 0: not by this way; -1. */
-static int get_directly(struct ctl *ctl, const struct kind *kind, const char *word, json_t **ret,
-                        struct err *err)
+int resolve_by_id(struct ctl *ctl, enum thing thing, const char *id, json_t **ret, struct err *err)
 {
     auto_strbuf struct strbuf path = {0};
+    strbuf_fmt(&path, "%s/", kinds[thing].path);
+    api_add_escaped(&path, id);
+    return path.failed ? err_nomem(err) : api_get(ctl, path.data, ret, err);
+}
+
+/* 1: found; 0: not by this way; -1. */
+static int get_directly(struct ctl *ctl, enum thing thing, const char *word, json_t **ret,
+                        struct err *err)
+{
     if (!may_be_id(word))
         return 0;
-    strbuf_fmt(&path, "%s/", kind->path);
-    api_add_escaped(&path, word);
-    if (path.failed)
-        return err_nomem(err);
-    if (api_get(ctl, path.data, ret, err) == 0)
+    if (resolve_by_id(ctl, thing, word, ret, err) == 0)
         return 1;
     if (err->code != ERR_NOT_FOUND && err->code != ERR_INVALID)
         return -1;
@@ -162,7 +165,7 @@ int resolve(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret, 
     auto_free char *word = strndup(typed, length_without_cut(typed));
     if (!word)
         return err_nomem(err);
-    int direct = get_directly(ctl, kind, word, ret, err);
+    int direct = get_directly(ctl, thing, word, ret, err);
     if (direct)
         return direct < 0 ? -1 : 0;
     auto_json json_t *list = NULL;

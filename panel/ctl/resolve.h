@@ -4,7 +4,7 @@
 
 #include "panel/ctl/ctl.h"
 
-enum thing { THING_NODE, THING_INSTANCE, THING_USER, THING_IMAGE, THING_KEY };
+enum thing { THING_NODE, THING_INSTANCE, THING_USER, THING_IMAGE, THING_KEY, THING_COUNT };
 
 #define RESOLVE_PREFIX_LEAST 3
 
@@ -12,7 +12,10 @@ enum thing { THING_NODE, THING_INSTANCE, THING_USER, THING_IMAGE, THING_KEY };
  * ERR_NOT_FOUND: there is none, or several, which the message lists. */
 int resolve(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret, struct err *err);
 
-/* The same, and its id alone for the caller to free. */
+/* By its whole id alone, in one request. */
+int resolve_by_id(struct ctl *ctl, enum thing thing, const char *id, json_t **ret, struct err *err);
+
+/* As resolve(), and its id alone for the caller to free. */
 int resolve_id(struct ctl *ctl, enum thing thing, const char *word, char **ret_id, struct err *err);
 
 /* All of them. */

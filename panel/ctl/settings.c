@@ -61,15 +61,12 @@ static int check_private(const char *path, struct err *err)
 /* Its first line; it may be a pipe, as in --key-file <(pass show panel). */
 static int read_key_file(const char *path, char **ret, struct err *err)
 {
-    auto_free char *expanded = expand(path);
     char line[KEY_LINE_MAX];
-    if (!expanded)
-        return err_nomem(err);
-    if (check_private(expanded, err) < 0)
+    if (check_private(path, err) < 0)
         return -1;
-    FILE *file = fopen(expanded, "re");
+    FILE *file = fopen(path, "re");
     if (!file)
-        return err_io(err, errno, "can't read the key file %.200s", expanded);
+        return err_io(err, errno, "can't read the key file %.200s", path);
     bool any = fgets(line, sizeof(line), file) != NULL;
     fclose(file);
     if (any) {
@@ -78,7 +75,7 @@ static int read_key_file(const char *path, char **ret, struct err *err)
     }
     crypto_wipe(line, sizeof(line));
     if (!any)
-        return err_set(err, ERR_INVALID, "usage", "the key file %.200s is empty", expanded);
+        return err_set(err, ERR_INVALID, "usage", "the key file %.200s is empty", path);
     return *ret ? 0 : err_nomem(err);
 }
 
@@ -91,8 +88,10 @@ static int set(struct settings *settings, const struct source *source, const cha
     if (*slot)
         return 0; /* said by what goes before */
     settings->from[source->setting] = from;
-    if (source->is_file)
-        return read_key_file(value, slot, err);
+    if (source->is_file) {
+        settings->key_file = expand(value);
+        return settings->key_file ? read_key_file(settings->key_file, slot, err) : err_nomem(err);
+    }
     *slot = source->setting == SETTING_CA ? expand(value) : strdup(value);
     return *slot ? 0 : err_nomem(err);
 }
@@ -142,6 +141,15 @@ static int take_member(struct settings *settings, const char *name, const json_t
                    settings->config_path, name);
 }
 
+/* The parser tells what stands near a fault, which may be a key. */
+static int refuse_syntax(const char *path, const json_error_t *why, struct err *err)
+{
+    const char *near = strstr(why->text, " near ");
+    int len = near ? (int)(near - why->text) : (int)strlen(why->text);
+    return err_set(err, ERR_INVALID, "usage", "%.200s, line %d: this is no JSON object: %.*s", path,
+                   why->line, len, why->text);
+}
+
 static int take_config(struct settings *settings, struct err *err)
 {
     auto_free char *text = NULL;
@@ -152,10 +160,11 @@ static int take_config(struct settings *settings, struct err *err)
     settings->config_read = true;
     json_t *config = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
     int rc = 0;
-    if (!json_is_object(config))
-        rc = err_set(err, ERR_INVALID, "usage", "%.200s, line %d: this is no JSON object%s%.80s",
-                     settings->config_path, config ? 1 : why.line, config ? "" : ": ",
-                     config ? "" : why.text);
+    if (!config)
+        rc = refuse_syntax(settings->config_path, &why, err);
+    else if (!json_is_object(config))
+        rc = err_set(err, ERR_INVALID, "usage", "%.200s: this is no JSON object",
+                     settings->config_path);
     const char *name;
     json_t *value;
     if (rc == 0) {
@@ -268,6 +277,14 @@ int settings_load(struct settings *settings, const struct args *args, struct err
     return check_timeout(settings, err);
 }
 
+void settings_add_key_origin(const struct settings *settings, struct strbuf *out)
+{
+    const char *from = settings->from[SETTING_KEY];
+    if (settings->key_file)
+        strbuf_fmt(out, "the file %s, named by ", settings->key_file);
+    strbuf_str(out, from ? from : "nowhere");
+}
+
 void settings_fini(struct settings *settings)
 {
     char *key = settings->values[SETTING_KEY];
@@ -275,6 +292,7 @@ void settings_fini(struct settings *settings)
         crypto_wipe(key, strlen(key));
     for (size_t i = 0; i < SETTING_COUNT; i++)
         free(settings->values[i]);
+    free(settings->key_file);
     free(settings->config_path);
     *settings = (struct settings){0};
 }

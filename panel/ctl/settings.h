@@ -3,6 +3,7 @@
 #ifndef PANEL_CTL_SETTINGS_H
 #define PANEL_CTL_SETTINGS_H
 
+#include "common/strbuf.h"
 #include "panel/ctl/args.h"
 
 #define SETTINGS_URL_DEFAULT "http://127.0.0.1:3001"
@@ -19,6 +20,7 @@ enum setting {
 struct settings {
     char *values[SETTING_COUNT];     /* NULL: not set */
     const char *from[SETTING_COUNT]; /* where a value comes from, for a person */
+    char *key_file;                  /* that the key was read from, or NULL */
     char *config_path;               /* as looked for */
     bool config_read;                /* it was there */
     unsigned timeout_ms;
@@ -26,6 +28,8 @@ struct settings {
 
 /* ERR_INVALID "usage" or ERR_IO, naming the file, the member or the variable that is wrong. */
 int settings_load(struct settings *settings, const struct args *args, struct err *err);
+/* Where the key comes from: the variable, the file, and who named that. */
+void settings_add_key_origin(const struct settings *settings, struct strbuf *out);
 void settings_fini(struct settings *settings);
 
 #endif

@@ -173,11 +173,17 @@ static int run_screen(struct ctl *ctl, struct err *err)
 {
     auto_json json_t *names = NULL;
     int rc;
+    bool drawn = false;
     term_keys(&ctl->term, true);
     fputs("\x1b[2J", stdout);
-    do
+    do {
         rc = draw_all(ctl, &names, err);
-    while (rc == 0 && !wants_end(&ctl->term));
+        if (rc < 0 && drawn && api_may_pass(err)) {
+            step_note("panelctl: %s; waiting for it", err->msg);
+            rc = 0;
+        }
+        drawn = true;
+    } while (rc == 0 && !wants_end(&ctl->term));
     term_keys(&ctl->term, false);
     return rc;
 }

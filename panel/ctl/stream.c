@@ -74,6 +74,11 @@ void stream_close(struct stream *stream)
     free(stream);
 }
 
+const char *stream_last_id(const struct stream *stream)
+{
+    return stream->sse.id.len ? stream->sse.id.data : "";
+}
+
 bool stream_is_open(const struct stream *stream)
 {
     return stream->http && http_stream_answer(stream->http)->status == 200;
@@ -102,6 +107,8 @@ static int after_end(struct stream *stream, struct err *err)
     const struct http_answer *answer = http_stream_answer(stream->http);
     if (stream->broken)
         return err_set(err, ERR_PROTOCOL, "not_a_panel", "what came is no event stream");
+    if (answer->status == 200 && stream->events.ends)
+        return 0;
     if (answer->status == 200)
         return pause_stream(stream, "the panel ended the stream", 0);
     if (answer->status == 429 || answer->status == 503)

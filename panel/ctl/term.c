@@ -1,7 +1,7 @@
 /* The terminal. See term.h.
  *
- * A terminal whose modes were changed gets them back whatever ends the program: a signal does that
- * in its handler, and then kills as if nothing had been. */
+ * A terminal whose modes were changed gets them back whatever ends or stops the program: a signal
+ * does that in its handler, and then kills or stops as if nothing had been. */
 #include "panel/ctl/term.h"
 
 #include <errno.h>
@@ -19,6 +19,7 @@
 #define SECRET_MAX 1025 /* one more than a password may have */
 
 static struct termios saved;
+static struct termios used; /* in their place */
 static volatile sig_atomic_t changed;
 
 void term_init(struct term *term, bool no_colour)
@@ -74,21 +75,33 @@ static void restore_and_die(int number)
     raise(number);
 }
 
+/* Ctrl-Z: whoever has the terminal meanwhile finds it as it was. */
+static void restore_and_stop(int number)
+{
+    bool again = changed;
+    (void)number;
+    if (again)
+        tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+    raise(SIGSTOP);
+    if (again)
+        tcsetattr(STDIN_FILENO, TCSANOW, &used);
+}
+
 static void change(tcflag_t without)
 {
     static const int deadly[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     static bool registered;
-    struct termios mode;
     if (changed || tcgetattr(STDIN_FILENO, &saved) < 0)
         return;
     if (!registered)
         registered = atexit(restore) == 0;
+    used = saved;
+    used.c_lflag &= ~without;
     changed = 1;
     for (size_t i = 0; i < ARRAY_LEN(deadly); i++)
         signal(deadly[i], restore_and_die);
-    mode = saved;
-    mode.c_lflag &= ~without;
-    tcsetattr(STDIN_FILENO, TCSANOW, &mode);
+    signal(SIGTSTP, restore_and_stop);
+    tcsetattr(STDIN_FILENO, TCSANOW, &used);
 }
 
 void term_keys(const struct term *term, bool on)
@@ -146,8 +159,8 @@ static int ask_secret(const char *prompt, char *out)
     return len;
 }
 
-/* Twice, and nothing of it shown, however early it is typed. */
-static int type_secret(const char *what, char *out, struct err *err)
+/* Nothing of it is shown, however early it is typed. */
+static int type_secret(const char *what, bool twice, char *out, struct err *err)
 {
     char prompt[64];
     char again[SECRET_MAX + 1];
@@ -155,7 +168,7 @@ static int type_secret(const char *what, char *out, struct err *err)
     change(ECHO);
     snprintf(prompt, sizeof(prompt), "%s: ", what);
     int len = ask_secret(prompt, out);
-    if (len > 0) {
+    if (len > 0 && twice) {
         snprintf(prompt, sizeof(prompt), "%s again: ", what);
         ask_secret(prompt, again);
         same = strcmp(again, out) == 0;
@@ -167,21 +180,23 @@ static int type_secret(const char *what, char *out, struct err *err)
     return same ? 0 : err_set(err, ERR_INVALID, "usage", "they are not the same");
 }
 
-static int read_secret(const struct term *term, const char *what, char *out, struct err *err)
+static int read_secret(const struct term *term, const char *what, bool twice, char *out,
+                       struct err *err)
 {
     if (term->in)
-        return type_secret(what, out, err);
+        return type_secret(what, twice, out, err);
     if (read_line(out, SECRET_MAX + 1) <= 0)
-        return err_set(err, ERR_INVALID, "usage", "stdin holds no %s; its first line is it", what);
+        return err_set(err, ERR_INVALID, "usage", "stdin holds no %s; it is a line of it", what);
     return 0;
 }
 
-int term_read_secret(const struct term *term, const char *what, char **ret, struct err *err)
+int term_read_secret(const struct term *term, const char *what, bool twice, char **ret,
+                     struct err *err)
 {
     auto_free char *out = calloc(1, SECRET_MAX + 1);
     if (!out)
         return err_nomem(err);
-    if (read_secret(term, what, out, err) < 0) {
+    if (read_secret(term, what, twice, out, err) < 0) {
         crypto_wipe(out, SECRET_MAX + 1);
         return -1;
     }

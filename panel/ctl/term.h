@@ -29,9 +29,10 @@ size_t term_height(void);
  * asked: the message tells of --yes. 0: no. 1: yes. */
 int term_confirm(const struct term *term, const char *question, struct err *err);
 
-/* A secret for the caller to wipe and free: typed twice without being shown, or, where stdin is no
- * terminal, its first line. */
-int term_read_secret(const struct term *term, const char *what, char **ret, struct err *err);
+/* A secret for the caller to wipe and free: typed, or typed twice, without being shown; where stdin
+ * is no terminal, its next line. */
+int term_read_secret(const struct term *term, const char *what, bool twice, char **ret,
+                     struct err *err);
 
 /* Take typed keys at once and without showing them, for as long as it is on; undone at exit. */
 void term_keys(const struct term *term, bool on);

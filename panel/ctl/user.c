@@ -19,12 +19,14 @@ int run_user_get(struct ctl *ctl, struct err *err)
     return step_get(ctl, &view_users, THING_USER, err);
 }
 
-static int add_password(struct ctl *ctl, json_t *body, struct err *err)
+/* A new one is typed twice. */
+static int add_password(struct ctl *ctl, json_t *body, bool new, struct err *err)
 {
     char *password = NULL;
-    if (term_read_secret(&ctl->term, "password", &password, err) < 0)
+    if (term_read_secret(&ctl->term, new ? "password" : "current password", new, &password, err) <
+        0)
         return -1;
-    int rc = body_set(body, "password", password, err);
+    int rc = body_set(body, new ? "password" : "currentPassword", password, err);
     crypto_wipe(password, strlen(password));
     free(password);
     return rc < 0 ? err_set(err, ERR_INVALID, "usage", "the password is not UTF-8") : 0;
@@ -38,7 +40,7 @@ int run_user_create(struct ctl *ctl, struct err *err)
         return err_set(err, ERR_INVALID, "usage", "--email ADDRESS is missing");
     if (body_from_options(&ctl->args, &body, err) < 0 ||
         body_set(body, "username", ctl->args.words[0], err) < 0 ||
-        add_password(ctl, body, err) < 0 ||
+        add_password(ctl, body, true, err) < 0 ||
         api_change(ctl, "POST", "/api/auth/create-user", body, &user, err) < 0)
         return -1;
     return view_print_done(ctl, &view_users, user, err, "user %s is made; its id is %s",
@@ -51,10 +53,12 @@ int run_user_update(struct ctl *ctl, struct err *err)
     auto_json json_t *user = NULL;
     auto_free char *id = NULL;
     bool password = args_has(&ctl->args, "password");
+    bool current = args_has(&ctl->args, "current-password");
     if (body_from_options(&ctl->args, &body, err) < 0 ||
         (!password && step_check_change(ctl, body, err) < 0) ||
         resolve_id(ctl, THING_USER, ctl->args.words[0], &id, err) < 0 ||
-        (password && add_password(ctl, body, err) < 0))
+        (current && add_password(ctl, body, false, err) < 0) ||
+        (password && add_password(ctl, body, true, err) < 0))
         return -1;
     auto_free char *path = api_path("/api/users/", id, "");
     if (!path)

@@ -92,27 +92,43 @@ static void add_plain(struct strbuf *out, const json_t *value)
         text_add_safe(out, text, strlen(text));
 }
 
-static void add_list(struct strbuf *out, const json_t *value)
+/* An object's members, as name=value; of what has members of its own, in brackets. */
+static void add_members(struct strbuf *out, const json_t *object, const char *between)
 {
-    size_t i;
     const char *key;
     json_t *item;
-    const char *between = "";
-    json_array_foreach(value, i, item)
-    {
-        strbuf_str(out, between);
-        add_plain(out, item);
-        between = ", ";
-    }
-    json_object_foreach((json_t *)value, key, item)
+    bool first = true;
+    json_object_foreach((json_t *)object, key, item)
     {
         if (json_is_null(item))
             continue; /* not said */
-        strbuf_str(out, between);
+        strbuf_str(out, first ? "" : between);
+        first = false;
         text_add_safe(out, key, strlen(key));
         strbuf_char(out, '=');
-        add_plain(out, item);
-        between = ", ";
+        if (json_is_object(item)) {
+            strbuf_char(out, '(');
+            add_members(out, item, ", ");
+            strbuf_char(out, ')');
+        } else {
+            add_plain(out, item);
+        }
+    }
+}
+
+static void add_list(struct strbuf *out, const json_t *value, const char *between)
+{
+    size_t i;
+    json_t *item;
+    if (json_is_object(value))
+        add_members(out, value, between);
+    json_array_foreach(value, i, item)
+    {
+        strbuf_str(out, i ? between : "");
+        if (json_is_object(item))
+            add_members(out, item, " ");
+        else
+            add_plain(out, item);
     }
 }
 
@@ -126,7 +142,9 @@ static void add_age(struct strbuf *out, const json_t *value)
         add_plain(out, value);
 }
 
-static void add_cell(struct strbuf *out, const struct column *column, const json_t *row)
+/* between: what stands between the items of one that has LINES. */
+static void add_cell(struct strbuf *out, const struct column *column, const json_t *row,
+                     const char *between)
 {
     const json_t *value = view_member(row, column->path);
     if (!value || json_is_null(value))
@@ -148,11 +166,11 @@ static void add_cell(struct strbuf *out, const struct column *column, const json
         strbuf_str(out, json_is_true(value) ? "yes" : "no");
         break;
     case COLUMN_LIST:
-        if (json_is_array(value) || json_is_object(value)) {
-            add_list(out, value);
-            break;
-        }
-        add_plain(out, value);
+    case COLUMN_LINES:
+        if (json_is_array(value) || json_is_object(value))
+            add_list(out, value, column->kind == COLUMN_LINES ? between : ", ");
+        else
+            add_plain(out, value);
         break;
     default:
         add_plain(out, value);
@@ -186,7 +204,7 @@ static int add_table(const struct ctl *ctl, const struct view *view, const json_
     {
         for (size_t k = 0; k < count; k++) {
             auto_strbuf struct strbuf cell = {0};
-            add_cell(&cell, shown[k], row);
+            add_cell(&cell, shown[k], row, ", ");
             table.failed |= cell.failed;
             const char *text = cell.data ? cell.data : "";
             table_add(&table, text, shown[k]->kind == COLUMN_STATE ? view_tone(text) : TONE_PLAIN);
@@ -222,7 +240,9 @@ static int add_details(const struct ctl *ctl, const struct view *view, const jso
     for (size_t i = 0; i < view->count; i++) {
         const struct column *column = &view->columns[i];
         auto_strbuf struct strbuf cell = {0};
-        add_cell(&cell, column, object);
+        auto_strbuf struct strbuf between = {0};
+        strbuf_fmt(&between, "\n%*s", (int)width, "");
+        add_cell(&cell, column, object, between.data ? between.data : "");
         if (cell.failed)
             return err_nomem(err);
         if (!cell.len)
@@ -261,6 +281,15 @@ static int add_data(const struct ctl *ctl, const json_t *value, struct strbuf *o
     else
         strbuf_add(out, text.data, text.len);
     return out->failed ? err_nomem(err) : 0;
+}
+
+void view_add_json_line(const struct ctl *ctl, const char *json, struct strbuf *out)
+{
+    if (ctl->term.out)
+        text_add_document(out, json);
+    else
+        strbuf_str(out, json);
+    strbuf_char(out, '\n');
 }
 
 static void add_name(const struct view *view, const json_t *object, struct strbuf *out)

@@ -16,7 +16,8 @@ enum column_kind {
     COLUMN_AGE,  /* of a time: how long ago */
     COLUMN_TIME, /* as it is */
     COLUMN_YES,  /* a boolean */
-    COLUMN_LIST  /* an array, with commas; an object, its members */
+    COLUMN_LIST, /* an array, with commas; an object, its members */
+    COLUMN_LINES /* the same; in details one a line */
 };
 
 /* Where it is shown: from there on, everywhere. */
@@ -56,6 +57,9 @@ int view_add_one(const struct ctl *ctl, const struct view *view, const json_t *o
  * its texts made safe). view may be NULL: then -o name is nothing. */
 int view_print_done(const struct ctl *ctl, const struct view *view, const json_t *object,
                     struct err *err, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* Add a line of JSON as it is, or made safe for a terminal, where it stays the same JSON. */
+void view_add_json_line(const struct ctl *ctl, const char *json, struct strbuf *out);
 
 /* JSON or YAML, as -o says. */
 int view_print_data(const struct ctl *ctl, const json_t *value, struct err *err);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "panel/ctl/api.h"
 #include "panel/ctl/common_steps.h"
 
 #define EVERY_MS 2000
@@ -24,23 +25,19 @@ int screen_draw(const struct strbuf *text, struct err *err)
     struct strbuf out = {0};
     const char *at = text->data ? text->data : "";
     size_t rows = term_height() - 1;
-    strbuf_str(&out, "\x1b[H"); /* home; lines are overwritten, which flickers less than clearing */
+    /* No line is to take two rows. Home; lines are overwritten, which flickers less than clearing.
+     */
+    strbuf_str(&out, "\x1b[?7l\x1b[H");
     while (*at && rows--) {
         size_t len = strcspn(at, "\n");
         strbuf_add(&out, at, len);
         strbuf_str(&out, "\x1b[K\n");
         at += len + (at[len] == '\n');
     }
-    strbuf_str(&out, "\x1b[J");
+    strbuf_str(&out, "\x1b[J\x1b[?7h");
     int rc = view_put(&out, err);
     strbuf_fini(&out);
     return rc;
-}
-
-/* What passes by itself. */
-static bool may_pass(const struct err *err)
-{
-    return err->code == ERR_OFFLINE || err->code == ERR_TIMEOUT || err->code == ERR_BUSY;
 }
 
 /* One look; *last is what it saw. */
@@ -70,7 +67,7 @@ static int watch(struct ctl *ctl, const struct view *view, bool list, watch_fetc
     auto_json json_t *last = NULL;
     for (;;) {
         if (look(ctl, view, list, fetch, arg, &last, err) < 0) {
-            if (!last || !may_pass(err))
+            if (!last || !api_may_pass(err))
                 return -1;
             if (ctl->term.err)
                 step_note("panelctl: %s; waiting for it", err->msg);

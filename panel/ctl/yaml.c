@@ -5,6 +5,7 @@
  * mean the same. Long texts aren't folded: a line of YAML is a line of the value. */
 #include "panel/ctl/yaml.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -43,11 +44,27 @@ static bool is_plain(const char *text)
     return !is_taken_word(text);
 }
 
+/* U+2028 and U+2029 are line ends to YAML 1.1, and byte order marks and non-characters are refused
+ * by some readers: which of them begins here, or 0. */
+static unsigned special_at(const unsigned char *p)
+{
+    static const unsigned codes[] = {0x2028, 0x2029, 0xfeff, 0xfffe, 0xffff};
+    if ((p[0] & 0xf0) != 0xe0)
+        return 0;
+    unsigned code = (p[0] & 0x0fu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        if (codes[i] == code)
+            return code;
+    }
+    return 0;
+}
+
 static void add_quoted(struct strbuf *out, const char *text)
 {
     strbuf_char(out, '"');
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
         bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+        unsigned special = special_at(p);
         if (*p == '"' || *p == '\\')
             strbuf_fmt(out, "\\%c", *p);
         else if (*p == '\n' || *p == '\t' || *p == '\r')
@@ -56,7 +73,10 @@ static void add_quoted(struct strbuf *out, const char *text)
             strbuf_fmt(out, "\\x%02x", *p);
         else if (c1)
             strbuf_fmt(out, "\\x%02x", *++p);
-        else
+        else if (special) {
+            strbuf_fmt(out, "\\u%04x", special);
+            p += 2;
+        } else
             strbuf_char(out, (char)*p);
     }
     strbuf_char(out, '"');
@@ -108,13 +128,28 @@ static void add_array(struct strbuf *out, const json_t *array, int depth, bool i
     }
 }
 
+/* 1e-07 is a number to YAML 1.2 alone, 1.0e-07 to both. */
+static void add_real(struct strbuf *out, double value)
+{
+    char text[40];
+    snprintf(text, sizeof(text), "%.15g", value);
+    size_t digits = strspn(text, "-0123456789");
+    strbuf_add(out, text, digits);
+    strbuf_str(out, text[digits] == '.' ? "" : ".0");
+    strbuf_str(out, text + digits);
+}
+
 static void add_scalar(struct strbuf *out, const json_t *value)
 {
     if (json_is_string(value)) {
         add_text(out, json_string_value(value));
         return;
     }
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+    if (json_is_real(value)) {
+        add_real(out, json_real_value(value));
+        return;
+    }
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     if (text)
         strbuf_str(out, text);
     else

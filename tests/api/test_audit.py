@@ -48,6 +48,8 @@ class Rows(unittest.TestCase):
     def test_one_that_waits_for_its_node(self):
         instance = WORLD.deploy()["Id"]
         newest(path="/api/instances/deploy", target=instance, status=201)
+        unawaited = WORLD.api.post("/api/instances/deploy", WORLD.spec(name="unawaited")).expect(201).json["Id"]
+        newest(path="/api/instances/deploy", target=unawaited, status=201)
         WORLD.api.post(f"/api/instances/suspend/{instance}", {}).expect(200)
         newest(path=f"/api/instances/suspend/{instance}", target=instance, status=200)
         WORLD.delete(instance)

@@ -44,6 +44,27 @@ def last_of(instance):
     return found
 
 
+class Place(unittest.TestCase):
+    def test_a_stream_tells_where_it_begins(self):
+        """So that whoever is cut off before the first event misses none."""
+        with follow("?follow=0&after=0") as kept:
+            until(lambda: kept.ended, 10, "what is kept is told")
+            last = kept.events[-1].id
+        with follow() as stream:
+            until(lambda: stream.place, 5, "its place is told")
+            self.assertEqual((stream.place, stream.events), (last, []))
+        WORLD.add_user("between")
+        with follow(last_id=stream.place) as stream:
+            until(lambda: stream.events, 5, "what happened meanwhile is told")
+            self.assertEqual(stream.events[0].id, str(int(last) + 1))
+
+    def test_one_that_ends(self):
+        with follow("?follow=0") as stream:
+            until(lambda: stream.ended, 10, "there is nothing before now")
+            self.assertEqual(stream.events, [])
+        WORLD.api.get("/api/events?follow=maybe").expect(400)
+
+
 class Told(unittest.TestCase):
     def test_the_life_of_an_instance(self):
         with follow() as stream:

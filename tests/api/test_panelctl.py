@@ -2,13 +2,14 @@
 import json
 import os
 import re
+import select
 import subprocess
 import time
 import unittest
 
 import yaml
 
-from lib import places
+from lib import openapi, places
 from lib.panelctl import Panelctl
 from lib.wait import until
 from lib.world import World
@@ -63,7 +64,9 @@ class Words(unittest.TestCase):
                             (["node", "get"], ["node get NODE"]),
                             (["node", "get", "a", "b"], ['"b"']),
                             (["node", "create", "n"], ["--address"]),
-                            (["instance", "deploy", "x"], ["--image", "--template"]),
+                            (["instance", "deploy", "x"], ["--image", "--template", "--user", "--ports"]),
+                            (["instance", "deploy", "x", "-i", "y", "-p", "1:2"], ["missing: --user"]),
+                            (["instances", "--state", "stoped"], ["stoped", "stopped", "crashed"]),
                             (["node", "list", "--url"], ["--url URL"]),
                             (["node", "list", "--watch=x"], ["--watch", "no value"]),
                             (["completion", "fish"], ["bash"]),
@@ -72,6 +75,13 @@ class Words(unittest.TestCase):
                 told = self.ctl.run(*args, code=2)
                 for word in words:
                     self.assertIn(word, told)
+
+    def test_states_are_those_of_the_api(self):
+        schema = openapi.load().document["components"]["schemas"]["Instance"]["properties"]
+        told = self.ctl.run("instances", "--state", "nonsense", code=2)
+        for name in ("State", "InternalState"):
+            for state in schema[name]["enum"]:
+                self.assertRegex(told, rf"\b{state}\b")
 
     def test_help_as_a_word(self):
         for words in ([], ["node"], ["node", "drain"], ["top"]):
@@ -156,11 +166,25 @@ class Settings(Ctl):
                                     env={"PANEL_URL": ""}, code=2)
                 self.assertIn(word, told)
 
+    def test_faults_of_the_config_do_not_show_the_key(self):
+        for text in ('{"key": panel_secret}', '{"key": "panel_secret', '{"key": "panel_secret" "url": "x"}'):
+            told = self.run_ctl("nodes", "--config", self.file("bad.json", text), code=2)
+            self.assertIn("line 1", told)
+            self.assertNotIn("panel_secret", told)
+
     def test_no_key_and_a_wrong_one(self):
         told = Panelctl(self.world.dir, self.ctl.url).run("nodes", code=4)
         self.assertIn("PANEL_API_KEY", told)
         wrong = "panel_" + "y" * 36
         told = Panelctl(self.world.dir, self.ctl.url, wrong).run("nodes", code=4)
+        self.assertNotIn(wrong, told)
+        self.assertIn("from PANEL_API_KEY", told)
+        path = self.file("wrong.key", wrong)
+        stranger = Panelctl(self.world.dir, self.ctl.url)
+        self.assertIn(f"{path}, named by the command line", stranger.run("nodes", "--key-file", path, code=4))
+        config = self.file("wrong.json", json.dumps({"keyFile": path}))
+        told = stranger.run("nodes", "--config", config, code=4)
+        self.assertIn(f"{path}, named by {config}", told)
         self.assertNotIn(wrong, told)
 
 
@@ -343,7 +367,10 @@ class Nodes(Ctl):
         self.assertTrue(self.ctl.json("node", "get", "node")["maintenance"])
         self.run_ctl("node", "undrain", "node")
         self.world.await_instance(instance["Id"], State="running")
-        self.assertIn("1", self.run_ctl("node", "delete", "node", "--yes", code=1))
+        told = self.run_ctl("node", "delete", "node", "--yes", code=1)
+        self.assertIn("1 instance", told)
+        self.assertIn("say --force", told)
+        self.assertNotIn("true", told)
         self.world.delete(instance["Id"])
 
 
@@ -383,11 +410,51 @@ class Instances(Ctl):
     def test_a_failed_one_is_told_with_its_reason(self):
         told = self.run_ctl("instance", "deploy", "bad", "-i", "test:nothing", "-u", "owner", "-p",
                             "80:auto", code=1)
-        self.assertIn("bad", told)
-        self.assertIn("test:nothing", told)
+        identity = self.ctl.json("instance", "get", "bad")["Id"]
+        for word in ("bad", "test:nothing", f"instance retry {identity}", f"instance delete {identity}",
+                     "deploy anew"):
+            self.assertIn(word, told)
+        told = self.run_ctl("instance", "update", "bad", "-i", "test:httpd", code=1)
+        self.assertIn("AltImages", told)
+        self.assertIn("test:nothing", self.ctl.try_run("instance", "logs", "bad").err)
         failed = self.ctl.try_run("instance", "retry", "bad", "-o", "json")
         self.assertEqual((failed.code, json.loads(failed.out)["State"]), (1, "failed"))
         self.assertIn("failed", self.run_ctl("instances", "--state", "failed"))
+
+    def test_a_failed_install_is_pointed_at(self):
+        self.world.api.post("/api/images/create", {
+            "Name": "I", "Image": "test:sleeper", "Scripts": {"Install": [
+                {"Uri": "http://127.0.0.1:1/x", "Path": "x"}]}}).expect(201)
+        told = self.run_ctl("instance", "deploy", "inst", "-t", "I", "-u", "owner", "-p", "80:auto",
+                            "-m", "64", code=1)
+        self.assertIn("--install", told)
+        logs = self.ctl.try_run("instance", "logs", "inst")
+        self.assertEqual((logs.code, logs.out), (0, ""))
+        self.assertIn("--install", logs.err)
+        self.assertIn("http://127.0.0.1:1/x", self.run_ctl("instance", "logs", "inst", "--install"))
+        self.run_ctl("image", "delete", "I", "--yes", "--force")
+
+    def test_details_are_for_people(self):
+        instance = self.deploy("web", "--var", "A=1", "--var", "B=two words")
+        self.run_ctl("instance", "kill", "web")
+        until(lambda: self.ctl.json("instance", "get", "web")["exits"], 10, "its end is known")
+        told = self.run_ctl("instance", "get", "web")
+        self.assertRegex(told, rf"(?m)^User: +owner \({self.world.user_id}\)$")
+        self.assertRegex(told, r"(?m)^Variables: +A=1\n +B=two words$")
+        self.assertRegex(told, r"(?m)^Exits: +at=\S+Z code=\d+ oomKilled=false$")
+        self.assertRegex(self.run_ctl("instances", "-o", "wide"), rf"(?m)^{instance['Id']} .* owner ")
+        self.assertEqual(self.ctl.json("instance", "get", "web")["User"], self.world.user_id)
+
+    def test_a_format_of_the_config_is_for_lists(self):
+        self.deploy()
+        path = os.path.join(self.world.dir, "yaml.json")
+        for wanted in ("yaml", "json"):
+            with open(path, "w") as out:
+                json.dump({"output": wanted}, out)
+            os.chmod(path, 0o600)
+            self.run_ctl("instance", "logs", "web", "--config", path)
+            self.assertIn("instance.created", self.run_ctl("events", "--config", path))
+        self.run_ctl("instance", "logs", "web", "-f", "-o", "yaml", code=2)
 
     def test_where_no_node_would_do_each_says_why(self):
         told = self.run_ctl("instance", "deploy", "big", "-i", "test:httpd", "-u", "owner", "-p", "80:auto",
@@ -445,8 +512,8 @@ class Instances(Ctl):
         self.assertEqual(len(self.ctl.json("instances", "--user", "sharer", "--shared")), 1)
         self.assertEqual(len(self.ctl.json("instances", "--node", "node", "--state", "running")), 1)
         self.assertEqual(self.ctl.json("instances", "--state", "stopped"), [])
-        self.run_ctl("instance", "unshare", "a", "sharer")
-        self.run_ctl("instance", "unshare", "a", "sharer", code=3)
+        self.assertIn("sharer may no longer use a", self.run_ctl("instance", "unshare", "a", other))
+        self.assertEqual(self.run_ctl("instance", "unshare", "a", "sharer", code=3).count(other), 1)
         self.run_ctl("instances", "--shared", code=2)
 
     def test_delete(self):
@@ -494,6 +561,26 @@ class Instances(Ctl):
         self.run_ctl("instance", "stop", "web")
         self.run_ctl("instance", "command", "web", "x", code=6)
 
+    def test_a_console_from_a_pipe_shows_what_comes_before_anything_is_sent(self):
+        instance = self.deploy()
+        console = subprocess.Popen([places.PANELCTL, "instance", "console", "web", "--tail", "0"],
+                                   env={**os.environ, **self.ctl.env()}, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            said = []
+
+            def shown():
+                self.world.engine.say(self.container(instance), f"word {len(said)}")
+                said.append(1)
+                return select.select([console.stdout], [], [], 0.2)[0]
+            until(shown, 20, "a line is shown")
+            out, err = console.communicate(b"one\ntwo", timeout=30)
+            self.assertIn(b"word", out)
+            self.assertEqual((console.returncode, err), (0, b""))
+        finally:
+            console.kill()
+        self.assertEqual(self.world.engine.find(self.container(instance)).heard, b"one\ntwo\n")
+
     def test_top_once(self):
         self.assertIn("CPU", self.run_ctl("top", "--once"))
         self.assertEqual(self.ctl.json("top"), [])
@@ -502,13 +589,37 @@ class Instances(Ctl):
 
 class Happenings(Ctl):
     def test_events(self):
-        told = self.run_ctl("events")
-        self.assertRegex(told, r"(?m)^\S+Z  user\.created +.*user=\S+$")
         events = [json.loads(line) for line in self.run_ctl("events", "-o", "json").splitlines()]
         self.assertEqual([event["type"] for event in events], ["key.created", "user.created"])
         self.assertEqual(self.run_ctl("event", "list", "--after", events[-1]["id"], "-o", "json"), "")
         self.assertEqual(self.run_ctl("events", "--user", "owner", "-o", "name").split(), [events[1]["id"]])
         self.run_ctl("events", "-o", "yaml", code=2)
+
+    def test_the_last_events_and_those_since(self):
+        events = [json.loads(line) for line in self.run_ctl("events", "-o", "json").splitlines()]
+        ids = [event["id"] for event in events]
+        self.assertEqual(self.run_ctl("events", "--limit", "1", "-o", "name").split(), ids[-1:])
+        self.assertEqual(self.run_ctl("events", "--limit", "1000", "-o", "name").split(), ids)
+        self.assertEqual(self.run_ctl("events", "--since", "1h", "-o", "name").split(), ids)
+        self.assertEqual(self.run_ctl("events", "--since", events[-1]["time"], "-o", "name").split()[-1:], ids[-1:])
+        self.assertEqual(self.run_ctl("events", "--since", "2999-01-01T00:00:00Z", "-o", "name"), "")
+        self.run_ctl("events", "--limit", "none", code=2)
+        self.run_ctl("events", "--since", "soon", code=2)
+        self.assertRegex(self.run_ctl("events"), r"(?m)user\.created +user=owner$")
+        self.assertRegex(self.run_ctl("events", "-o", "wide"),
+                         rf"(?m)user\.created +user=owner \({self.world.user_id}\)$")
+        with self.ctl.piped("events", "-f", "--limit", "1", "-o", "name") as more:
+            self.assertEqual(more.stdout.readline().decode().strip(), ids[-1])
+            self.world.add_user("later")
+            self.assertGreater(int(more.stdout.readline()), int(ids[-1]))
+
+    def test_output_that_can_not_be_written_is_told(self):
+        for args in (["events"], ["users"], ["events", "-f", "--after", "0"]):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([places.PANELCTL, *args], env={**os.environ, **self.ctl.env()},
+                                      stdout=full, stderr=subprocess.PIPE, timeout=60, text=True)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("can't write the output", done.stderr)
 
     def test_events_as_they_happen(self):
         with self.ctl.piped("events", "-f", "--after", "0", "-o", "json") as events:
@@ -519,6 +630,7 @@ class Happenings(Ctl):
 
     def test_audit(self):
         self.assertIn("/api/auth/create-user", self.run_ctl("audit", "list"))
+        self.assertEqual(self.run_ctl("audit"), self.run_ctl("audit", "list"))
         rows = self.ctl.json("audit", "list", "--key", "t", "--limit", "1", "--since", "1h")
         self.assertEqual(len(rows), 1)
         self.assertEqual(self.ctl.json("audit", "list", "--target", self.world.user_id)[0]["status"], 201)

@@ -70,6 +70,8 @@ class Making(Keys):
         ctl, made = self.create("bound", "--user", "owner")
         self.assertEqual(made["userId"], self.world.user_id)
         self.assertEqual([user["userId"] for user in ctl.json("users")], [self.world.user_id])
+        self.assertRegex(self.run_ctl("keys"), r"(?m) bound .* owner ")
+        self.assertRegex(self.run_ctl("key", "get", "bound"), rf"(?m)^User: +owner \({self.world.user_id}\)$")
         ctl.run("nodes", code=4)
         self.run_ctl("key", "create", "x", "--user", "nobody", code=3)
 
@@ -85,6 +87,28 @@ class Making(Keys):
         self.assertIn("expiresAt", self.run_ctl("key", "create", "x", "--expires", "2001-01-01T00:00:00Z", code=1))
         ctl, _ = self.create("second", "--expires", "1s")
         until(lambda: ctl.try_run("key", "whoami").code == 4, 10, "it has expired")
+
+    def test_without_its_secret_none_is_made(self):
+        _, kept = self.create("kept", "--scope", "users:read")
+        before = len(self.ctl.json("keys"))
+        for args in (["create", "lost"], ["rotate", kept["id"], "--yes"]):
+            self.assertIn("lost", self.run_ctl("key", *args, "-o", "name", code=2))
+        self.assertEqual(len(self.ctl.json("keys")), before)
+        self.by(kept["key"]).run("users")
+
+    def test_one_changes_oneself_with_ones_password(self):
+        ctl, _ = self.create("self", "--scope", "users:read,users:write", "--user", "owner")
+        told = ctl.run("user", "update", "owner", "--email", "new@example.test", code=1)
+        self.assertIn("--current-password", told)
+        ctl.run("user", "update", "owner", "--email", "new@example.test", "--current-password",
+                said="correct horse\n")
+        self.assertEqual(self.ctl.json("user", "get", "owner")["email"], "new@example.test")
+        ctl.run("user", "update", "owner", "--email", "x@example.test", "--current-password",
+                said="wrong horse\n", code=4)
+        ctl.run("user", "update", "owner", "--password", "--current-password",
+                said="correct horse\nanother horse\n")
+        ctl.run("user", "update", "owner", "--password", "--current-password",
+                said="another horse\ncorrect horse\n")
 
     def test_its_rate(self):
         ctl, made = self.create("slow", "--rate", "3")

@@ -1,7 +1,10 @@
 """panelctl against a panel that is busy, forgets, lies, or sends what no terminal should show."""
 import email.utils
 import json
+import signal
+import socket
 import ssl
+import threading
 import time
 import unittest
 
@@ -9,6 +12,7 @@ from lib import openapi, places
 from lib.fake_panel import FakePanel
 from lib.panelctl import Panelctl
 from lib.pki import Authority
+from lib.wait import until
 
 BESIDE = True  # it mostly waits; see lib/runner
 
@@ -70,6 +74,18 @@ class Again(Odd):
         self.panel.on("GET", "/api/users", "lost")
         self.assertIn("broke", self.ctl.run("users", code=7))
 
+    def test_of_a_change_nobody_has_answered_to_it_is_not_known_whether_it_was_done(self):
+        """Though the last try wasn't even taken."""
+        self.panel.on("GET", "/api/users/u-1", (200, USER))
+
+        def fall(asked):
+            threading.Thread(target=self.panel.stop).start()
+            return "lost"
+        self.panel.on("PATCH", "/api/users/u-1", fall)
+        told = self.ctl.run("user", "update", "u-1", "--email", "x@example.test", code=7)
+        self.assertIn("whether it was done", told)
+        self.panel = FakePanel().start()
+
     def test_an_answer_that_does_not_come(self):
         self.panel.on("GET", "/api/users", lambda asked: time.sleep(1.5) or (200, []))
         self.assertIn("in time", self.ctl.run("users", "--timeout", "1", code=7))
@@ -88,6 +104,33 @@ class Lies(Odd):
         self.panel.on("GET", "/api/users", (302, b"", {"Location": self.panel.url + "/elsewhere"}))
         self.assertIn("elsewhere", self.ctl.run("users", code=1))
         self.assertEqual(self.panel.of("GET", "/elsewhere"), [])
+
+    def test_another_protocol(self):
+        identity = Authority().issue("localhost", "serverAuth")
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(identity.cert, identity.key)
+        https = FakePanel(tls).start()
+        told = self.ctl.run("users", "--url", https.url.replace("127.0.0.1", "localhost"), code=5)
+        self.assertIn("--ca-cert", told)
+        self.assertIn("/nowhere.pem", self.ctl.run("users", "--url", https.url, "--ca-cert", "/nowhere.pem", code=2))
+        https.stop()
+        told = self.ctl.run("users", "--url", self.panel.url.replace("http:", "https:"), code=5)
+        self.assertIn("http://", told)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            def babble():
+                while True:
+                    try:
+                        one = server.accept()[0]
+                    except OSError:
+                        return
+                    one.recv(4096)
+                    one.sendall(b"\x15\x03\x03\x00\x02\x02\x0a")
+                    one.close()
+            threading.Thread(target=babble, daemon=True).start()
+            url = f"http://127.0.0.1:{server.getsockname()[1]}"
+            self.assertIn("https://", self.ctl.run("users", "--url", url, code=5))
+            self.assertIn("https://", self.ctl.try_run("doctor", "--url", url).out)
+            server.shutdown(socket.SHUT_RDWR)
 
     def test_exit_codes(self):
         for status, code, exit_code in ((400, "user_not_found", 3), (401, "unauthorized", 4),
@@ -130,6 +173,68 @@ class Keys(Odd):
             sent = self.panel.of("POST", path)
             self.assertEqual(len(sent), 2)
             self.assertEqual(len({one.headers["Idempotency-Key"] for one in sent}), 1)
+
+
+class Events(Odd):
+    EVENT = {"time": "2026-01-01T00:00:00.000Z", "type": "instance.created", "instanceId": "abcdefgh", "nodeId": "n-1",
+             "userId": "u-1", "InternalState": "INSTALLING", "State": "creating", "Error": None}
+
+    def serve(self, *texts):
+        self.panel.on("GET", "/api/events", *((200, text.encode(), {"Content-Type": "text/event-stream"})
+                                              for text in texts), (401, error("unauthorized")))
+
+    def test_one_that_told_nothing_yet_goes_on_from_where_it_began(self):
+        self.serve("retry: 1000\n\nid: 41\n\n", f"id: 42\ndata: {json.dumps(self.EVENT)}\n\n")
+        told = self.ctl.try_run("events", "-f", "-o", "name")
+        self.assertEqual((told.code, told.out), (4, "42\n"))
+        asked = self.panel.of("GET", "/api/events")
+        self.assertEqual([one.headers["Last-Event-ID"] for one in asked], [None, "41", "42"])
+
+    def test_names_and_those_that_nobody_knows(self):
+        self.panel.on("GET", "/api/users", (200, [USER]))
+        self.panel.on("GET", "/api/nodes", (403, error("forbidden")))
+        self.panel.on("GET", "/api/instances", (200, []))
+        self.panel.on("GET", "/api/instances/abcdefgh", (200, {"Id": "abcdefgh", "Name": "late\x1b[2J"}))
+        event = f"id: 1\ndata: {json.dumps(self.EVENT)}\n\n"
+        self.serve(event, event)
+        told = self.ctl.run("events")
+        self.assertIn("instance=abcdefgh node=n-1 user=alex state=creating", told)
+        told = self.ctl.try_run("events", "-f").out  # it is new, so it is asked for
+        self.assertIn(r"instance=late\u001b[2J node=n-1 user=alex state=creating", told)
+
+
+    def test_what_would_steer_a_terminal(self):
+        bad = "a\u009b2J\u202eb"
+        event = {**self.EVENT, "type": "node.created", "name": bad}
+        for args in (["-o", "json"], ["-o", "name"], []):
+            self.serve(f"id: 1\x1b[2J\ndata: {json.dumps(event, ensure_ascii=False)}\n\n")
+            text = self.ctl.terminal("events", *args).end()
+            for one in ("\u009b", "\u202e", "\x1b[2J"):
+                self.assertNotIn(one, text)
+        self.serve(f"id: 1\ndata: {json.dumps(event, ensure_ascii=False)}\n\n")
+        self.assertIn(bad, self.ctl.run("events", "-o", "json"))  # into a pipe as it came
+        state = {"Id": "abcdefgh", "Name": "web", "InternalState": "INSTALLING", "State": "pull\x1b[2Jing"}
+        self.panel.on("GET", "/api/instances/abcdefgh", (200, state), (200, {
+            **state, "InternalState": "READY", "State": "running"}))
+        self.panel.on("POST", "/api/instances/abcdefgh/redeploy", (200, state))
+        self.assertNotIn("\x1b[2J", self.ctl.terminal("instance", "redeploy", "abcdefgh").end())
+
+
+class Waiting(Odd):
+    NODE = {"id": "n-1", "name": "n1", "status": "Maintenance"}
+
+    @staticmethod
+    def drain(running):
+        return {"running": running, "stopping": 0, "stopped": 1 - running}
+
+    def test_a_drain_at_a_terminal(self):
+        self.panel.on("GET", "/api/nodes/n-1", (200, {**self.NODE, "drain": self.drain(1)}),
+                      (200, {**self.NODE, "drain": self.drain(1)}), (200, {**self.NODE, "drain": self.drain(1)}),
+                      (504, error("outcome_unknown")), (200, {**self.NODE, "drain": self.drain(0)}))
+        self.panel.on("PATCH", "/api/nodes/n-1", (200, {**self.NODE, "drain": self.drain(1)}))
+        drain = self.ctl.terminal("node", "drain", "n-1")
+        drain.expect("n1  draining  \\[")
+        self.assertIn("n1 is empty", drain.end(0))
 
 
 class Doctor(Odd):
@@ -256,6 +361,26 @@ class Stats(Odd):
             self.assertEqual(self.ctl.run("top", "-o", "name", *order).split(), ids)
         self.assertRegex(self.ctl.run("top"), r"(?m)^aaa  zebra +3\.2 % +100 MiB +1 GiB +2 KiB +0 B +3$")
         self.assertEqual(self.ctl.json("instance", "stats")[0]["Name"], "ant")
+
+    def test_top_waits_for_a_panel_that_is_away(self):
+        good = (200, [self.stats("aaa", 1, 100)])
+        self.panel.on("GET", "/api/stats", good, (504, error("outcome_unknown")),
+                      (200, [self.stats("aaa", 2, 100), self.stats("bbb", 1, 1)]))
+        top = self.ctl.terminal("top")
+        top.expect("1 instances, 1 running")
+        top.expect("waiting for it")
+        top.expect("2 instances, 2 running")
+        top.type("q").end(0)
+
+    def test_top_stopped_leaves_the_terminal_as_it_was(self):
+        top = self.ctl.terminal("top")
+        top.expect("2 instances")
+        until(lambda: top.modes() == (False, False), 10, "it takes keys")
+        top.signal(signal.SIGTSTP)
+        until(lambda: top.modes() == (True, True), 10, "others have the terminal")
+        top.signal(signal.SIGCONT)
+        until(lambda: top.modes() == (False, False), 10, "it takes keys again")
+        top.type("q").end(0)
 
     def test_top_on_a_screen_sums_up(self):
         top = self.ctl.terminal("top")

@@ -25,11 +25,12 @@ class Terminal(unittest.TestCase):
         self.world.engine.say(self.container, text)
 
     def test_tables_fit_its_width(self):
-        for columns in (60, 79, 120, 200):
-            with self.subTest(columns=columns):
-                lines = self.ctl.terminal("instances", columns=columns, env={"NO_COLOR": "1"}).end()
-                for line in lines.splitlines():
-                    self.assertLessEqual(len(line), columns)
+        for noun in ("nodes", "users", "keys", "audit", "instances"):
+            for columns in (40, 60, 79, 120, 200):
+                with self.subTest(noun=noun, columns=columns):
+                    lines = self.ctl.terminal(noun, columns=columns, env={"NO_COLOR": "1"}).end()
+                    for line in lines.splitlines():
+                        self.assertLessEqual(len(line), columns)
         self.assertIn(self.instance, lines)
         self.assertIn("…", self.ctl.terminal("nodes", columns=60).end())
         self.assertNotIn("…", self.ctl.terminal("nodes", "-o", "wide", columns=60).end())

@@ -34,6 +34,7 @@ class EventStream:
 
     def __init__(self, client, path, last_id=None, paused=False):
         self.events = []
+        self.place = None  # the last id, with an event or without
         self.comments = 0
         self.ended = False
         self.filled = threading.Condition()
@@ -73,7 +74,7 @@ class EventStream:
                 elif key == "event":
                     name = value
                 elif key == "id":
-                    event_id = value
+                    event_id = self.place = value
                 elif key == "data":
                     data.append(value)
         except (OSError, ValueError, AttributeError, http.client.HTTPException):

@@ -198,8 +198,16 @@ static void test_yaml_texts_that_look_like_something_else(void **state)
         json_decref(value);
     }
     assert_yaml("\"a\\\"b\\\\c\\n\\u0001\\u009b\"", "\"a\\\"b\\\\c\\n\\x01\\x9b\"\n");
+    assert_yaml("\"a\\u2028b\\u2029c\\ufeffd\\uffff\"", "\"a\\u2028b\\u2029c\\ufeffd\\uffff\"\n");
     assert_yaml("{\"plain\":\"nginx:alpine\",\"no\":\"a sentence, with (words) in it\"}",
                 "plain: nginx:alpine\n\"no\": a sentence, with (words) in it\n");
+}
+
+static void test_yaml_numbers_that_stay_numbers(void **state)
+{
+    (void)state;
+    assert_yaml("[1, -2.5, 3.0, 0.0000001, 1e300, -1.5e-9]",
+                "- 1\n- -2.5\n- 3.0\n- 1.0e-07\n- 1.0e+300\n- -1.5e-09\n");
 }
 
 static int set_up(void **state)
@@ -222,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_an_empty_table_is_its_head),
         cmocka_unit_test(test_yaml_shapes),
         cmocka_unit_test(test_yaml_texts_that_look_like_something_else),
+        cmocka_unit_test(test_yaml_numbers_that_stay_numbers),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

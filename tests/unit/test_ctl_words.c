@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/auto.h"
@@ -135,6 +136,8 @@ static void test_plurals_and_nothing(void **state)
     struct err err;
     assert_int_equal(parse(&args, &err, "events", "-f", NULL), 0);
     assert_ptr_equal(args.command, command_find("event", "list"));
+    assert_int_equal(parse(&args, &err, "audit", "--since", "1h", NULL), 0); /* has no other verb */
+    assert_ptr_equal(args.command, command_find("audit", "list"));
     assert_int_equal(parse(&args, &err, "node", NULL), 0);
     assert_null(args.command);
     assert_string_equal(args.noun, "node");
@@ -207,6 +210,8 @@ static void test_bodies(void **state)
     assert_body(NULL, NULL, NULL, "{}");
     assert_body("-m", "2G", "--no-wait", "{\"memory\":\"2G\"}");
     assert_body("--var=A=1", "-eB=", "-eA=2=3", "{\"variables\":{\"A\":\"2=3\",\"B\":\"\"}}");
+    setenv("FROM_OUTSIDE", "a=b", 1);
+    assert_body("--var", "FROM_OUTSIDE", NULL, "{\"variables\":{\"FROM_OUTSIDE\":\"a=b\"}}");
     assert_body("--env", "GONE-", "--name=x", "{\"env\":{\"GONE\":null},\"name\":\"x\"}");
 }
 
