@@ -9,6 +9,7 @@
 #include "agent/address.h"
 #include "common/auto.h"
 #include "common/json_writer.h"
+#include "common/log_settings.h"
 
 #define SCHEME "unix://"
 
@@ -49,22 +50,7 @@ static const struct setting rows[] = {
          "where the panel connects to, IPv6 in brackets; join by itself takes the node's port as "
          "the panel knows it, on all of IPv4, or on loopback alone when that is the node's "
          "address"},
-    {.name = "logLevel",
-     .kind = SETTING_CHOICE,
-     .offset = AT(log_level),
-     .preset = "info",
-     .choices = log_level_names,
-     .word = "LEVEL",
-     .part = OPTIONS_LOG,
-     .help = "what is logged, to stderr: this and what is graver"},
-    {.name = "logFormat",
-     .kind = SETTING_CHOICE,
-     .offset = AT(log_format),
-     .preset = "logfmt",
-     .choices = log_format_names,
-     .word = "FORM",
-     .part = OPTIONS_LOG,
-     .help = "how each line of it is written"},
+    LOG_SETTINGS(struct options, OPTIONS_LOG),
     {.name = "installMaxMib",
      .kind = SETTING_NUMBER,
      .offset = AT(install_max_mib),

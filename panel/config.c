@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/crypto.h"
 #include "common/fs.h"
+#include "common/log_settings.h"
 #include "panel/http/tls.h"
 
 #define PEM_MAX (1u << 20)
@@ -125,22 +126,7 @@ static const struct setting rows[] = {
      .form = "a URL that begins with http:// or https://",
      .word = "URL",
      .help = "what joinCommand tells agents to join at; set it when nodes are on other machines"},
-    {.name = "logLevel",
-     .kind = SETTING_CHOICE,
-     .offset = AT(log_level),
-     .preset = "info",
-     .choices = log_level_names,
-     .word = "LEVEL",
-     .part = CONFIG_LOG,
-     .help = "what is logged, to stderr: this and what is graver"},
-    {.name = "logFormat",
-     .kind = SETTING_CHOICE,
-     .offset = AT(log_format),
-     .preset = "logfmt",
-     .choices = log_format_names,
-     .word = "FORM",
-     .part = CONFIG_LOG,
-     .help = "how each line of it is written"},
+    LOG_SETTINGS(struct config, CONFIG_LOG),
     {.name = "metricsAccess",
      .kind = SETTING_CHOICE,
      .offset = AT(metrics_access),
