@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/doctor_parts.h"
+#include "agent/service.h"
 #include "common/auto.h"
 #include "common/clock.h"
 #include "common/fs.h"
@@ -152,10 +153,20 @@ static enum doctor_status sum_up(const struct doctor *doctor)
     return doctor->broken ? DOCTOR_BROKEN : doctor->warnings ? DOCTOR_WARNINGS : DOCTOR_WELL;
 }
 
-enum doctor_status doctor_run(const struct options *options, const char *panel_url)
+/* Which agent all the rest is about. */
+static void say_settings(struct doctor *doctor, const struct options_command *command)
+{
+    const char *file = command->given.file;
+    if (command->of_service)
+        doctor_say(doctor, FINDING_WELL, "settings", "the service's: %s%s" SERVICE_DEFAULTS,
+                   file ? file : "", file ? ", " : "");
+}
+
+enum doctor_status doctor_run(const struct options *options, const struct options_command *command)
 {
     struct doctor doctor = {.options = options};
     struct err err = {0};
+    say_settings(&doctor, command);
     if (owner_become(options->state, &err) < 0)
         doctor_say(&doctor, FINDING_WARNING, "user", "%s", err.msg);
     bool usable = check_state(&doctor);
@@ -164,9 +175,12 @@ enum doctor_status doctor_run(const struct options *options, const char *panel_u
     if (doctor.joined)
         check_certificate(&doctor);
     doctor_check_docker(&doctor);
-    if (doctor.joined)
+    const char *panel_url = command->panel_url ? command->panel_url : doctor.identity.panel_url;
+    if (doctor.joined) {
         doctor_check_port(&doctor);
-    doctor_check_panel(&doctor, panel_url ? panel_url : doctor.identity.panel_url);
+        doctor_check_address(&doctor, panel_url);
+    }
+    doctor_check_panel(&doctor, panel_url);
     if (usable)
         doctor_check_disk(&doctor, options->state);
     doctor_check_cgroups(&doctor, "/sys/fs/cgroup", "/proc");

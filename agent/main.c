@@ -276,7 +276,7 @@ int main(int argc, char **argv)
     set_up_process();
     int rc = crypto_init(&err);
     if (rc == 0 && command.action == OPTIONS_DOCTOR) {
-        status = (int)doctor_run(&options, command.panel_url);
+        status = (int)doctor_run(&options, &command);
         options_fini(&options);
         return status;
     }
