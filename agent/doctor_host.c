@@ -212,7 +212,8 @@ static void check_visited(struct doctor *doctor, const char *peer, unsigned port
                    "the agent listens on %s, but the panel has never come through", id->listen);
         doctor_advise(
             "the panel connects to %s, TCP port %s: open it for the panel in each firewall on "
-            "the way, in a cloud's as well; if the address is wrong, PATCH /api/nodes/%s",
+            "the way, in a cloud's as well; if the address is wrong: panelctl node update %s "
+            "--address HOST",
             id->address, id->port, id->node_id);
         hint_firewalls(port);
     }
@@ -250,7 +251,7 @@ void doctor_check_port(struct doctor *doctor)
         if (error == EADDRINUSE)
             doctor_advise(
                 "somebody else has it: ss -ltnp 'sport = :%u' tells who; or give the node "
-                "another port: PATCH /api/nodes/%s",
+                "another port: panelctl node update %s --port PORT, then join anew",
                 place.port, doctor->identity.node_id);
         else if (error == EACCES)
             doctor_advise("ports below 1024 are root's: give the node another");
@@ -290,9 +291,9 @@ void doctor_check_address(struct doctor *doctor, const char *panel_url)
                    "joined as %s: only a panel on this machine comes through, and nobody else "
                    "reaches instances",
                    id->address);
-        doctor_advise("if the panel is elsewhere, or others are to reach instances: PATCH "
-                      "/api/nodes/%s with this machine's address, then join anew with a token of "
-                      "POST /api/nodes/%s/token",
-                      id->node_id, id->node_id);
+        doctor_advise(
+            "if the panel is elsewhere, or others are to reach instances: panelctl node update "
+            "%s --address HOST, then join anew by panelctl node token %s",
+            id->node_id, id->node_id);
     }
 }

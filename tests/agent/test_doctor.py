@@ -206,7 +206,7 @@ PANEL_AGENT_OPTIONS="--docker unix://{WORLD.engine.path}"
 class State(Case):
     def test_no_folder(self):
         self.find(doctor(WORLD.dir + "/none"), "state", "BROKEN", "No such file",
-                  advice=("joinCommand", "/api/nodes/create"))
+                  advice=("panelctl node create", "as root"))
 
     def test_no_folder_but_a_file(self):
         path = os.path.join(WORLD.dir, "a-file")
@@ -236,7 +236,7 @@ class Joined(Case):
         path = os.path.join(WORLD.dir, "unjoined")
         os.mkdir(path, 0o700)
         found = doctor(path, "--panel", WORLD.panel.url)
-        self.find(found, "joined", "BROKEN", "not yet", advice=("joinCommand",))
+        self.find(found, "joined", "BROKEN", "not yet", advice=("panelctl node token",))
         self.find(found, "panel", "ok")
 
     def test_a_join_that_was_begun(self):
@@ -245,7 +245,7 @@ class Joined(Case):
         with one_who_answers(501, b"") as url:
             self.assertNotEqual(agent.try_join(url, node["joinToken"]).code, 0)
         self.find(doctor(agent.state), "joined", "BROKEN", "begun",
-                  advice=("same command again", "/token"))
+                  advice=("same command again", "panelctl node token"))
 
     def test_an_identity_that_is_broken(self):
         agent, _ = self.joined("halved")
@@ -296,7 +296,7 @@ class Certificate(Case):
         soon = self.look(agent, 80)
         self.find(soon, "certificate", "WARNING", "days", advice=("renews",))
         self.find(soon, "clock", "BROKEN", "ahead of", advice=("timedatectl",))
-        self.find(self.look(agent, 91), "certificate", "BROKEN", "ended", advice=(node["id"], "/token"))
+        self.find(self.look(agent, 91), "certificate", "BROKEN", "ended", advice=("panelctl node token " + node["id"],))
 
 
 class Docker(Case):
@@ -409,7 +409,7 @@ class Port(Case):
         self.find(found, "address", "ok", "joined as 127.0.0.1")
         found = doctor(agent.state, "--panel", "https://panel.example.test")
         self.find(found, "address", "WARNING", "joined as 127.0.0.1",
-                  advice=(f"PATCH /api/nodes/{node['id']}", "join anew"))
+                  advice=(f"panelctl node update {node['id']} --address", "join anew"))
         self.set_identity(agent, address="192.0.2.1")
         self.find(doctor(agent.state, "--panel", "https://panel.example.test"), "address", "ok", "192.0.2.1")
 
