@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -115,8 +116,8 @@ class Case(unittest.TestCase):
 
     def joined_as_nobody(self, name):
         """The same of a user who isn't root, in a folder that he can come to."""
-        directory = f"/tmp/doctor-{name}-{os.getpid()}"
-        os.mkdir(directory, 0o755)
+        directory = tempfile.mkdtemp(prefix="doctor-", dir="/tmp")
+        os.chmod(directory, 0o755)
         self.addCleanup(shutil.rmtree, directory)
         state = os.path.join(directory, name + ".state")
         os.mkdir(state, 0o700)
@@ -320,7 +321,7 @@ class Docker(Case):
 
     def test_a_socket_that_the_services_user_may_not_use(self):
         agent, _ = self.joined_as_nobody("unprivileged")
-        engine = ScriptedEngine(os.path.join("/tmp", f"doctor-{os.getpid()}.sock")).start()
+        engine = ScriptedEngine(os.path.join(os.path.dirname(agent.state), "docker.sock")).start()
         os.chmod(engine.path, 0o600)
         try:  # it is asked as root, and looks as the folder's owner
             self.find(doctor(agent.state, docker=engine.path), "docker", "BROKEN", "Permission denied",
@@ -390,6 +391,14 @@ class Port(Case):
                                                     f"--add-port={node['port']}/tcp"))
         agent.stop()
 
+
+    def test_a_panel_that_comes_by_ipv6(self):
+        agent, node = self.joined("six", address="::1")
+        agent.start()
+        WORLD.await_status(node["id"], "Online")
+        self.find(doctor(agent.state), "port", "ok", f"[::1]:{node['port']}; the panel is connected, from ::1")
+        agent.stop()
+        WORLD.api.delete("/api/nodes/delete", {"nodeId": node["id"]}).expect(201)
 
     def test_a_panel_that_has_forgotten_the_node(self):
         agent, node = self.joined("forgotten")

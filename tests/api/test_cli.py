@@ -7,6 +7,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -465,8 +466,8 @@ class Tls(Cli):
                 self.assertEqual(done.out, "")
 
     def test_root_looks_at_files_as_the_daemons_user_does(self):
-        folder = f"/tmp/check-{os.getpid()}"
-        os.mkdir(folder, 0o755)
+        folder = tempfile.mkdtemp(prefix="check-", dir="/tmp")  # where others may come to
+        os.chmod(folder, 0o755)
         self.addCleanup(shutil.rmtree, folder)
         data, config = folder + "/data", folder + "/paneld.json"
         cert, key = (shutil.copy(path, folder) for path in self.make_certificate())
