@@ -359,11 +359,14 @@ void step_check(struct instance *inst)
                &err);
 }
 
-/* An Engine with live-restore that was stopped in the middle of a start keeps half of the container
- * and refuses each later start of it: only a new one will do. Its data are in the volume. */
+/* An Engine that was stopped in the middle of a start may keep half of the container, and refuses
+ * each later start of it: only a new one will do. Its data are in the volume. The words are those
+ * of containerd's task (live-restore), its container (moby issue 40613) and its shim (50040). */
 static bool is_half_started(const struct err *err)
 {
-    return strstr(err->msg, "task ") && strstr(err->msg, "already exists");
+    return (strstr(err->msg, "task ") && strstr(err->msg, "already exists")) ||
+           strstr(err->msg, "id already in use") ||
+           (strstr(err->msg, "failed to start shim") && strstr(err->msg, "file exists"));
 }
 
 static void end_start(void *arg, const struct docker_reply *reply)

@@ -69,7 +69,7 @@ class Supervised(unittest.TestCase):
         node = self.world.create_node("late")
         agent.join(self.world.panel.url, node["joinToken"])
         with socket.create_server(("127.0.0.1", int(node["port"]))):
-            agent.start()
+            agent.daemon.start()
             until(lambda: "not listening" in agent.daemon.log(), 10, "the port is taken")
             agent.daemon.process.send_signal(signal.SIGHUP)
             until(lambda: "settings read again" in agent.daemon.log(), 10, "it has read them again")

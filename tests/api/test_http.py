@@ -5,6 +5,7 @@ import unittest
 
 from api.endpoints import ENDPOINTS, fixed_path
 from lib import raw
+from lib.wait import patient
 from lib.world import World
 
 WORLD = None
@@ -169,7 +170,7 @@ class Connections(unittest.TestCase):
         import socket
         idle = [socket.create_connection(("127.0.0.1", WORLD.panel.port)) for _ in range(300)]
         try:
-            self.assertLess(WORLD.api.get("/api/users").expect(200).seconds, 2)
+            self.assertLess(WORLD.api.get("/api/users").expect(200).seconds, patient(2))
         finally:
             for sock in idle:
                 sock.close()

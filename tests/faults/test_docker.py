@@ -8,7 +8,7 @@ from lib.agent import Agent
 from lib.bad_registry import BadRegistry
 from lib.dockerd import DockerEngine
 from lib.promises import proves, ran
-from lib.wait import hold, until
+from lib.wait import hold, patient, until
 from lib.world import World
 
 CONVERGES = 25  # seconds: our ten, and Docker's own, with sanitizers on two cores
@@ -260,9 +260,9 @@ class Registries(unittest.TestCase):
         deleted, suspended = self.deploy("stops"), self.deploy("stops")
         self.pulling(deleted)
         self.pulling(suspended)
-        self.assertLess(self.world.delete(deleted).seconds, 3)
+        self.assertLess(self.world.delete(deleted).seconds, patient(3))
         answer = self.world.api.post(f"/api/instances/suspend/{suspended}", timeout=40).expect(200)
-        self.assertLess(answer.seconds, 3)
+        self.assertLess(answer.seconds, patient(3))
         self.world.await_instance(suspended, 3, State="suspended")
         self.assertEqual(self.world.containers_of(deleted), [])
         self.assertEqual(os.listdir(os.path.join(self.world.agent.state, "volumes")), [])
@@ -272,7 +272,7 @@ class Registries(unittest.TestCase):
         for _ in range(4):  # more than may pull at once
             self.deploy("stops")
         self.assertLess(self.world.api.post("/api/instances/deploy", self.world.spec(),
-                                            query={"wait": 60}, timeout=90).expect(201).seconds, 8)
+                                            query={"wait": 60}, timeout=90).expect(201).seconds, patient(8))
 
     @proves("I4", fault="a registry that answers 500, 401, garbage")
     def test_refuses(self):
@@ -290,4 +290,4 @@ class Registries(unittest.TestCase):
         instance = self.deploy("slow")
         first = self.pulling(instance)["Progress"]
         until(lambda: (self.world.api.instance(instance)["Progress"] or 0) > first, 15, "it goes on")
-        self.assertLess(self.world.delete(instance).seconds, 3)
+        self.assertLess(self.world.delete(instance).seconds, patient(3))

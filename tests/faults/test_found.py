@@ -30,18 +30,20 @@ class EngineGoingDown(unittest.TestCase):
 
     @proves("I4", "I8", fault="an Engine that was stopped in the middle of a start")
     def test_a_container_that_it_has_half_started_is_made_anew(self):
-        """Seed 2: with live-restore on, such a container can't be started ever again."""
+        """Seeds 2 and 614956843: such a container can't be started ever again."""
         world = World("scripted").start()
-        half = []
+        for words in ("task {}: already exists", "id already in use",
+                      "failed to create task for container: failed to start shim: mkdir /run/x/{}: file exists"):
+            with self.subTest(words):
+                half = []
 
-        def refuse(container):
-            half.append(container.id)
-            if container.id == half[0]:
-                return f"task {container.id}: already exists"
-            return None
-        world.engine.start_error = refuse
-        self.assertNotIn(world.deploy()["ContainerId"], half[:1])
-        self.assertEqual(len(world.engine.containers), 1)
+                def refuse(container, words=words, half=half):
+                    half.append(container.id)
+                    return words.format(container.id) if container.id == half[0] else None
+                world.engine.start_error = refuse
+                self.assertNotIn(world.deploy()["ContainerId"], half[:1])
+                self.assertEqual(len(world.engine.containers), 1)
+                world.clear()
         world.stop()
 
 

@@ -3,6 +3,7 @@ import os
 
 from lib import places
 from lib.daemon import Daemon, run_tool
+from lib.wait import until
 
 
 class Agent:
@@ -28,7 +29,10 @@ class Agent:
         return self
 
     def start(self):
+        """Returns when it listens, or has ended: before that a signal would find no handler."""
         self.daemon.start()
+        until(lambda: not self.daemon.running() or "listening on" in self.daemon.output(), 10,
+              f"{self.name} says that it listens")
         return self
 
     def stop(self):

@@ -5,6 +5,8 @@ import json
 import threading
 import time
 
+from lib.wait import patient
+
 
 class Event:
     def __init__(self, name, event_id, data, at):
@@ -97,11 +99,11 @@ class EventStream:
 
     def wait(self, condition, timeout=20, what="the events"):
         """Until condition(self) is true."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patient(timeout)
         with self.filled:
             while not condition(self):
                 if not self.filled.wait(end - time.monotonic()) and time.monotonic() > end:
-                    raise AssertionError(f"not within {timeout} s: {what}; have {len(self.events)}:"
+                    raise AssertionError(f"not within {patient(timeout):g} s: {what}; have {len(self.events)}:"
                                          f" {self.events[:3]} … {self.events[-5:]}")
         return self
 

@@ -168,15 +168,14 @@ class Service:
             self.daemon.expect_running()
             return supervisor.next(0.1) == "READY=1"
         try:
-            until(ready, 90, f"{self.name} says that it is ready")
+            until(ready, 30, f"{self.name} says that it is ready")
         finally:
             supervisor.close()
         return self
 
     def stop(self):
-        """As patient as its unit."""
         if self.daemon:
-            self.daemon.stop(timeout=30)
+            self.daemon.stop()
 
     @property
     def uid(self):

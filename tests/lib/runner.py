@@ -58,7 +58,11 @@ class LineResult(unittest.TestResult):
 
     def line(self, word, test):
         seconds = time.monotonic() - self.began if hasattr(self, "began") else 0
-        print(f"{word:6} {seconds:6.2f}s  {readable(test)}", flush=True)
+        said = f"{word:6} {seconds:6.2f}s  {readable(test)}"
+        print(said, flush=True)
+        if word == "FAILED" and "PANEL_FAILED" in os.environ:
+            with open(os.environ["PANEL_FAILED"], "a") as failed:
+                failed.write(said + "\n")
 
     def addSuccess(self, test):
         if self.subtest_failed:
