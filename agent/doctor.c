@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/doctor_parts.h"
+#include "agent/service.h"
 #include "common/auto.h"
 #include "common/clock.h"
 #include "common/fs.h"
@@ -47,8 +48,8 @@ void doctor_advise(const char *fmt, ...)
 /* --- the state folder ------------------------------------------------------------------------ */
 
 static const char join_hint[] =
-    "on the panel: POST /api/nodes/create, or /api/nodes/{id}/token for "
-    "a node that is there; then run the joinCommand it answers here";
+    "on the panel: panelctl node create NAME, or panelctl node token NODE for one "
+    "that is there; then run here, as root, the line that it prints";
 
 static const char as_root[] = "ask as root: sudo panel-agent doctor";
 
@@ -105,14 +106,15 @@ static void check_joined(struct doctor *doctor)
         if (err.os_errno == EACCES)
             doctor_advise("its files have to belong to the agent's user: chown them as the folder");
         else
-            doctor_advise("join anew: POST /api/nodes/{id}/token, then run its joinCommand here");
+            doctor_advise(
+                "join anew: on the panel, panelctl node token NODE; then run its line here");
         return;
     }
     auto_free char *pending = fs_join(dir, "join.pending");
     if (pending && access(pending, F_OK) == 0) {
         doctor_say(doctor, FINDING_BROKEN, "joined", "not yet; a join was begun and not ended");
         doctor_advise("run the same command again; a token works once and for an hour, so past "
-                      "that POST /api/nodes/{id}/token makes another");
+                      "that panelctl node token NODE makes another");
     } else {
         doctor_say(doctor, FINDING_BROKEN, "joined", "not yet");
         doctor_advise("%s", join_hint);
@@ -127,8 +129,8 @@ static void check_certificate(struct doctor *doctor)
     clock_format_iso(end * 1000, text);
     if (left <= 0) {
         doctor_say(doctor, FINDING_BROKEN, "certificate", "it ended at %s", text);
-        doctor_advise("if the clock is right: POST /api/nodes/%s/token, stop the agent, run the "
-                      "joinCommand; containers and volumes stay",
+        doctor_advise("if the clock is right: panelctl node token %s, stop the agent, run the "
+                      "line that it prints; containers and volumes stay",
                       doctor->identity.node_id);
     } else if (left < (int64_t)CERT_DAYS_LOW * DAY_S) {
         doctor_say(doctor, FINDING_WARNING, "certificate", "it ends in %lld days, at %s",
@@ -152,10 +154,20 @@ static enum doctor_status sum_up(const struct doctor *doctor)
     return doctor->broken ? DOCTOR_BROKEN : doctor->warnings ? DOCTOR_WARNINGS : DOCTOR_WELL;
 }
 
-enum doctor_status doctor_run(const struct options *options, const char *panel_url)
+/* Which agent all the rest is about. */
+static void say_settings(struct doctor *doctor, const struct options_command *command)
+{
+    const char *file = command->given.file;
+    if (command->of_service)
+        doctor_say(doctor, FINDING_WELL, "settings", "the service's: %s%s" SERVICE_DEFAULTS,
+                   file ? file : "", file ? ", " : "");
+}
+
+enum doctor_status doctor_run(const struct options *options, const struct options_command *command)
 {
     struct doctor doctor = {.options = options};
     struct err err = {0};
+    say_settings(&doctor, command);
     if (owner_become(options->state, &err) < 0)
         doctor_say(&doctor, FINDING_WARNING, "user", "%s", err.msg);
     bool usable = check_state(&doctor);
@@ -164,9 +176,12 @@ enum doctor_status doctor_run(const struct options *options, const char *panel_u
     if (doctor.joined)
         check_certificate(&doctor);
     doctor_check_docker(&doctor);
-    if (doctor.joined)
+    const char *panel_url = command->panel_url ? command->panel_url : doctor.identity.panel_url;
+    if (doctor.joined) {
         doctor_check_port(&doctor);
-    doctor_check_panel(&doctor, panel_url ? panel_url : doctor.identity.panel_url);
+        doctor_check_address(&doctor, panel_url);
+    }
+    doctor_check_panel(&doctor, panel_url);
     if (usable)
         doctor_check_disk(&doctor, options->state);
     doctor_check_cgroups(&doctor, "/sys/fs/cgroup", "/proc");

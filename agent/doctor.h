@@ -15,7 +15,7 @@ enum doctor_status {
     DOCTOR_WARNINGS = 3, /* all works; something soon won't, or is not as it should be */
 };
 
-/* Findings and advice on stdout, a line each. panel_url NULL: the one that was joined. */
-enum doctor_status doctor_run(const struct options *options, const char *panel_url);
+/* Findings and advice on stdout, a line each. Without a panel_url it is the one that was joined. */
+enum doctor_status doctor_run(const struct options *options, const struct options_command *command);
 
 #endif

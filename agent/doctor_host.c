@@ -146,22 +146,77 @@ static void hint_firewalls(unsigned port)
                       port);
 }
 
-/* The panel leaves a trace here the first time that it comes through. */
-static void check_visited(struct doctor *doctor, unsigned port)
+/* A word of a line of /proc/net/tcp, cut out of it; "" at its end. */
+static const char *take_word(char **line)
+{
+    char *word = *line + strspn(*line, " ");
+    char *end = word + strcspn(word, " \n");
+    *line = *end ? end + 1 : end;
+    *end = '\0';
+    return word;
+}
+
+/* "0200007F:9C40": words of 32 bits in this machine's order, and a port. */
+static void read_peer(const char *text, char out[ADDRESS_TEXT_SIZE])
+{
+    uint32_t words[4] = {0};
+    size_t count = strcspn(text, ":") / 8;
+    for (size_t i = 0; i < count && i < 4; i++) {
+        char word[9];
+        snprintf(word, sizeof(word), "%.8s", text + 8 * i);
+        words[i] = (uint32_t)strtoul(word, NULL, 16);
+    }
+    snprintf(out, ADDRESS_TEXT_SIZE, "?");
+    inet_ntop(count == 1 ? AF_INET : AF_INET6, words, out, ADDRESS_TEXT_SIZE);
+}
+
+/* Is somebody connected to a port of this machine? table: /proc/net/tcp or tcp6. */
+static bool find_peer(const char *table, unsigned port, char out[ADDRESS_TEXT_SIZE])
+{
+    char text[512];
+    bool found = false;
+    FILE *file = fopen(table, "re");
+    while (file && !found && fgets(text, sizeof(text), file)) {
+        char *line = text;
+        (void)take_word(&line); /* its number */
+        const char *local = strrchr(take_word(&line), ':');
+        const char *remote = take_word(&line);
+        found = strcmp(take_word(&line), "01") == 0 && local && /* established */
+                strtoul(local + 1, NULL, 16) == port;
+        if (found)
+            read_peer(remote, out);
+    }
+    if (file)
+        fclose(file);
+    return found;
+}
+
+/* The panel keeps one connection up, and leaves a trace here the first time that it comes through.
+ * peer: who is connected; NULL when nobody is. */
+static void check_visited(struct doctor *doctor, const char *peer, unsigned port)
 {
     const struct identity *id = &doctor->identity;
-    if (id->epoch) {
-        doctor_say(doctor, FINDING_WELL, "port", "the agent listens on %s; the panel has been here",
+    if (id->epoch && peer) {
+        doctor_say(doctor, FINDING_WELL, "port",
+                   "the agent listens on %s; the panel is connected, from %s", id->listen, peer);
+    } else if (id->epoch) {
+        doctor_say(doctor, FINDING_WARNING, "port",
+                   "the agent listens on %s; the panel has been here, but is not connected now",
                    id->listen);
-        return;
+        doctor_advise("does paneld run, does it still know this node (panelctl node get %s), and "
+                      "does TCP port %s of %s let it in? A node that was deleted there joins "
+                      "anew: panelctl node create",
+                      id->node_id, id->port, id->address);
+    } else {
+        doctor_say(doctor, FINDING_WARNING, "port",
+                   "the agent listens on %s, but the panel has never come through", id->listen);
+        doctor_advise(
+            "the panel connects to %s, TCP port %s: open it for the panel in each firewall on "
+            "the way, in a cloud's as well; if the address is wrong: panelctl node update %s "
+            "--address HOST",
+            id->address, id->port, id->node_id);
+        hint_firewalls(port);
     }
-    doctor_say(doctor, FINDING_WARNING, "port",
-               "the agent listens on %s, but the panel has never come through", id->listen);
-    doctor_advise(
-        "the panel connects to %s, TCP port %s: open it for the panel in each firewall on "
-        "the way, in a cloud's as well; if the address is wrong, PATCH /api/nodes/%s",
-        id->address, id->port, id->node_id);
-    hint_firewalls(port);
 }
 
 static bool agent_runs(const struct doctor *doctor)
@@ -175,11 +230,14 @@ void doctor_check_port(struct doctor *doctor)
 {
     const char *listen_at = doctor->identity.listen;
     struct place place;
+    char peer[ADDRESS_TEXT_SIZE];
     read_place(listen_at, &place);
     doctor->running = agent_runs(doctor);
+    bool visited = find_peer("/proc/net/tcp", place.port, peer) ||
+                   find_peer("/proc/net/tcp6", place.port, peer); /* before we connect ourselves */
     int error = doctor->running ? try_connect(&place) : try_bind(&place);
     if (doctor->running && error == 0) {
-        check_visited(doctor, place.port);
+        check_visited(doctor, visited ? peer : NULL, place.port);
     } else if (doctor->running) {
         doctor_say(doctor, FINDING_BROKEN, "port", "an agent runs, but not on %s: %s", listen_at,
                    strerror(error));
@@ -193,11 +251,49 @@ void doctor_check_port(struct doctor *doctor)
         if (error == EADDRINUSE)
             doctor_advise(
                 "somebody else has it: ss -ltnp 'sport = :%u' tells who; or give the node "
-                "another port: PATCH /api/nodes/%s",
+                "another port: panelctl node update %s --port PORT, then join anew",
                 place.port, doctor->identity.node_id);
         else if (error == EACCES)
             doctor_advise("ports below 1024 are root's: give the node another");
         else if (error == EADDRNOTAVAIL)
             doctor_advise("no interface of this machine has that address: join anew with --listen");
+    }
+}
+
+/* --- the address ----------------------------------------------------------------------------- */
+
+/* http://127.0.0.1:3001, https://[::1]/, http://localhost */
+static bool is_on_loopback(const char *url)
+{
+    const char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    bool v6 = *host == '[';
+    size_t len = strcspn(host + v6, v6 ? "]" : ":/");
+    char name[ADDRESS_TEXT_SIZE];
+    if (len >= sizeof(name))
+        return false;
+    memcpy(name, host + v6, len);
+    name[len] = '\0';
+    return strcmp(name, "localhost") == 0 || address_is_loopback(name);
+}
+
+void doctor_check_address(struct doctor *doctor, const char *panel_url)
+{
+    const struct identity *id = &doctor->identity;
+    if (!address_is_loopback(id->address) && strcmp(id->address, "localhost") != 0) {
+        doctor_say(doctor, FINDING_WELL, "address", "joined as %s, port %s", id->address, id->port);
+    } else if (panel_url && is_on_loopback(panel_url)) {
+        doctor_say(doctor, FINDING_WELL, "address",
+                   "joined as %s, as the panel is on this machine: nobody else reaches instances",
+                   id->address);
+    } else {
+        doctor_say(doctor, FINDING_WARNING, "address",
+                   "joined as %s: only a panel on this machine comes through, and nobody else "
+                   "reaches instances",
+                   id->address);
+        doctor_advise(
+            "if the panel is elsewhere, or others are to reach instances: panelctl node update "
+            "%s --address HOST, then join anew by panelctl node token %s",
+            id->node_id, id->node_id);
     }
 }

@@ -31,6 +31,8 @@ void doctor_check_disk(struct doctor *doctor, const char *dir);
 void doctor_check_cgroups(struct doctor *doctor, const char *cgroups, const char *proc);
 /* Sets running. */
 void doctor_check_port(struct doctor *doctor);
+/* What the panel was told to connect to; panel_url may be NULL. */
+void doctor_check_address(struct doctor *doctor, const char *panel_url);
 
 /* doctor_reach.c: who should answer. */
 void doctor_check_docker(struct doctor *doctor);

@@ -11,6 +11,7 @@
 #include "agent/docker.h"
 #include "agent/doctor_parts.h"
 #include "agent/loop.h"
+#include "agent/service.h"
 #include "common/auto.h"
 #include "common/clock.h"
 #include "common/envelope.h"
@@ -48,7 +49,8 @@ static void say_no_socket(struct doctor *doctor, const char *path, int error)
                       "doesn't: journalctl -u docker");
     else
         doctor_advise("Docker is not installed: apt install docker.io; where its socket is "
-                      "elsewhere, name it by --docker unix://PATH");
+                      "elsewhere, name it: {\"docker\": \"unix://PATH\"} in " SERVICE_CONFIG
+                      ", or --docker unix://PATH");
 }
 
 struct probe {

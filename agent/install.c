@@ -314,8 +314,8 @@ static int fetch(struct install *install, const char *uri, struct err *err)
         return err_io(err, install->part.write_errno, "it can't be written to the volume");
     if (install->part.refused)
         return err_set(err, ERR_INVALID, "install_failed",
-                       "it leads to %s, which installs on this node may not ask for files "
-                       "(--install-allow-local)",
+                       "it leads to %s, which installs on this node may not ask for files (unless "
+                       "its panel-agent is started with --install-allow-local)",
                        install->part.address);
     return -1;
 }

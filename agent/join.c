@@ -28,6 +28,10 @@
 #define NONCE_LEN       32
 #define JOIN_TIMEOUT_MS 30000
 #define PENDING_MAX     65536
+/* What makes a folder a node's; the rest of it is what instances have written. */
+#define IDENTITY_FILES                                                                             \
+    "identity.json, agent.key, agent.crt, ca.crt and epoch, and nothing else (volumes/ has "       \
+    "instances' files)"
 
 struct ticket {
     char node_id[65];
@@ -296,13 +300,16 @@ static int check_present(const char *dir, const struct ticket *ticket, char **re
             return -1;
         return strstr(text, ticket->node_id)
                    ? 0
-                   : err_wrap(err, "%s holds an identity that can't be read", dir);
+                   : err_set(err, ERR_INVALID, "bad_identity",
+                             "the identity in %s can't be read: join with a token of the same "
+                             "node, or move away " IDENTITY_FILES,
+                             dir);
     }
     int rc = strcmp(present.node_id, ticket->node_id) == 0
                  ? 0
                  : err_set(err, ERR_CONFLICT, "already_joined",
-                           "%s belongs to the node %s of the panel %s already; use another --state "
-                           "folder, or empty this one to give up that node",
+                           "%s is node %s of panel %s: give another --state folder, or, to give "
+                           "that node up, move away " IDENTITY_FILES,
                            dir, present.node_id, present.panel_id);
     if (rc == 0)
         *ret_panel_id = steal_ptr(present.panel_id);

@@ -111,11 +111,13 @@ static void begin_ticks(struct agent *agent)
         timers_set(&agent->loop.timers, &agent->tick, clock_mono_ms());
 }
 
+/* Before it listens it isn't ready, and doesn't say so. */
 static void on_reload(void *arg)
 {
     struct agent *agent = arg;
     unsigned parts;
-    notify_supervisor("RELOADING=1");
+    if (agent->announced)
+        notify_supervisor("RELOADING=1");
     if (options_reload(agent->options, agent->given, &parts) == 0) {
         struct install_limits limits = options_install_limits(agent->options);
         if (parts & OPTIONS_LOG) {
@@ -125,7 +127,8 @@ static void on_reload(void *arg)
         if (parts & OPTIONS_INSTALL)
             reconcile_set_install_limits(agent->reconcile, &limits);
     }
-    notify_supervisor("READY=1");
+    if (agent->announced)
+        notify_supervisor("READY=1");
 }
 
 static int build(struct agent *agent, struct err *err)
@@ -276,7 +279,7 @@ int main(int argc, char **argv)
     set_up_process();
     int rc = crypto_init(&err);
     if (rc == 0 && command.action == OPTIONS_DOCTOR) {
-        status = (int)doctor_run(&options, command.panel_url);
+        status = (int)doctor_run(&options, &command);
         options_fini(&options);
         return status;
     }

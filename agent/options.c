@@ -5,12 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/address.h"
+#include "agent/service.h"
 #include "common/auto.h"
 #include "common/json_writer.h"
+#include "common/log_settings.h"
 
-#define SCHEME "unix://"
+#define SCHEME      "unix://"
+#define SERVICE_MAX 64 /* words of its line */
 
 /* --- the table ------------------------------------------------------------------------------- */
 
@@ -49,22 +53,7 @@ static const struct setting rows[] = {
          "where the panel connects to, IPv6 in brackets; join by itself takes the node's port as "
          "the panel knows it, on all of IPv4, or on loopback alone when that is the node's "
          "address"},
-    {.name = "logLevel",
-     .kind = SETTING_CHOICE,
-     .offset = AT(log_level),
-     .preset = "info",
-     .choices = log_level_names,
-     .word = "LEVEL",
-     .part = OPTIONS_LOG,
-     .help = "what is logged, to stderr: this and what is graver"},
-    {.name = "logFormat",
-     .kind = SETTING_CHOICE,
-     .offset = AT(log_format),
-     .preset = "logfmt",
-     .choices = log_format_names,
-     .word = "FORM",
-     .part = OPTIONS_LOG,
-     .help = "how each line of it is written"},
+    LOG_SETTINGS(struct options, OPTIONS_LOG),
     {.name = "installMaxMib",
      .kind = SETTING_NUMBER,
      .offset = AT(install_max_mib),
@@ -133,10 +122,10 @@ static const char help[] =
     "\n"
     "Usage:\n"
     "  panel-agent join --panel URL --token TOKEN [--listen ADDR:PORT] [--state DIR]\n"
-    "      Make this machine a node of the panel, once. The whole command is the joinCommand in\n"
-    "      the answer to POST /api/nodes/create. The token works once and within an hour; the\n"
-    "      secret in it never leaves this machine. After a failure the same command may be run\n"
-    "      again.\n"
+    "      Make this machine a node of the panel, once. \"panelctl node create\" prints the whole\n"
+    "      command (it is the joinCommand of POST /api/nodes/create). The token works once and\n"
+    "      within an hour; the secret in it never leaves this machine. After a failure the same\n"
+    "      command may be run again.\n"
     "\n"
     "  panel-agent doctor [--panel URL] [settings]\n"
     "      Say what keeps this machine from being a good node, and what to do. Exits with 0 when\n"
@@ -147,7 +136,8 @@ static const char help[] =
     "      containers running.\n"
     "\n"
     "  panel-agent config [-o json]\n"
-    "      Print the settings that an agent which is started like this has, and from where.\n"
+    "      Print the settings that the service, or an agent which is started like this, has, and\n"
+    "      from where.\n"
     "\n"
     "Options:\n"
     "  --panel URL                 of join and doctor: the panel, https:// or http://\n"
@@ -164,6 +154,8 @@ static const char help[] =
     "in FILE logLevel, in the environment PANEL_AGENT_LOG_LEVEL, as a flag --log-level.\n"
     "PANEL_AGENT_CONFIG may name FILE. Those with a * are taken at SIGHUP, the others at a "
     "restart.\n"
+    "Commands take those of the packaged service (" SERVICE_CONFIG ", and what\n" SERVICE_DEFAULTS
+    " sets), unless --config or --state names another agent.\n"
     "\n";
 
 static const char examples[] =
@@ -226,6 +218,49 @@ static int check_extra(const struct extra *extra, struct options_command *comman
     return 0;
 }
 
+/* Is it about the packaged service? Serving, and what names another agent, is not. */
+static bool is_of_service(const struct options_command *command)
+{
+    const char *state = getenv("PANEL_AGENT_STATE");
+    return command->action != OPTIONS_SERVE && !command->given.file && !(state && *state) &&
+           !command->given.flags[settings_find(&options_table, "state")];
+}
+
+/* What the service's own line says, below what is typed. */
+static int take_service_line(struct options_command *command, const char *line, struct err *err)
+{
+    char *words[1 + SERVICE_MAX] = {"panel-agent"};
+    struct settings_given given = {0};
+    struct arguments_words none = {0};
+    const struct argument own[] = {{.name = "config", .value = &given.file}};
+    if (strlen(line) >= sizeof(command->service_line))
+        return err_set(err, ERR_INVALID, "bad_option", "PANEL_AGENT_OPTIONS is too long");
+    memcpy(command->service_line, line, strlen(line) + 1);
+    size_t count = service_split(command->service_line, words + 1, SERVICE_MAX);
+    if (arguments_read(own, ARRAY_LEN(own), &options_table, (int)count + 1, words, &given, &none,
+                       err) < 0)
+        return err_wrap(err, "PANEL_AGENT_OPTIONS, as in " SERVICE_DEFAULTS);
+    for (size_t i = 0; i < options_table.count; i++) {
+        if (!command->given.flags[i])
+            command->given.flags[i] = given.flags[i];
+    }
+    command->given.file = given.file;
+    return 0;
+}
+
+static int take_service(struct options_command *command, struct err *err)
+{
+    if (service_read_defaults(SERVICE_DEFAULTS, err) < 0)
+        return -1;
+    const char *line = getenv("PANEL_AGENT_OPTIONS");
+    if (line && take_service_line(command, line, err) < 0)
+        return -1;
+    if (!command->given.file && access(SERVICE_CONFIG, F_OK) == 0)
+        command->given.file = SERVICE_CONFIG;
+    command->of_service = command->given.file || line;
+    return 0;
+}
+
 static int read_line(int argc, char **argv, struct options_command *command, struct extra *extra,
                      struct err *err)
 {
@@ -246,7 +281,9 @@ static int read_line(int argc, char **argv, struct options_command *command, str
         return -1;
     if (extra->help || extra->version)
         return 0;
-    return check_words(&words, command, err) < 0 ? -1 : check_extra(extra, command, err);
+    if (check_words(&words, command, err) < 0 || check_extra(extra, command, err) < 0)
+        return -1;
+    return is_of_service(command) ? take_service(command, err) : 0;
 }
 
 static int print_help(void)

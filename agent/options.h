@@ -36,16 +36,24 @@ enum options_action {
     OPTIONS_CHECK,
 };
 
-/* What the command line says besides settings. The texts are argv's. */
+#define OPTIONS_LINE_MAX 2048
+
+/* What the command line says besides settings. The texts are argv's, the environment's and its own:
+ * it stays where it is. */
 struct options_command {
     enum options_action action;
     struct settings_given given;
     const char *panel_url; /* of join and the doctor */
     const char *token;     /* of join */
     bool as_json;          /* of config */
+    bool of_service;       /* given holds what the packaged service has, besides what was typed */
+    char service_line[OPTIONS_LINE_MAX]; /* what it points to */
 };
 
-/* 0: go on. Otherwise *ret_status is what the program should exit with, everything said. ret is all
+/* Commands that are typed without a --config, a --state or variables of these names are about the
+ * packaged service: below what is typed they take what it is given (agent/service.h).
+ *
+ * 0: go on. Otherwise *ret_status is what the program should exit with, everything said. ret is all
  * zero before, and given to options_fini() in any case. */
 int options_parse(int argc, char **argv, struct options *ret, struct options_command *ret_command,
                   int *ret_status);

@@ -29,23 +29,6 @@ static _Thread_local struct log_scope *scopes;
 const char *const log_level_names[] = {"debug", "info", "warn", "error", NULL};
 const char *const log_format_names[] = {"logfmt", "json", NULL};
 
-static int find_name(const char *name, const char *const *names)
-{
-    for (int i = 0; names[i]; i++) {
-        if (strcmp(name, names[i]) == 0)
-            return i;
-    }
-    return -1;
-}
-
-bool log_level_parse(const char *name, enum log_level *ret_level)
-{
-    int found = find_name(name, log_level_names);
-    if (found >= 0)
-        *ret_level = (enum log_level)found;
-    return found >= 0;
-}
-
 void log_level_set(enum log_level level)
 {
     atomic_store(&current_level, (int)level);
@@ -59,14 +42,6 @@ bool log_is_on(enum log_level level)
 const char *log_level_name(enum log_level level)
 {
     return log_level_names[level];
-}
-
-bool log_format_parse(const char *name, enum log_format *ret_format)
-{
-    int found = find_name(name, log_format_names);
-    if (found >= 0)
-        *ret_format = (enum log_format)found;
-    return found >= 0;
 }
 
 void log_format_set(enum log_format format)

@@ -28,14 +28,10 @@ enum log_format { LOG_LOGFMT, LOG_JSON };
 extern const char *const log_level_names[];
 extern const char *const log_format_names[];
 
-/* "debug", "info", "warn" or "error"; false and no change for anything else. */
-bool log_level_parse(const char *name, enum log_level *ret_level);
 void log_level_set(enum log_level level);
 const char *log_level_name(enum log_level level);
 /* Would a line of that level be written? For who has to prepare one. */
 bool log_is_on(enum log_level level);
-/* "logfmt" or "json"; likewise. */
-bool log_format_parse(const char *name, enum log_format *ret_format);
 void log_format_set(enum log_format format);
 
 /* From now on every line has node=id, unless it has one of its own. Copied; before threads. */

@@ -346,13 +346,15 @@ void settings_put_json(const struct settings_table *table, const void *values, c
     jw_array_end(out);
 }
 
-/* As in the file, but texts without their quotes. */
-static void put_plain(const json_t *value, struct strbuf *out)
+/* As in the file, but texts without their quotes; where there is none, what that means. */
+static void put_plain(const json_t *row, const char *key, struct strbuf *out)
 {
+    const json_t *value = json_object_get(row, key);
+    const char *none = json_string_value(json_object_get(row, "withoutOne"));
     if (json_is_string(value)) {
         strbuf_str(out, json_string_value(value));
     } else if (json_is_null(value)) {
-        strbuf_str(out, "none");
+        strbuf_str(out, none ? none : "none");
     } else {
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
         strbuf_str(out, text ? text : "?");
@@ -362,14 +364,13 @@ static void put_plain(const json_t *value, struct strbuf *out)
 
 static void put_row_value(const json_t *row, struct strbuf *out)
 {
-    const json_t *later = json_object_get(row, "afterRestart");
     const char *unit = json_string_value(json_object_get(row, "unit"));
-    put_plain(json_object_get(row, "value"), out);
+    put_plain(row, "value", out);
     if (unit)
         strbuf_fmt(out, " %s", unit);
-    if (later) {
+    if (json_object_get(row, "afterRestart")) {
         strbuf_str(out, ", after a restart ");
-        put_plain(later, out);
+        put_plain(row, "afterRestart", out);
     }
 }
 

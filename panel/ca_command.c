@@ -150,14 +150,17 @@ static void print_status(const json_t *answer, FILE *to)
 {
     const json_t *behind = json_object_get(answer, "behind");
     bool rotating = json_is_true(json_object_get(answer, "rotating"));
+    bool all = json_array_size(behind) == 0;
     size_t i;
     json_t *row;
-    fprintf(to, "%s %s\n%ld of %ld nodes have moved to it%s\n",
+    fprintf(to, "%s %s\n%ld of %ld nodes %s%s\n",
             rotating ? "Two CAs are trusted; new certificates are signed by" : "The only CA is",
             text_of(answer, "signer"), number_of(answer, "moved"), number_of(answer, "nodes"),
-            !rotating                      ? "."
-            : json_array_size(behind) == 0 ? ": \"paneld ca retire\" may end the old one."
-                                           : "; the others need the old one still:");
+            rotating ? "have moved to it" : "are known to trust it alone",
+            all && rotating ? ": \"paneld ca retire\" may end the old one."
+            : all           ? "."
+            : rotating      ? "; the others need the old one still:"
+                            : "; the others:");
     json_array_foreach(behind, i, row)
     {
         fprintf(to, "  %s  %s  %s\n", text_of(row, "id"), text_of(row, "name"),

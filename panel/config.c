@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/crypto.h"
 #include "common/fs.h"
+#include "common/log_settings.h"
 #include "panel/http/tls.h"
 
 #define PEM_MAX (1u << 20)
@@ -48,9 +49,19 @@ static bool is_listen(const char *text)
     return read_listen(text, address, sizeof(address), &port);
 }
 
+/* With a host, and with nothing that can't stand in one. */
 static bool is_url(const char *text)
 {
-    return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
+    size_t scheme = strncmp(text, "http://", 7) == 0    ? 7
+                    : strncmp(text, "https://", 8) == 0 ? 8
+                                                        : 0;
+    if (!scheme || !text[scheme] || text[scheme] == '/')
+        return false;
+    for (; *text; text++) {
+        if (*text <= 0x20 || *text >= 0x7f || strchr("\"'<>\\?#", *text))
+            return false;
+    }
+    return true;
 }
 
 /* What must hold for several together. */
@@ -122,25 +133,10 @@ static const struct setting rows[] = {
      .offset = AT(public_url),
      .none = "the request's own Host",
      .fits = is_url,
-     .form = "a URL that begins with http:// or https://",
+     .form = "a URL that begins with http:// or https://, such as https://panel.example.com",
      .word = "URL",
      .help = "what joinCommand tells agents to join at; set it when nodes are on other machines"},
-    {.name = "logLevel",
-     .kind = SETTING_CHOICE,
-     .offset = AT(log_level),
-     .preset = "info",
-     .choices = log_level_names,
-     .word = "LEVEL",
-     .part = CONFIG_LOG,
-     .help = "what is logged, to stderr: this and what is graver"},
-    {.name = "logFormat",
-     .kind = SETTING_CHOICE,
-     .offset = AT(log_format),
-     .preset = "logfmt",
-     .choices = log_format_names,
-     .word = "FORM",
-     .part = CONFIG_LOG,
-     .help = "how each line of it is written"},
+    LOG_SETTINGS(struct config, CONFIG_LOG),
     {.name = "metricsAccess",
      .kind = SETTING_CHOICE,
      .offset = AT(metrics_access),

@@ -1,10 +1,12 @@
 /* paneld: its command line. What the daemon does is in serve.c, what each command does in its own
  * file. */
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/arguments.h"
 #include "common/auto.h"
@@ -409,18 +411,32 @@ static int check_belonging(const struct arguments *args, const struct command *c
     return 0;
 }
 
-static int check_settings(const struct config *config)
+/* What root can read the daemon's user may not be able to, so it is looked at as that user. */
+static int check_settings(const struct config *config, const struct settings_given *given)
 {
     struct tls_pair *pair;
+    struct err err = {0};
+    char user[64];
     auto_strbuf struct strbuf faults = {0};
+    bool other = owner_is_other(config->data);
+    if (other)
+        owner_name(config->data, user, sizeof(user));
+    if (owner_become(config->data, &err) < 0)
+        return fail_command("look at the files as the daemon does", &err);
+    if (given->file && access(given->file, R_OK) < 0)
+        strbuf_fmt(&faults, "%s can't be read: %s\n", given->file, strerror(errno));
     if (config_load_tls(config, &pair, &faults) == 0 && pair)
         config_judge_tls(config, pair, &faults);
     tls_pair_destroy(pair);
     settings_print_faults(&faults, "paneld");
-    if (faults.len || faults.failed)
-        return 1;
-    puts("the settings are right");
-    return 0;
+    if (!faults.len && !faults.failed) {
+        puts("the settings are right");
+        return 0;
+    }
+    if (other)
+        fprintf(stderr, "paneld: looked at as the user %s, to whom %s belongs\n", user,
+                config->data);
+    return 1;
 }
 
 static int run_command(struct arguments *args, const struct command *command, struct config *config)
@@ -432,7 +448,7 @@ static int run_command(struct arguments *args, const struct command *command, st
         return args->check_only || args->given.file ? 1 : 2;
     }
     if (args->check_only)
-        return check_settings(config);
+        return check_settings(config, &args->given);
     log_level_set(config->log_level);
     log_format_set(config->log_format);
     if (take_user(config, command, &err) < 0)

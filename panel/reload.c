@@ -4,7 +4,8 @@
  * The lock is for reload_answer() alone: nobody else looks at them on another thread.
  *
  * A pair of TLS files is written one after the other, so what changed is tried once it has stayed
- * the same from one look to the next; and what was tried is not tried again before it changes. */
+ * the same from one look to the next; and what was tried is not tried again before it changes. What
+ * the daemon was started with counts as not tried: opening the store may have taken a while. */
 #include "panel/reload.h"
 
 #include <pthread.h>
@@ -69,7 +70,7 @@ int reload_create(struct config *config, const struct settings_given *given,
     reload->in_force = config;
     reload->given = given;
     reload->rooms = *rooms;
-    reload->tried = reload->seen = mark_tls(config);
+    reload->seen = mark_tls(config);
     pthread_mutex_init(&reload->lock, NULL);
     *ret_reload = reload;
     return 0;

@@ -1,7 +1,7 @@
 # The Debian packages: a component is a package. packaging/build-deb runs all this.
 #
 #   panel         paneld, its unit, its settings
-#   panel-agent   panel-agent, its unit, and the path unit that starts it after a join
+#   panel-agent   panel-agent, its unit, its settings, and the path unit that starts it after a join
 #   panelctl      where that target is built
 set(DEB_DIR ${CMAKE_CURRENT_LIST_DIR})
 set(UNIT_DIR /lib/systemd/system)
@@ -43,6 +43,7 @@ install(FILES ${DEB_DIR}/panel-agent.lintian DESTINATION /usr/share/lintian/over
   RENAME panel-agent COMPONENT agent)
 install(FILES ${DEB_DIR}/panel-agent.service ${DEB_DIR}/panel-agent.path
   DESTINATION ${UNIT_DIR} COMPONENT agent)
+install(FILES ${DEB_DIR}/panel-agent.json DESTINATION /etc/panel COMPONENT agent)
 install(FILES ${DEB_DIR}/panel-agent.default DESTINATION /etc/default RENAME panel-agent
   COMPONENT agent)
 
@@ -54,7 +55,8 @@ endif()
 
 # Files are conffiles by being named; dpkg then keeps what an administrator wrote there.
 file(WRITE ${CMAKE_BINARY_DIR}/deb/panel/conffiles "/etc/default/paneld\n/etc/panel/paneld.json\n")
-file(WRITE ${CMAKE_BINARY_DIR}/deb/panel-agent/conffiles "/etc/default/panel-agent\n")
+file(WRITE ${CMAKE_BINARY_DIR}/deb/panel-agent/conffiles
+  "/etc/default/panel-agent\n/etc/panel/panel-agent.json\n")
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME panel)

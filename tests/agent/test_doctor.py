@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -52,8 +53,9 @@ class Findings:
 
 
 def doctor(state, *args, docker=None, enter=(), env=None):
-    done = run_tool([*enter, places.AGENT, "doctor", "--state", state, "--docker",
-                     "unix://" + (docker or WORLD.engine.path), *args], WORLD.dir, env=env)
+    """state None: that of the settings, and Docker's socket likewise."""
+    typed = ["--state", state, "--docker", "unix://" + (docker or WORLD.engine.path)] if state else []
+    done = run_tool([*enter, places.AGENT, "doctor", *typed, *args], WORLD.dir, env=env)
     return Findings(done)
 
 
@@ -114,8 +116,8 @@ class Case(unittest.TestCase):
 
     def joined_as_nobody(self, name):
         """The same of a user who isn't root, in a folder that he can come to."""
-        directory = f"/tmp/doctor-{name}-{os.getpid()}"
-        os.mkdir(directory, 0o755)
+        directory = tempfile.mkdtemp(prefix="doctor-", dir="/tmp")
+        os.chmod(directory, 0o755)
         self.addCleanup(shutil.rmtree, directory)
         state = os.path.join(directory, name + ".state")
         os.mkdir(state, 0o700)
@@ -135,10 +137,12 @@ class Well(Case):
     def test_a_node_that_is_online(self):
         found = doctor(WORLD.agent.state)
         self.assertEqual(found.code, WELL, found.text)
-        self.assertEqual(set(found.rows), {"state", "joined", "certificate", "docker", "port", "panel",
-                                           "clock", "disk", "cgroups"})
+        self.assertEqual(set(found.rows), {"state", "joined", "certificate", "docker", "port", "address",
+                                           "panel", "clock", "disk", "cgroups"})
         self.find(found, "joined", "ok", WORLD.node_id)
         self.find(found, "docker", "ok", "29.1.0")
+        self.find(found, "port", "ok", "the panel is connected, from 127.0.0.1")
+        self.find(found, "address", "ok", "joined as 127.0.0.1")
         self.assertIn("all is well", found.text)
         self.assertEqual(WORLD.api.node(WORLD.node_id)["status"], "Online")
 
@@ -151,10 +155,59 @@ class Well(Case):
         self.find(found, "port", "BROKEN", "not on 127.0.0.1:1:")
 
 
+class Service(Case):
+    """Typed without a word, it looks at the agent that the package's unit starts."""
+
+    def etc(self, settings=None, defaults=None):
+        """The beginning of a command that finds these files in /etc."""
+        upper = places.fresh_dir("etc") + "/up"
+        for name, text in (("panel/panel-agent.json", settings), ("default/panel-agent", defaults)):
+            os.makedirs(os.path.dirname(f"{upper}/{name}"), exist_ok=True)
+            if text is not None:
+                with open(f"{upper}/{name}", "w") as file:
+                    file.write(text)
+        return in_mounts("mount -t tmpfs tmpfs /run", f"cp -r {upper} /run/up", "mkdir /run/work",
+                         "mount -t overlay -o lowerdir=/etc,upperdir=/run/up,workdir=/run/work x /etc")
+
+    def look(self, *args, **files):
+        return doctor(None, *args, enter=self.etc(**files))
+
+    def test_the_file_of_settings(self):
+        text = json.dumps({"state": WORLD.agent.state, "docker": "unix://" + WORLD.engine.path})
+        found = self.look(settings=text)
+        self.assertEqual(found.code, WELL, found.text)
+        self.find(found, "settings", "ok", "/etc/panel/panel-agent.json")
+        self.find(found, "joined", "ok", WORLD.node_id)
+
+    def test_its_options_and_its_environment(self):
+        found = self.look(settings="{}", defaults=f"""PANEL_AGENT_STATE={WORLD.agent.state}
+PANEL_AGENT_OPTIONS="--docker unix://{WORLD.engine.path}"
+""")
+        self.assertEqual(found.code, WELL, found.text)
+        self.find(found, "docker", "ok", WORLD.engine.path)
+
+    def test_what_is_typed_wins_and_another_agent_is_another(self):
+        defaults = f'PANEL_AGENT_OPTIONS="--docker unix:///the/services --state {WORLD.agent.state}"'
+        self.find(self.look(defaults=defaults), "docker", "BROKEN", "/the/services")
+        found = self.look("--docker", "unix://" + WORLD.engine.path, defaults=defaults)
+        self.find(found, "docker", "ok", WORLD.engine.path)
+        found = self.look("--state", WORLD.agent.state, defaults=defaults)
+        self.assertNotIn("settings", found.rows)
+        self.assertNotIn("/the/services", found.text)
+
+    def test_a_fault_in_them_is_told(self):
+        found = self.look(settings='{"dokcer": 1}')
+        self.assertEqual(found.code, 1)
+        self.assertIn('/etc/panel/panel-agent.json: there is no setting "dokcer"', found.text)
+        found = self.look(defaults="PANEL_AGENT_OPTIONS=--nonsense")
+        self.assertEqual(found.code, 2)
+        self.assertIn("/etc/default/panel-agent: there is no option --nonsense", found.text)
+
+
 class State(Case):
     def test_no_folder(self):
         self.find(doctor(WORLD.dir + "/none"), "state", "BROKEN", "No such file",
-                  advice=("joinCommand", "/api/nodes/create"))
+                  advice=("panelctl node create", "as root"))
 
     def test_no_folder_but_a_file(self):
         path = os.path.join(WORLD.dir, "a-file")
@@ -184,7 +237,7 @@ class Joined(Case):
         path = os.path.join(WORLD.dir, "unjoined")
         os.mkdir(path, 0o700)
         found = doctor(path, "--panel", WORLD.panel.url)
-        self.find(found, "joined", "BROKEN", "not yet", advice=("joinCommand",))
+        self.find(found, "joined", "BROKEN", "not yet", advice=("panelctl node token",))
         self.find(found, "panel", "ok")
 
     def test_a_join_that_was_begun(self):
@@ -193,7 +246,7 @@ class Joined(Case):
         with one_who_answers(501, b"") as url:
             self.assertNotEqual(agent.try_join(url, node["joinToken"]).code, 0)
         self.find(doctor(agent.state), "joined", "BROKEN", "begun",
-                  advice=("same command again", "/token"))
+                  advice=("same command again", "panelctl node token"))
 
     def test_an_identity_that_is_broken(self):
         agent, _ = self.joined("halved")
@@ -244,7 +297,7 @@ class Certificate(Case):
         soon = self.look(agent, 80)
         self.find(soon, "certificate", "WARNING", "days", advice=("renews",))
         self.find(soon, "clock", "BROKEN", "ahead of", advice=("timedatectl",))
-        self.find(self.look(agent, 91), "certificate", "BROKEN", "ended", advice=(node["id"], "/token"))
+        self.find(self.look(agent, 91), "certificate", "BROKEN", "ended", advice=("panelctl node token " + node["id"],))
 
 
 class Docker(Case):
@@ -268,7 +321,7 @@ class Docker(Case):
 
     def test_a_socket_that_the_services_user_may_not_use(self):
         agent, _ = self.joined_as_nobody("unprivileged")
-        engine = ScriptedEngine(os.path.join("/tmp", f"doctor-{os.getpid()}.sock")).start()
+        engine = ScriptedEngine(os.path.join(os.path.dirname(agent.state), "docker.sock")).start()
         os.chmod(engine.path, 0o600)
         try:  # it is asked as root, and looks as the folder's owner
             self.find(doctor(agent.state, docker=engine.path), "docker", "BROKEN", "Permission denied",
@@ -337,6 +390,37 @@ class Port(Case):
         self.find(found, "port", "WARNING", advice=("ufw allow", f"port {node['port']}",
                                                     f"--add-port={node['port']}/tcp"))
         agent.stop()
+
+
+    def test_a_panel_that_comes_by_ipv6(self):
+        agent, node = self.joined("six", address="::1")
+        agent.start()
+        WORLD.await_status(node["id"], "Online")
+        self.find(doctor(agent.state), "port", "ok", f"[::1]:{node['port']}; the panel is connected, from ::1")
+        agent.stop()
+        WORLD.api.delete("/api/nodes/delete", {"nodeId": node["id"]}).expect(201)
+
+    def test_a_panel_that_has_forgotten_the_node(self):
+        agent, node = self.joined("forgotten")
+        agent.start()
+        WORLD.await_status(node["id"], "Online")
+        self.find(doctor(agent.state), "port", "ok", "is connected")
+        WORLD.api.delete("/api/nodes/delete", {"nodeId": node["id"]}).expect(201)
+        found = until(lambda: (f := doctor(agent.state)).rows["port"][0] == "WARNING" and f, 20,
+                      "it is seen that nobody is connected")
+        self.find(found, "port", "WARNING", "not connected now",
+                  advice=("panelctl node get " + node["id"], "paneld run", node["port"]))
+        agent.stop()
+
+    def test_a_node_that_joined_by_an_address_of_its_own_alone(self):
+        agent, node = self.joined("inward")
+        found = doctor(agent.state, "--panel", "https://[::1]:9/")
+        self.find(found, "address", "ok", "joined as 127.0.0.1")
+        found = doctor(agent.state, "--panel", "https://panel.example.test")
+        self.find(found, "address", "WARNING", "joined as 127.0.0.1",
+                  advice=(f"panelctl node update {node['id']} --address", "join anew"))
+        self.set_identity(agent, address="192.0.2.1")
+        self.find(doctor(agent.state, "--panel", "https://panel.example.test"), "address", "ok", "192.0.2.1")
 
 
 class Panel(Case):

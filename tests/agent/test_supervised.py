@@ -1,5 +1,7 @@
 """Both daemons under a supervisor as systemd is one: READY=1, then WATCHDOG=1 as long as their loops go round."""
 import os
+import signal
+import socket
 import time
 import unittest
 
@@ -59,4 +61,21 @@ class Supervised(unittest.TestCase):
         self.world.api.post("/api/instances/deploy", self.world.spec()).expect(201)
         self.expect_silence_while(lambda: time.monotonic() - began < 3)
         self.expect_pings(2)
+        agent.stop()
+
+    def test_an_agent_that_can_not_listen_yet_is_not_ready_by_a_reload(self):
+        agent = Agent(self.world.dir, self.world.engine.path, "late")
+        agent.daemon.extra_env = self.supervisor.env
+        node = self.world.create_node("late")
+        agent.join(self.world.panel.url, node["joinToken"])
+        with socket.create_server(("127.0.0.1", int(node["port"]))):
+            agent.daemon.start()
+            until(lambda: "not listening" in agent.daemon.log(), 10, "the port is taken")
+            agent.daemon.process.send_signal(signal.SIGHUP)
+            until(lambda: "settings read again" in agent.daemon.log(), 10, "it has read them again")
+            self.expect_pings(3)
+        self.expect_start()
+        agent.daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: self.supervisor.next() == "RELOADING=1", 10, "now it is")
+        self.expect_start()
         agent.stop()

@@ -2,10 +2,12 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -104,6 +106,8 @@ class CheckConfig(Cli):
                             ({"autoPortLast": 65536}, "autoPortLast"),
                             ({"autoPortFirst": 30000, "autoPortLast": 20000}, "autoPort"),
                             ({"tlsCert": "/x"}, "tls"), ({"publicUrl": "panel"}, "publicUrl"),
+                            ({"publicUrl": "https://"}, "publicUrl"), ({"publicUrl": "http:///x"}, "publicUrl"),
+                            ({"publicUrl": "https://a b"}, "publicUrl"), ({"publicUrl": "https://a\n"}, "publicUrl"),
                             ('{"listen":', "config.json"), ("[]", "config.json"),
                             ('{"logLevel":"info","logLevel":"info"}', "logLevel"), ("", "config.json")):
             with self.subTest(value=value):
@@ -460,6 +464,32 @@ class Tls(Cli):
                 self.assertEqual(done.code, 1)
                 self.assertIn(f'"{named}"', done.err)
                 self.assertEqual(done.out, "")
+
+    def test_root_looks_at_files_as_the_daemons_user_does(self):
+        folder = tempfile.mkdtemp(prefix="check-", dir="/tmp")  # where others may come to
+        os.chmod(folder, 0o755)
+        self.addCleanup(shutil.rmtree, folder)
+        data, config = folder + "/data", folder + "/paneld.json"
+        cert, key = (shutil.copy(path, folder) for path in self.make_certificate())
+        os.mkdir(data, 0o700)
+        os.chown(data, 65534, 65534)
+        with open(config, "w") as file:
+            json.dump({"data": data, "tlsCert": cert, "tlsKey": key}, file)
+        for path in (cert, config):
+            os.chmod(path, 0o644)
+
+        def check():
+            return self.run_paneld("--config", config, "--check-config")
+        os.chmod(key, 0o600)
+        done = check()
+        self.assertEqual(done.code, 1)
+        for word in ("tlsKey must be", key, "Permission denied", "as the user nobody", data):
+            self.assertIn(word, done.err)
+        os.chown(key, 0, 65534)
+        os.chmod(key, 0o640)
+        self.assertEqual((check().code, check().err), (0, ""))
+        os.chmod(config, 0o600)
+        self.assertIn(f"{config} can't be read", check().err)
 
     def test_a_key_that_does_not_belong_is_said(self):
         cert, _ = self.make_certificate()

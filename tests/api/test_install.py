@@ -356,7 +356,8 @@ class NotAllowed(unittest.TestCase):
                     name = template({"Uri": f"http://{host}:{FILES.port}/secret", "Path": "x"}, world=world)
                     instance = failed(name, world)
                     self.assertEqual(instance["Error"]["code"], "install_failed")
-                    self.assertIn("--install-allow-local", instance["Error"]["message"])
+                    self.assertIn("its panel-agent is started with --install-allow-local",
+                                  instance["Error"]["message"])
                     self.assertEqual(len(FILES.asked), asked)
             world.clear()
         finally:

@@ -88,6 +88,7 @@ class Sources(Case):
             self.assertEqual(done.code, 0)
             self.assertRegex(done.out, r"(?m)^logLevel +warn +flag \(--log-level\)$")
             self.assertIn("SETTING", done.out)
+        self.assertRegex(done.out, r"(?m)^listen +as joined +default$")
 
     def test_faults_come_all_at_once_and_name_their_place(self):
         for program, prefix in PROGRAMS:

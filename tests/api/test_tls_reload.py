@@ -141,6 +141,27 @@ class Reload(unittest.TestCase):
         self.assertEqual(panel.daemon.log().count("the old one stays"), 1)
         panel.stop()
 
+    def test_what_came_while_it_started_is_noticed(self):
+        """Files that look as those it found did, as if they had been replaced before it looked at all."""
+        texts = {}
+        for name in ("first", "second"):
+            for path in self.pairs[name]:
+                with open(path) as file:
+                    texts[path] = file.read()
+        longest = max(map(len, texts.values()))
+
+        def overwrite(name):
+            for source, target in zip(self.pairs[name], (self.cert, self.key)):
+                with open(target, "w") as file:
+                    file.write(texts[source].ljust(longest, "\n"))
+                os.utime(target, ns=(1, 1))
+        overwrite("first")
+        panel = self.panel(watch_ms=2000)
+        overwrite("second")
+        until(lambda: "certificate taken" in panel.daemon.log(), 20, "the first look takes them")
+        self.assertEqual(self.shown(panel), "second")
+        panel.stop()
+
     def test_one_that_has_ended_is_told(self):
         ended = pki.Authority().issue("ended", "serverAuth", days=-1)
         self.pairs["ended"] = (ended.cert, ended.key)

@@ -101,9 +101,27 @@ class Join(unittest.TestCase):
                 self.assertIn(word, done.err)
         self.assertIn("panel-agent --state", again.err)
         self.assertIn("another --state", other.err)
+        # Whoever does what it says has lost nothing.
+        self.assertNotIn("empty", other.err)
+        for word in ("identity.json, agent.key, agent.crt, ca.crt and epoch", "nothing else", "volumes/"):
+            self.assertIn(word, other.err)
+        self.assertTrue(other.err.endswith("files)\n"), "it isn't cut off")
         settled.start()
         WORLD.await_status(node["id"], "Online")
         settled.stop()
+
+    def test_a_node_is_given_up_as_it_is_told(self):
+        moved = agent("moved").join(WORLD.panel.url, WORLD.create_node("left")["joinToken"])
+        os.makedirs(moved.state + "/volumes/v")
+        for name in ("identity.json", "agent.key", "agent.crt", "ca.crt", "epoch"):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(f"{moved.state}/{name}", f"{WORLD.dir}/moved.{name}")
+        node = WORLD.create_node("found")
+        moved.join(WORLD.panel.url, node["joinToken"])
+        moved.start()
+        WORLD.await_status(node["id"], "Online")
+        moved.stop()
+        self.assertTrue(os.path.isdir(moved.state + "/volumes/v"))
 
     def test_a_place_is_for_one_node(self):
         place = places.free_port()

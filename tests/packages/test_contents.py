@@ -24,6 +24,7 @@ FILES = {
     },
     "panel-agent": {
         "/etc/default/panel-agent": "-rw-r--r--",
+        "/etc/panel/panel-agent.json": "-rw-r--r--",
         "/lib/systemd/system/panel-agent.path": "-rw-r--r--",
         "/lib/systemd/system/panel-agent.service": "-rw-r--r--",
         "/usr/bin/panel-agent": "-rwxr-xr-x",
@@ -106,7 +107,8 @@ class Contents(unittest.TestCase):
         self.assertEqual([line for line in said.splitlines() if re.match("[EW]: ", line)], [], said)
 
     def test_settings_that_come_with_it_are_right(self):
-        run(places.PANELD, "--config", os.path.join(UNITS, "paneld.json"), "--check-config")
+        for daemon, program in DAEMONS.items():
+            run(program, "--config", os.path.join(UNITS, daemon + ".json"), "--check-config")
 
 
 class Units(unittest.TestCase):
@@ -137,7 +139,8 @@ class Units(unittest.TestCase):
                                ("StateDirectoryMode", "0700"), ("UMask", "0077")):
                 self.assertEqual(unit.one(key), value, f"{daemon}: {key}")
             self.assertGreaterEqual(int(unit.one("WatchdogSec")), 30)
-            self.assertEqual(unit.one("ExecReload"), "/bin/kill -HUP $MAINPID")
+            self.assertEqual(unit.settings["ExecReload"], [
+                unit.one("ExecStart").replace(".json ", ".json --check-config "), "/bin/kill -HUP $MAINPID"])
             self.assertGreaterEqual(int(unit.one("LimitNOFILE")), 65536)
 
     def test_nothing_ties_containers_to_them(self):

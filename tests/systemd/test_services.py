@@ -1,7 +1,9 @@
 """Inside the machine that tests/systemd/run boots: the packages' services under systemd, with Docker."""
+import json
 import os
 import re
 import signal
+import threading
 import unittest
 
 from lib import images, packages
@@ -31,6 +33,10 @@ def state(unit):
 
 def pid(unit):
     return int(shown(unit, "MainPID"))
+
+
+def settings_of(service):
+    return f"/etc/panel/{service}.json"
 
 
 def restarts(unit):
@@ -88,6 +94,8 @@ class Services(unittest.TestCase):
         self.await_online()
         said = run("panel-agent", "doctor", check=False)
         self.assertNotIn("BROKEN", said)
+        for word in (settings_of("panel-agent"), "the panel is connected, from 127.0.0.1"):
+            self.assertIn(word, said)
 
     def test_3_a_deploy(self):
         api = BOX["api"]
@@ -109,7 +117,51 @@ class Services(unittest.TestCase):
             return (stats.get("memory") or {}).get("bytes")
         until(measured, 30, "its control group is read")
 
+    def await_told(self, service, word, times):
+        until(lambda: journal(service).count(word) > times, 30,
+              lambda: f"{service} tells {word}: {journal(service)[-2000:]}")
+
+    def test_4_a_reload_takes_what_is_right_and_refuses_what_is_wrong(self):
+        for service in SERVICES:
+            with self.subTest(service=service):
+                with open(settings_of(service)) as file:
+                    before = json.load(file)
+                process = pid(service)
+
+                def write(**more):
+                    with open(settings_of(service), "w") as file:
+                        json.dump({**before, **more}, file)
+                told = journal(service).count("taken=logLevel")
+                write(logLevel="debug")
+                run("systemctl", "reload", service)
+                self.await_told(service, "taken=logLevel", told)
+                write(logLevel="loud")
+                with self.assertRaisesRegex(AssertionError, "systemctl reload"):
+                    run("systemctl", "reload", service)
+                self.await_told(service, "logLevel must be debug, info, warn or error", 0)
+                run("systemctl", "kill", "--kill-who", "main", "--signal", "HUP", service)  # without its check
+                self.await_told(service, "the old ones stay", 0)
+                until(lambda: state(service) == "active", 30, "it is active")
+                write()
+                told = journal(service).count("taken=logLevel")
+                run("systemctl", "reload", service)
+                self.await_told(service, "taken=logLevel", told)  # so it was debug until now
+                until(lambda: state(service) == "active", 30, "it is active")
+                self.assertEqual(pid(service), process)
+        self.await_online()
+        self.expect_untouched()
+
     def test_4_restarts_touch_no_container(self):
+        over, faults = threading.Event(), []
+
+        def fetch():
+            while not over.is_set():
+                said = run("curl", "-sS", "--max-time", "30", "http://127.0.0.1:18080/", check=False)
+                if said != images.PAGE:
+                    faults.append(said)
+        client = threading.Thread(target=fetch)
+        client.start()
+        self.addCleanup(over.set)
         for service in SERVICES:
             before = pid(service)
             run("systemctl", "restart", service)
@@ -123,6 +175,9 @@ class Services(unittest.TestCase):
                   f"{service} is back after a SIGKILL")
         self.await_api()
         self.await_online()
+        over.set()
+        client.join()
+        self.assertEqual(faults, [], "its page was there all the while")
         self.expect_untouched()
 
     def test_5_one_that_hangs_is_restarted(self):
@@ -185,5 +240,5 @@ class Services(unittest.TestCase):
             self.assertNotEqual(state(service), "active")
         self.assertTrue(os.path.exists("/var/lib/panel/panel.db"))
         run("dpkg", "--purge", *NAMES)
-        for path in ("/var/lib/panel", "/var/lib/panel-agent"):
+        for path in ("/var/lib/panel", "/var/lib/panel-agent", "/etc/panel"):
             self.assertFalse(os.path.exists(path), path)
