@@ -160,7 +160,7 @@ static const struct field *find_field(const struct fields *fields, const char *k
 
 static void add_text(struct fields *fields, const char *key, const char *text)
 {
-    if (fields->count == FIELDS_MAX || find_field(fields, key))
+    if (!text || !*text || fields->count == FIELDS_MAX || find_field(fields, key))
         return;
     fields->rows[fields->count++] =
         (struct field){.key = key, .key_len = strlen(key), .text = text, .text_max = SIZE_MAX};

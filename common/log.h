@@ -49,7 +49,8 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...)
 
 /* --- what a thread is at --------------------------------------------------------------------- */
 
-/* A field that all lines of this thread have, until the scope ends, unless they have it anyway. */
+/* A field that all lines of this thread have, until the scope ends, unless they have it anyway or
+ * its value is NULL or "". */
 struct log_scope {
     const char *key;   /* a literal */
     const char *value; /* borrowed */

@@ -8,6 +8,7 @@
 
 #include "common/auto.h"
 #include "common/fs.h"
+#include "common/owner.h"
 #include "panel/import/skyport.h"
 #include "panel/store/store.h"
 
@@ -116,7 +117,7 @@ static void print_volumes(FILE *to, const json_t *items, const char *node_id)
 }
 
 /* What only people can do. */
-static void print_rest(FILE *to, const json_t *items)
+static void print_rest(FILE *to, const json_t *items, const struct config *config)
 {
     size_t i;
     json_t *entry;
@@ -136,6 +137,12 @@ static void print_rest(FILE *to, const json_t *items)
         fprintf(to, "\n     %s\n", text(entry, "joinCommand"));
         print_volumes(to, items, text(entry, "id"));
     }
+    if (any && !config->public_url)
+        fputs(
+            "\nNo publicUrl is set, so these commands name the address that the panel listens on; "
+            "from other\nmachines put in the one at which they reach it, and set publicUrl "
+            "(--config FILE, as the daemon has it).\n",
+            to);
     if (any)
         fputs("\n$SKYPORTD is the folder of Skyport's daemon. Stop a container there before its "
               "files are copied;\nthe instances here are stopped, and are started one by one "
@@ -143,8 +150,8 @@ static void print_rest(FILE *to, const json_t *items)
               to);
 }
 
-static void print_report(FILE *to, const json_t *report, const struct import_options *options,
-                         enum import_result result)
+static void print_report(FILE *to, const json_t *report, const struct config *config,
+                         const struct import_options *options, enum import_result result)
 {
     const json_t *items = json_object_get(report, "items");
     print_counts(to, json_object_get(report, "counts"));
@@ -157,10 +164,10 @@ static void print_report(FILE *to, const json_t *report, const struct import_opt
         fputs("\nNothing has changed. Mend what can't be taken, or leave it out with --partial.\n",
               to);
     else
-        print_rest(to, items);
+        print_rest(to, items, config);
     if (result != IMPORT_REFUSED)
-        fputs("\nUsers keep their ids, but not their passwords: set each with PATCH "
-              "/api/users/{id}.\n",
+        fputs("\nUsers keep their ids and log in with the passwords that they had, but for those "
+              "named above.\nClients need new keys: paneld key create.\n",
               to);
 }
 
@@ -191,12 +198,11 @@ static bool has_refused(const json_t *report)
 }
 
 /* *ret_report also when something can't be taken. */
-static int import_file(const struct config *config, const char *file,
-                       const struct import_options *options, json_t **ret_report, struct err *err)
+static int import_all(const struct config *config, const struct skyport *from,
+                      const struct import_options *options, json_t **ret_report, struct err *err)
 {
     auto_free char *url = NULL;
     struct store *store;
-    struct skyport from;
     if (asprintf(&url, "%s://%s", config->tls_cert ? "https" : "http", config->listen) < 0) {
         url = NULL;
         return err_nomem(err);
@@ -208,13 +214,29 @@ static int import_file(const struct config *config, const char *file,
         .join_url = config->public_url ? config->public_url : url,
         .auto_ports = {(uint16_t)config->auto_port_first, (uint16_t)config->auto_port_last},
     };
-    if (skyport_read(file, &from, err) < 0)
+    if (store_open(config->data, NULL, &store, err) < 0)
         return -1;
-    int rc = store_open(config->data, NULL, &store, err);
-    if (rc == 0) {
-        rc = skyport_import(store, &from, &settings, ret_report, err);
-        store_close(store);
-    }
+    int rc = skyport_import(store, from, &settings, ret_report, err);
+    store_close(store);
+    return rc;
+}
+
+/* Their file may lie where only root can read; ours are written by their owner. */
+static int import_file(const struct config *config, const char *file,
+                       const struct import_options *options, json_t **ret_report, struct err *err)
+{
+    auto_fd int lock = -1;
+    struct skyport from;
+    if (check_panel(config->data, err) < 0 || skyport_read(file, &from, err) < 0)
+        return -1;
+    int rc = owner_become(config->data, err);
+    if (rc == 0)
+        rc = fs_lock(config->data, "panel.lock", &lock, err);
+    if (rc < 0 && err->code == ERR_CONFLICT)
+        err_set(err, ERR_CONFLICT, "running", "stop the paneld that runs on %s first",
+                config->data);
+    if (rc == 0)
+        rc = import_all(config, &from, options, ret_report, err);
     skyport_fini(&from);
     return rc;
 }
@@ -223,15 +245,7 @@ int import_command(const struct config *config, const char *file,
                    const struct import_options *options, FILE *to, enum import_result *ret_result,
                    struct err *err)
 {
-    auto_fd int lock = -1;
     json_t *report = NULL;
-    if (check_panel(config->data, err) < 0)
-        return -1;
-    if (fs_lock(config->data, "panel.lock", &lock, err) < 0)
-        return err->code == ERR_CONFLICT
-                   ? err_set(err, ERR_CONFLICT, "running", "stop the paneld that runs on %s first",
-                             config->data)
-                   : -1;
     if (import_file(config, file, options, &report, err) < 0)
         return -1;
     bool refused = has_refused(report);
@@ -240,7 +254,7 @@ int import_command(const struct config *config, const char *file,
         json_dumpf(report, to, JSON_INDENT(2));
         fputc('\n', to);
     } else {
-        print_report(to, report, options, *ret_result);
+        print_report(to, report, config, options, *ret_result);
     }
     json_decref(report);
     return 0;

@@ -350,11 +350,12 @@ static void print_help(void)
     fputs(examples_text, stdout);
 }
 
-/* Root's file of a backup may lie where the panel's user can't go; the rest is done as that user.
- */
+/* Root's file of a backup, or of another panel, may lie where the panel's user can't go; the rest
+ * is done as that user. */
 static int take_user(const struct config *config, const struct command *command, struct err *err)
 {
-    bool is_file = command && (command->run == back_up || command->run == restore);
+    bool is_file = command && (command->run == back_up || command->run == restore ||
+                               command->run == import_skyport);
     return is_file ? 0 : owner_become(config->data, err);
 }
 

@@ -73,8 +73,10 @@ static int apply_late(struct store_change *change, struct store_tx *tx, struct e
 
 static void late_done(struct store_change *change, const struct err *err)
 {
+    const struct late *late = (const struct late *)change;
     if (err)
-        log_warn("request not in the audit trail", "reason=\"%s\"", err->msg);
+        log_warn("request not in the audit trail", "req=%s reason=\"%s\"", late->request_id,
+                 err->msg);
     free(change);
 }
 

@@ -33,52 +33,74 @@ const char *call_method_name(const struct http_req *req)
     return call_method_word(http_req_method(req));
 }
 
-const char *call_target(const struct call *call)
+/* *ret_thing: what sort of thing that is; a deploy that has made nothing yet is about its node. */
+static const char *find_target(const struct call *call, const char **ret_thing)
 {
     static const char *const names[] = {"id", "nodeId"};
+    *ret_thing = route_thing(call->route);
     if (call->param[0] || call->made[0])
         return call->param[0] ? call->param : call->made;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         const char *id = json_string_value(json_object_get(call->body, names[i]));
-        if (id && strlen(id) < ROUTE_PARAM_SIZE)
+        if (id && strlen(id) < ROUTE_PARAM_SIZE) {
+            *ret_thing = strcmp(names[i], "nodeId") == 0 ? "node" : *ret_thing;
             return id;
+        }
     }
     return "";
+}
+
+const char *call_target(const struct call *call)
+{
+    const char *thing;
+    return find_target(call, &thing);
 }
 
 void call_scope_begin(struct call_scope *scope, const struct call *call)
 {
     log_scope_begin(&scope->req, "req", http_req_id(call->req));
     log_scope_begin(&scope->op, "op", route_op(call->route));
-    const char *target = call_target(call);
-    scope->on_thing = target[0] != '\0';
-    if (scope->on_thing)
-        log_scope_begin(&scope->thing, route_thing(call->route), target);
+    const char *thing;
+    const char *target = find_target(call, &thing);
+    log_scope_begin(&scope->thing, thing, target);
 }
 
 void call_scope_end(struct call_scope *scope)
 {
-    if (scope->on_thing)
-        log_scope_end(&scope->thing);
+    log_scope_end(&scope->thing);
     log_scope_end(&scope->op);
     log_scope_end(&scope->req);
 }
 
-/* call is NULL where the request was not admitted. The path last: it may be cut. */
-static void log_answer(const struct http_req *req, const struct call *call, int status)
+/* What is told of an answer. A failure of ours, which a person has to look into, more loudly than a
+ * refusal; "come again" (503) not, for there may be many. */
+static enum log_level answer_level(const struct call *call, int status)
 {
+    if (status >= 500 && status != 503)
+        return LOG_WARN;
+    return call && (call->route->mutates || status == 503) ? LOG_INFO : LOG_DEBUG;
+}
+
+/* call is NULL where the request was not admitted; code and reason where nothing is wrong. */
+static void log_answer(const struct http_req *req, const struct call *call, int status,
+                       const char *code, const char *reason)
+{
+    enum log_level level = answer_level(call, status);
+    if (!log_is_on(level))
+        return;
+    auto_log_scope struct log_scope why;
+    auto_log_scope struct log_scope what;
+    log_scope_begin(&why, "reason", status >= 500 ? reason : NULL);
+    log_scope_begin(&what, "code", code);
     if (!call) {
-        log_debug("request", "req=%s status=%d ms=%lld method=%s path=\"%s\"", http_req_id(req),
-                  status, (long long)http_req_age_ms(req), call_method_name(req),
+        log_write(level, "request", "req=%s status=%d ms=%lld method=%s path=\"%.512s\"",
+                  http_req_id(req), status, (long long)http_req_age_ms(req), call_method_name(req),
                   http_req_path(req));
         return;
     }
-    enum log_level level = call->route->mutates ? LOG_INFO : LOG_DEBUG;
-    if (!log_is_on(level))
-        return;
     auto_call_scope struct call_scope scope;
     call_scope_begin(&scope, call);
-    log_write(level, "request", "req=%s op=\"%s\" status=%d ms=%lld key=\"%s\" path=\"%s\"",
+    log_write(level, "request", "req=%s op=\"%s\" status=%d ms=%lld key=\"%s\" path=\"%.512s\"",
               http_req_id(req), route_op(call->route), status, (long long)http_req_age_ms(req),
               call->key.id[0] ? call->key.name : "-", http_req_path(req));
 }
@@ -91,10 +113,18 @@ void call_defer(struct call *call)
     http_req_defer(call->req);
 }
 
+/* code: "" where only the body says it, if it is an error. */
 static void answer(struct call *call, int status, struct strbuf *take_body, const char *code)
 {
-    log_answer(call->req, call, status);
+    json_t *error = NULL;
+    if (status >= 500 || (status >= 400 && !code[0]))
+        error = json_loadb(take_body->data, take_body->len, 0, NULL);
+    const char *said = json_string_value(json_object_get(error, "code"));
+    if (!code[0] && said)
+        code = said;
+    log_answer(call->req, call, status, code, json_string_value(json_object_get(error, "error")));
     audit_answered(call, status, code);
+    json_decref(error);
     size_t len = take_body->len;
     char *text = strbuf_steal(take_body);
     http_req_answer(call->req, status, text, len);
@@ -108,13 +138,13 @@ void call_answer(struct call *call, int status, struct strbuf *take_body)
 struct http_stream *call_stream(struct call *call, const char *type,
                                 const struct http_source *source)
 {
-    log_answer(call->req, call, 200);
+    log_answer(call->req, call, 200, NULL, NULL);
     return http_req_stream(call->req, type, source);
 }
 
 void call_answer_shared(struct call *call, struct shared *take_body)
 {
-    log_answer(call->req, call, 200);
+    log_answer(call->req, call, 200, NULL, NULL);
     http_req_answer_shared(call->req, 200, take_body);
 }
 
@@ -138,7 +168,7 @@ void call_replay(struct call *call, struct answer *take_answer)
     char *text = steal_ptr(take_answer->body);
     if (take_answer->status >= 400)
         text = error_readdress(text, http_req_id(call->req));
-    log_answer(call->req, call, take_answer->status);
+    log_answer(call->req, call, take_answer->status, NULL, NULL);
     http_req_answer(call->req, take_answer->status, text, text ? strlen(text) : 0);
 }
 
@@ -162,7 +192,7 @@ static void refuse(struct http_req *req, const struct err *err, struct http_verd
 {
     verdict->refuse_status = error_status(err);
     error_render(err, http_req_id(req), body);
-    log_answer(req, NULL, verdict->refuse_status);
+    log_answer(req, NULL, verdict->refuse_status, err->reason, NULL);
 }
 
 static bool metrics_are_open(const struct call *call)
@@ -214,15 +244,15 @@ static void refuse_route(struct http_req *req, const struct strbuf *allow,
     int status = allow->len ? 405 : 404;
     if (status == 405)
         http_req_add_header(req, "Allow", allow->data);
+    const char *code = status == 405 ? "method_not_allowed" : "not_found";
     verdict->refuse_status = status;
-    if (status == 405)
-        error_write(body, "method_not_allowed",
-                    "This path exists, but not for this method; the Allow header lists its own.",
-                    http_req_id(req), NULL, NULL);
-    else
-        error_write(body, "not_found", "There is nothing at this path.", http_req_id(req), NULL,
-                    NULL);
-    log_answer(req, NULL, status);
+    error_write(body, code,
+                status == 405
+                    ? "This path exists, but not for this method; the Allow header lists its own."
+                    : "There is nothing at this path: the API is under /api, and /docs is a page "
+                      "about it.",
+                http_req_id(req), NULL, NULL);
+    log_answer(req, NULL, status, code, NULL);
 }
 
 static bool has_body(const struct http_req *req)
@@ -333,7 +363,7 @@ static void describe(void *arg, struct http_req *req, int status, const char *co
 {
     (void)arg;
     error_write(body, code, sentence, http_req_id(req), NULL, NULL);
-    log_answer(req, http_req_kept(req), status);
+    log_answer(req, http_req_kept(req), status, code, sentence);
 }
 
 struct http_app api_http_app(struct api *api)

@@ -45,6 +45,7 @@ static const struct mapping {
     {ERR_OFFLINE, "node_unreachable", 503, true},
     {ERR_OFFLINE, "docker_unreachable", 503, true},
     {ERR_OFFLINE, NULL, 500, true},
+    {ERR_TIMEOUT, "no_stats", 503, true},
     {ERR_TIMEOUT, "outcome_unknown", 504, true},
     {ERR_NONE, NULL, 500, false}, /* the last row: all that is ours */
 };

@@ -41,11 +41,12 @@ static void put_id(struct strbuf *out, const char *name, const char *id)
 
 static void put_state(struct strbuf *out, const struct event *event)
 {
+    bool has_error = event->error_code && event->error_code[0];
     jw_string(out, "InternalState", instance_phase_name(event->phase));
     jw_string(out, "State",
               instance_state_name(event->phase, event->suspended, event->power, event->observed,
-                                  NODE_ONLINE));
-    if (!event->error_code || !event->error_code[0]) {
+                                  has_error, NODE_ONLINE));
+    if (!has_error) {
         jw_null(out, "Error");
         return;
     }

@@ -113,7 +113,6 @@ struct call {
  * call's texts are borrowed. */
 struct call_scope {
     struct log_scope req, op, thing;
-    bool on_thing;
 };
 void call_scope_begin(struct call_scope *scope, const struct call *call);
 void call_scope_end(struct call_scope *scope);

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/envelope.h"
 #include "common/json_writer.h"
+#include "common/log.h"
 #include "panel/api/body.h"
 #include "panel/api/handlers.h"
 
@@ -107,7 +108,9 @@ static int apply_join(struct mutation *mutation, struct store_tx *tx, struct err
 
 static void notice_join(struct mutation *mutation)
 {
-    fleet_notice_node(mutation->call->api->rooms.fleet, ((struct join *)mutation)->node_id);
+    const struct join *join = (struct join *)mutation;
+    log_info("node joined", "req=%s node=%s", http_req_id(mutation->call->req), join->node_id);
+    fleet_notice_node(mutation->call->api->rooms.fleet, join->node_id);
 }
 
 /* What an agent may know before it proves anything: whether the two would understand each other. */

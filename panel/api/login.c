@@ -162,7 +162,8 @@ static void login_done(struct store_change *change, const struct err *err)
         call_answer_err(call, err);
     } else {
         set_cookie(call, login->token, login->hours * HOUR_MS / 1000);
-        log_info("login", "user=%s session=%s", login->user.id, login->session.id);
+        log_info("login", "req=%s user=%s session=%s", http_req_id(call->req), login->user.id,
+                 login->session.id);
         call_answer(call, 201, &login->body);
     }
     login_free(login);

@@ -15,6 +15,7 @@
 #include "panel/api/handlers.h"
 #include "panel/api/internal.h"
 #include "panel/auth/password.h"
+#include "panel/http/tls.h"
 #include "panel/metrics/process.h"
 #include "panel/metrics/pulse.h"
 
@@ -286,12 +287,25 @@ static int put_process(struct exposition *to, struct err *err)
     return 0;
 }
 
+/* Without TLS it has no sample. */
+static void put_certificate(struct exposition *to)
+{
+    static const struct family end = {
+        "panel_https_certificate_end_timestamp_seconds", FAMILY_GAUGE, "seconds",
+        "When the certificate of the panel's own HTTPS ends, seconds since 1970."};
+    int64_t at = tls_not_after();
+    expose_family(to, &end);
+    if (at)
+        expose_sample(to, NULL, 0, at, 0);
+}
+
 /* --- all of it ------------------------------------------------------------------------------- */
 
 static int put_all(struct exposition *to, const struct api *api, struct err *err)
 {
     if (put_process(to, err) < 0 || put_space(to, api->rooms.store, err) < 0)
         return -1;
+    put_certificate(to);
     put_tallies(to);
     put_requests(to);
     put_commits(to);

@@ -269,7 +269,8 @@ void wire_instance(struct strbuf *out, const char *key, const struct instance *i
     jw_string(out, "State",
               instance_state_name(instance->phase, instance->suspended,
                                   is_kept_down(instance) ? POWER_OFF : instance->power,
-                                  instance->observed, node));
+                                  instance->observed,
+                                  instance->error_code && instance->error_code[0], node));
     jw_bool(out, "suspended", instance->suspended);
     put_progress(out, instance);
     put_error(out, instance);

@@ -5,6 +5,7 @@
  * behind; destroying the pool ends the jobs under way and refuses the queued ones. */
 #include "panel/auth/password.h"
 
+#include <crypt.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdbool.h>
@@ -16,6 +17,9 @@
 #include "common/crypto.h"
 
 #define THREADS_MAX 16
+
+#define BCRYPT_LEN      60 /* "$2b$10$" and 53 characters of salt and digest */
+#define BCRYPT_COST_MAX 14 /* a second; each one more doubles that */
 
 /* Costs what everybody's does. */
 static const char nobodys[] = "$argon2id$v=19$m=65536,t=2,p=1$bm9ib2R5J3Mgc2FsdCEhIQ"
@@ -29,7 +33,7 @@ struct job {
     char against[PASSWORD_HASH_SIZE]; /* to be verified */
     bool nobody;                      /* whatever comes out */
     size_t len;
-    char password[];
+    char password[]; /* with a NUL behind it */
 };
 
 struct password_pool {
@@ -59,9 +63,37 @@ static void job_fail(struct job *job, const struct err *err)
     job_free(job);
 }
 
+bool password_is_bcrypt(const char *hash)
+{
+    static const char usable[] = "./0123456789"
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    if (strlen(hash) != BCRYPT_LEN || memcmp(hash, "$2", 2) != 0 || !strchr("aby", hash[2]) ||
+        hash[3] != '$' || hash[6] != '$' || strspn(hash + 7, usable) != BCRYPT_LEN - 7)
+        return false;
+    if (strspn(hash + 4, "0123456789") != 2)
+        return false;
+    int cost = (hash[4] - '0') * 10 + hash[5] - '0';
+    return cost >= 4 && cost <= BCRYPT_COST_MAX;
+}
+
+/* A password's bytes past the 72nd don't count, as they didn't where the hash was made. */
+static bool is_bcrypt_of(const char *hash, const char *password)
+{
+    struct crypt_data *data = calloc(1, sizeof(*data));
+    if (!data)
+        return false;
+    const char *made = crypt_rn(password, hash, data, (int)sizeof(*data));
+    bool same = made && strlen(made) == BCRYPT_LEN && crypto_equal(made, hash, BCRYPT_LEN);
+    crypto_wipe(data, sizeof(*data));
+    free(data);
+    return same;
+}
+
 static void verify(struct job *job)
 {
-    bool right = crypto_pwhash_str_verify(job->against, job->password, job->len) == 0;
+    bool right = password_is_bcrypt(job->against)
+                     ? is_bcrypt_of(job->against, job->password)
+                     : crypto_pwhash_str_verify(job->against, job->password, job->len) == 0;
     job->verified(job->arg, right && !job->nobody, NULL);
     job_free(job);
 }
@@ -175,7 +207,7 @@ static int push_job(struct password_pool *pool, struct job *job)
 /* The job, not yet queued; NULL without memory. */
 static struct job *new_job(const char *password, size_t len, void *arg)
 {
-    struct job *job = calloc(1, sizeof(*job) + len);
+    struct job *job = calloc(1, sizeof(*job) + len + 1);
     if (!job)
         return NULL;
     job->arg = arg;
@@ -204,6 +236,13 @@ int password_pool_hash(struct password_pool *pool, const char *password, size_t 
     return submit(pool, job, err);
 }
 
+/* What nobody can log in with, as an empty one, would be told from a wrong password by its time. */
+static bool is_hash(const char *text)
+{
+    return strncmp(text, crypto_pwhash_STRPREFIX, strlen(crypto_pwhash_STRPREFIX)) == 0 ||
+           password_is_bcrypt(text);
+}
+
 int password_pool_verify(struct password_pool *pool, const char *password, size_t len,
                          const char *against,
                          void (*done)(void *arg, bool right, const struct err *err), void *arg,
@@ -213,8 +252,8 @@ int password_pool_verify(struct password_pool *pool, const char *password, size_
     if (!job)
         return err_nomem(err);
     job->verified = done;
-    job->nobody = !against;
-    snprintf(job->against, sizeof(job->against), "%s", against ? against : nobodys);
+    job->nobody = !against || !is_hash(against);
+    snprintf(job->against, sizeof(job->against), "%s", job->nobody ? nobodys : against);
     return submit(pool, job, err);
 }
 

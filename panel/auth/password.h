@@ -1,6 +1,7 @@
 /* Password hashes: argon2id (libsodium, INTERACTIVE) made and compared on worker threads of their
  * own, since one costs some 60 ms and 64 MiB. The queue is short: past it callers are told to come
- * back. */
+ * back. Users who came from another panel have its hashes, bcrypt, until they get another password:
+ * those are compared with, and never made. */
 #ifndef PANEL_AUTH_PASSWORD_H
 #define PANEL_AUTH_PASSWORD_H
 
@@ -12,6 +13,9 @@
 #define PASSWORD_HASH_SIZE 128
 
 struct password_pool;
+
+/* Is it bcrypt's, whole, and of a cost that a login can be kept waiting for? Pure. */
+bool password_is_bcrypt(const char *hash);
 
 int password_pool_create(unsigned threads, size_t queue, struct password_pool **ret_pool,
                          struct err *err);
@@ -25,8 +29,8 @@ int password_pool_hash(struct password_pool *pool, const char *password, size_t 
                        struct err *err);
 
 /* Is it the password that the hash was made of? Likewise, but these may fill no more
- * than half of the queue. against is copied; NULL is nobody's: the work is the same, the answer no.
- */
+ * than half of the queue. against is copied; NULL, or what is no hash, is nobody's: the work is the
+ * same, the answer no. */
 int password_pool_verify(struct password_pool *pool, const char *password, size_t len,
                          const char *against,
                          void (*done)(void *arg, bool right, const struct err *err), void *arg,

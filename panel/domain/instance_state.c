@@ -2,7 +2,8 @@
  *
  * What is decided outranks what is seen (deleting, failed), what can't be seen is said to be
  * unknown, and a stopped container means different things: suspended or stopped when that is
- * wanted, starting while it is being installed, and otherwise a crash. */
+ * wanted, starting while it is being installed or has just been asked to run, and a crash where
+ * its error says how it ended. */
 #include "panel/domain/instance_state.h"
 
 const char *instance_phase_name(enum instance_phase phase)
@@ -26,7 +27,8 @@ static bool is_at_rest(enum instance_observed observed)
            observed == OBSERVED_REMOVED;
 }
 
-static enum instance_state observed_state(enum instance_observed observed, bool installing)
+static enum instance_state observed_state(enum instance_observed observed, bool installing,
+                                          bool has_error)
 {
     switch (observed) {
     case OBSERVED_NOTHING:
@@ -43,12 +45,13 @@ static enum instance_state observed_state(enum instance_observed observed, bool 
     case OBSERVED_STOPPING:
         return STATE_STOPPING;
     case OBSERVED_STOPPED:
-        return installing ? STATE_STARTING : STATE_CRASHED;
+        return has_error && !installing ? STATE_CRASHED : STATE_STARTING;
     case OBSERVED_ABSENT:
     case OBSERVED_REMOVED:
-        return installing ? STATE_CREATING : STATE_CRASHED;
-    case OBSERVED_FAILED:
-        return installing ? STATE_CREATING : STATE_CRASHED; /* another attempt is due */
+    case OBSERVED_FAILED: /* another attempt is due */
+        if (installing)
+            return STATE_CREATING;
+        return has_error ? STATE_CRASHED : STATE_STARTING;
     case OBSERVED_REMOVING:
         return STATE_STOPPING;
     }
@@ -57,7 +60,7 @@ static enum instance_state observed_state(enum instance_observed observed, bool 
 
 enum instance_state instance_state(enum instance_phase phase, bool suspended,
                                    enum instance_power power, enum instance_observed observed,
-                                   enum node_status node)
+                                   bool has_error, enum node_status node)
 {
     if (phase == PHASE_DELETING)
         return STATE_DELETING;
@@ -71,7 +74,7 @@ enum instance_state instance_state(enum instance_phase phase, bool suspended,
         return is_at_rest(observed) ? STATE_STARTING : STATE_STOPPING;
     if (power != POWER_ON)
         return is_at_rest(observed) ? STATE_STOPPED : STATE_STOPPING;
-    return observed_state(observed, phase == PHASE_INSTALLING);
+    return observed_state(observed, phase == PHASE_INSTALLING, has_error);
 }
 
 const char *instance_state_word(enum instance_state state)
@@ -89,7 +92,7 @@ const char *instance_state_word(enum instance_state state)
 
 const char *instance_state_name(enum instance_phase phase, bool suspended,
                                 enum instance_power power, enum instance_observed observed,
-                                enum node_status node)
+                                bool has_error, enum node_status node)
 {
-    return instance_state_word(instance_state(phase, suspended, power, observed, node));
+    return instance_state_word(instance_state(phase, suspended, power, observed, has_error, node));
 }

@@ -26,14 +26,15 @@ enum instance_state {
 #define INSTANCE_STATES 12
 #define INSTANCE_PHASES 4
 
-/* The wire's State, from what is wanted, what was seen, and whether its node answers. */
+/* The wire's State, from what is wanted, what was seen, whether something is known to have gone
+ * wrong since that was asked for, and whether its node answers. */
 enum instance_state instance_state(enum instance_phase phase, bool suspended,
                                    enum instance_power power, enum instance_observed observed,
-                                   enum node_status node);
+                                   bool has_error, enum node_status node);
 const char *instance_state_word(enum instance_state state);
 /* Both. */
 const char *instance_state_name(enum instance_phase phase, bool suspended,
                                 enum instance_power power, enum instance_observed observed,
-                                enum node_status node);
+                                bool has_error, enum node_status node);
 
 #endif

@@ -11,7 +11,7 @@ static enum instance_state state_of(const struct fleet_instance *inst)
 {
     bool kept_down = inst->down && !inst->suspended && inst->power == POWER_ON;
     return instance_state(inst->phase, inst->suspended, kept_down ? POWER_OFF : inst->power,
-                          inst->observed, NODE_ONLINE);
+                          inst->observed, inst->error != NULL, NODE_ONLINE);
 }
 
 static void change(struct fleet_instance *inst, int by)

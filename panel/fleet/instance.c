@@ -469,8 +469,8 @@ static void give_up(struct fleet_instance *inst)
 {
     say_why(inst);
     metric_add(METRIC_INSTANCE_FAILURES, 1);
-    log_warn("instance failed", "instance=%s node=%s code=%s", inst->id, inst->node->id,
-             instance_error_code(inst));
+    log_warn("instance failed", "instance=%s node=%s code=%s reason=\"%s\"", inst->id,
+             inst->node->id, instance_error_code(inst), instance_error_message(inst));
 }
 
 /* The time to stop runs while its node could stop it. */

@@ -22,6 +22,7 @@ struct instance_write {
     struct task task;
     struct fleet *fleet;
     char id[ID_SIZE];
+    char node[ID_SIZE];
     uint64_t generation;
     enum instance_phase phase;
     enum instance_observed observed;
@@ -161,7 +162,8 @@ static void write_done(struct store_change *change, const struct err *err)
     struct instance_write *write = (struct instance_write *)change;
     write->failed = err != NULL;
     if (err)
-        log_warn("instance not written", "instance=%s reason=\"%s\"", write->id, err->msg);
+        log_warn("instance not written", "instance=%s node=%s reason=\"%s\"", write->id,
+                 write->node, err->msg);
     task_post(&write->fleet->inbox, &write->task, write_home);
 }
 
@@ -185,6 +187,7 @@ static int submit(struct fleet_instance *inst, enum write_kind kind, struct err 
     write->seen_generation = inst->seen_generation;
     write->orphan = inst->orphan;
     snprintf(write->id, sizeof(write->id), "%s", inst->id);
+    snprintf(write->node, sizeof(write->node), "%s", inst->node->id);
     memcpy(write->container_id, inst->container_id, sizeof(write->container_id));
     snprintf(write->error_code, sizeof(write->error_code), "%s", instance_error_code(inst));
     snprintf(write->error_message, sizeof(write->error_message), "%s",

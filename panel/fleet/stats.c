@@ -296,7 +296,7 @@ void stats_instance_gone(struct fleet_instance *inst)
 void stats_end_waits(struct fleet *fleet)
 {
     struct err err;
-    err_set(&err, ERR_OFFLINE, "shutting_down", "the panel is stopping");
+    err_set(&err, ERR_BUSY, "shutting_down", "The panel is shutting down; try again soon.");
     while (fleet->stats.waits)
         wait_end(fleet->stats.waits, NULL, &err);
 }

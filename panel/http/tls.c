@@ -137,6 +137,14 @@ bool tls_use(struct tls_pair *take_pair)
     return changed;
 }
 
+int64_t tls_not_after(void)
+{
+    pthread_rwlock_rdlock(&lock);
+    int64_t at = in_force ? tls_pair_not_after(in_force) : 0;
+    pthread_rwlock_unlock(&lock);
+    return at;
+}
+
 static int copy_chain(const struct tls_pair *pair, gnutls_pcert_st **ret)
 {
     gnutls_pcert_st *copies = gnutls_calloc(pair->count, sizeof(*copies));

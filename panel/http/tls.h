@@ -26,6 +26,8 @@ int64_t tls_pair_not_after(const struct tls_pair *pair);
 
 /* From now on handshakes get this one; NULL: none may begin. True: it is another than before. */
 bool tls_use(struct tls_pair *take_pair);
+/* tls_pair_not_after() of the one in force; 0: there is none. */
+int64_t tls_not_after(void);
 
 /* What libmicrohttpd is to call: a gnutls_certificate_retrieve_function3. */
 void *tls_callback(void);

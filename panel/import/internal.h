@@ -33,7 +33,8 @@ struct item {
     struct store_tx *tx;
     const struct skyport_settings *settings;
     const json_t *from;
-    json_t *report; /* its object in the report: notes and what is to be done go here */
+    json_t *report;     /* its object in the report: notes and what is to be done go here */
+    const json_t *made; /* ids of instances that this run has made, as members */
 };
 
 /* Put it into the store. 1: it is there already; -1: it can't be taken (ERR_INVALID, ERR_NOT_FOUND,
@@ -42,7 +43,8 @@ int item_user(const struct item *item, struct err *err);
 int item_image(const struct item *item, struct err *err);
 int item_node(const struct item *item, struct err *err);
 int item_instance(const struct item *item, struct err *err);
-/* The instances of others that a user may use; those that there are none of are noted. */
+/* The instances of others that a user may use; those that there are none of are noted. Where both
+ * were there before this run, it stays as it is here. */
 int item_access(const struct item *item, struct err *err);
 
 /* A sentence for people about the item. */

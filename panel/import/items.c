@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/utf8.h"
 #include "panel/auth/join_token.h"
+#include "panel/auth/password.h"
 #include "panel/domain/environment.h"
 #include "panel/domain/limits.h"
 #include "panel/domain/template.h"
@@ -106,8 +107,14 @@ static int put_user(const struct item *item, struct texts *texts, struct err *er
     if (there)
         return there;
     const char *hash = json_string_value(json_object_get(item->from, "password"));
-    bool bcrypt = hash && strncmp(hash, "$2", 2) == 0;
-    return store_user_create(item->tx, &user, bcrypt ? hash : NO_PASSWORD, err);
+    bool usable = hash && password_is_bcrypt(hash);
+    if (store_user_create(item->tx, &user, usable ? hash : NO_PASSWORD, err) < 0)
+        return -1;
+    return usable ? 0
+                  : item_note(item->report, err,
+                              "its password can't be taken over, so it can't log in until it has "
+                              "another: PATCH /api/users/%s with a \"password\"",
+                              user.id);
 }
 
 int item_user(const struct item *item, struct err *err)
@@ -119,14 +126,21 @@ int item_user(const struct item *item, struct err *err)
     return texts_end(&texts, rc, err);
 }
 
+static bool is_new(const struct item *item)
+{
+    return strcmp(json_string_value(json_object_get(item->report, "outcome")), "imported") == 0;
+}
+
 static int give_access(const struct item *item, const char *user_id, const json_t *theirs,
                        struct err *err)
 {
     char id[IMPORT_ID_SIZE];
     struct err why = {0};
     const char *text = json_string_value(theirs);
-    if (text && instance_id_of(text, id, &why) == 0 &&
-        store_access_give(item->tx, id, user_id, &why) == 0)
+    bool is_id = text && instance_id_of(text, id, &why) == 0;
+    if (is_id && !is_new(item) && !json_object_get(item->made, id))
+        return 0;
+    if (is_id && store_access_give(item->tx, id, user_id, &why) == 0)
         return 0;
     if (why.code && why.code != ERR_INVALID && why.code != ERR_NOT_FOUND &&
         why.code != ERR_CONFLICT) {

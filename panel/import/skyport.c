@@ -21,6 +21,7 @@ struct import {
     const struct skyport *from;
     const struct skyport_settings *settings;
     json_t *items;
+    json_t *made; /* ids of new instances, as members */
     size_t refused;
     struct err err;
     int result;
@@ -28,6 +29,11 @@ struct import {
 };
 
 /* --- the report ------------------------------------------------------------------------------ */
+
+static const char *text_of(const json_t *entry, const char *key)
+{
+    return json_string_value(json_object_get(entry, key));
+}
 
 static json_t *new_entry(const char *kind, const json_t *from, const char *id_key,
                          const char *name_key)
@@ -59,7 +65,7 @@ static int add_rows(struct import *import, const json_t *rows, const char *outco
     json_array_foreach(rows, i, row)
     {
         json_t *entry = new_entry("row", row, "key", "");
-        const char *why = json_string_value(json_object_get(row, "message"));
+        const char *why = text_of(row, "message");
         if (!entry || json_array_append_new(import->items, entry) < 0)
             return err_nomem(err);
         if (set_outcome(entry, outcome, NULL, why, err) < 0)
@@ -115,9 +121,13 @@ static int put_item(struct import *import, struct store_tx *tx, const struct kin
     json_t *entry = new_entry(kind->name, from, kind->id_key, kind->name_key);
     if (!entry || json_array_append_new(import->items, entry) < 0)
         return err_nomem(err);
-    struct part part = {{NULL, import->settings, from, entry}, kind->put, false};
-    if (store_tx_try(tx, put_part, &part, &why) == 0)
+    struct part part = {{NULL, import->settings, from, entry, NULL}, kind->put, false};
+    if (store_tx_try(tx, put_part, &part, &why) == 0) {
+        if (kind->put == item_instance && !part.present &&
+            json_object_set_new(import->made, text_of(entry, "id"), json_true()) < 0)
+            return err_nomem(err);
         return set_outcome(entry, part.present ? "present" : "imported", NULL, NULL, err);
+    }
     if (!is_refusal(&why)) {
         *err = why;
         return -1;
@@ -134,9 +144,8 @@ static int put_access(struct import *import, struct store_tx *tx, struct err *er
     json_array_foreach(import->from->users, i, user)
     {
         json_t *entry = json_array_get(import->items, i); /* users are the first */
-        struct item item = {tx, import->settings, user, entry};
-        const char *outcome = json_string_value(json_object_get(entry, "outcome"));
-        if (strcmp(outcome, "refused") != 0 && item_access(&item, err) < 0)
+        struct item item = {tx, import->settings, user, entry, import->made};
+        if (strcmp(text_of(entry, "outcome"), "refused") != 0 && item_access(&item, err) < 0)
             return -1;
     }
     return 0;
@@ -146,6 +155,7 @@ static int apply(struct store_change *change, struct store_tx *tx, struct err *e
 {
     struct import *import = (struct import *)change;
     json_array_clear(import->items);
+    json_object_clear(import->made);
     import->refused = 0;
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
         size_t i;
@@ -183,8 +193,8 @@ static json_t *count(const json_t *items)
     json_t *counts = json_object();
     json_array_foreach(items, i, entry)
     {
-        const char *kind = json_string_value(json_object_get(entry, "kind"));
-        const char *outcome = json_string_value(json_object_get(entry, "outcome"));
+        const char *kind = text_of(entry, "kind");
+        const char *outcome = text_of(entry, "outcome");
         json_t *of = json_object_get(counts, kind);
         if (!of) {
             of = json_object();
@@ -219,9 +229,13 @@ int skyport_import(struct store *store, const struct skyport *from,
     struct import import = {.change = {.apply = apply, .done = done},
                             .from = from,
                             .settings = settings,
-                            .items = json_array()};
-    if (!import.items)
+                            .items = json_array(),
+                            .made = json_object()};
+    if (!import.items || !import.made) {
+        json_decref(import.items);
+        json_decref(import.made);
         return err_nomem(err);
+    }
     int rc = text_check_port("--agent-port", settings->agent_port, err);
     if (rc == 0)
         rc = submit(store, &import, err);
@@ -235,6 +249,7 @@ int skyport_import(struct store *store, const struct skyport *from,
                : json_pack("{s:b, s:b, s:o, s:O}", "imported", kept, "dryRun", settings->dry_run,
                            "counts", count(import.items), "items", import.items);
     json_decref(import.items);
+    json_decref(import.made);
     if (rc == 0 && !report)
         rc = err_nomem(err);
     if (rc == 0)

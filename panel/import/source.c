@@ -13,7 +13,10 @@
 
 #include "common/auto.h"
 #include "common/clock.h"
+#include "common/utf8.h"
 #include "panel/store/keyv.h"
+
+#define KEY_SHOWN 256
 
 /* Rows by their key without the namespace, until they are sorted out. */
 struct rows {
@@ -24,9 +27,12 @@ struct rows {
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
+/* A key may hold any bytes; what is told of it is text, and not all of a long one. */
 static int add_row(json_t *to, const char *key, const char *message, struct err *err)
 {
-    json_t *row = json_pack("{s:s, s:s}", "key", key, "message", message);
+    char sound[KEY_SHOWN];
+    utf8_copy(sound, sizeof(sound), key);
+    json_t *row = json_pack("{s:s, s:s}", "key", sound, "message", message);
     return json_array_append_new(to, row) < 0 ? err_nomem(err) : 0;
 }
 
@@ -107,6 +113,8 @@ static int take_row(const char *full_key, const char *text, void *arg, struct er
         return add_row(rows->out->left, key, "it has no place here", err);
     if (!is_known(key))
         return add_row(rows->out->left, key, why_left(key), err);
+    if (!utf8_is_valid(key))
+        return add_row(rows->out->broken, key, "its key is no UTF-8", err);
     json_t *root = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const json_t *value = json_object_get(root, "value");
     const json_t *expires = json_object_get(root, "expires");

@@ -376,6 +376,18 @@ static int unpack(const char *database, const char *dir, struct err *err)
     return rc;
 }
 
+/* What SQLite says of a file that is none of its own, or cut short, tells nobody what to do. */
+static int say_damaged(const char *file, struct err *err)
+{
+    if (err->code == ERR_IO)
+        err_set(
+            err, ERR_INVALID, "not_a_backup",
+            "%s is damaged, or no backup; name a file that \"paneld backup\" wrote, whole as it "
+            "was",
+            file);
+    return -1;
+}
+
 /* Is it a backup of a panel that this version can read? Looks only. */
 static int check_backup(const char *file, struct err *err)
 {
@@ -383,17 +395,15 @@ static int check_backup(const char *file, struct err *err)
     if (access(file, R_OK) < 0)
         return err_io(err, errno, "can't read %s", file);
     if (db_open(file, DB_READER, &db, err) < 0)
-        return err_wrap(err, "%s is damaged, or no backup", file);
+        return say_damaged(file, err);
     int rc = schema_check(db, file, err);
     int found = rc == 0 ? has_files(db, err) : -1;
     if (found == 0)
         rc = err_set(err, ERR_INVALID, "not_a_backup", "%s was not made by paneld backup", file);
     else if (found > 0)
         rc = check_integrity(db, file, err);
-    if (found < 0 && err->code == ERR_IO)
-        err_wrap(err, "%s is damaged, or no backup", file);
     db_close(db);
-    return found < 0 ? -1 : rc;
+    return found < 0 || rc < 0 ? say_damaged(file, err) : 0;
 }
 
 int backup_restore(const char *dir, const char *file, bool replace, struct err *err)

@@ -8,6 +8,7 @@
 #define CHANGE    "UPDATE instances SET generation = generation + 1, phase_since = ?2, updated_at = ?2"
 #define WANTED_UP " WHERE node_id = ?1 AND phase <> 3 AND suspended = 0 AND power = 0"
 _Static_assert(PHASE_DELETING == 3 && POWER_ON == 0, "WANTED_UP says so");
+#define STAYS_FAILED "phase = ?3 AND error_code <> ?6"
 
 static struct stmt *begin(struct db *db, struct err *err)
 {
@@ -15,16 +16,17 @@ static struct stmt *begin(struct db *db, struct err *err)
 }
 
 /* What had not come up before is installed once more, so that this has an end. FAILED stays so,
- * unless it is for what the drain itself asked for. */
+ * with its reason, unless it is for what the drain itself asked for; a crash of before the drain is
+ * over. */
 static struct stmt *end(struct db *db, struct err *err)
 {
     struct stmt *stmt =
         db_stmt(db,
-                CHANGE ", phase = CASE WHEN phase = ?3 AND error_code <> ?6 THEN ?3"
+                CHANGE ", phase = CASE WHEN " STAYS_FAILED " THEN ?3"
                        " WHEN phase = ?4 OR container_id = '' OR reinstalling THEN ?4"
                        " ELSE ?5 END,"
-                       " error_message = iif(error_code = ?6, '', error_message),"
-                       " error_code = iif(error_code = ?6, '', error_code)" WANTED_UP,
+                       " error_message = iif(" STAYS_FAILED ", error_message, ''),"
+                       " error_code = iif(" STAYS_FAILED ", error_code, '')" WANTED_UP,
                 err);
     if (!stmt)
         return NULL;

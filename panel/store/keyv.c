@@ -12,10 +12,10 @@ static int fail(const char *file, struct err *err)
 {
     if (err->code == ERR_NO_MEMORY)
         return -1;
-    struct err cause = *err;
     return err_set(err, ERR_INVALID, "no_keyv",
-                   "%s is no SQLite database with a table keyv, or is damaged (%s)", file,
-                   cause.msg);
+                   "%s is no SQLite database with a table keyv, or is damaged; copy it again while "
+                   "the other panel is stopped",
+                   file);
 }
 
 static int walk(struct db *db, const char *file, keyv_fn fn, void *arg, struct err *err)
@@ -32,7 +32,7 @@ static int walk(struct db *db, const char *file, keyv_fn fn, void *arg, struct e
         return fail(file, err);
     while ((rc = db_step(rows, err)) > 0) {
         const char *key = db_text(rows, 0);
-        if (key && fn(key, db_text(rows, 1), arg, err) < 0) {
+        if (fn(key ? key : "", db_text(rows, 1), arg, err) < 0) {
             db_end(rows);
             return -1;
         }

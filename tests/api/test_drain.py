@@ -114,6 +114,7 @@ class Drain(unittest.TestCase):
             self.assertEqual(told(off), [], "nothing becomes of what was stopped already")
             change(drain=False)
             until(lambda: told(up)[-1] == "running", 10, lambda: str(stream.events))
+            self.assertNotIn("crashed", told(up))
 
     def test_what_is_down_already_is_told_to_be_stopped(self):
         instance_id, = self.deploy(1)

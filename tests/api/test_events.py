@@ -6,6 +6,7 @@ import unittest
 from lib import places
 from lib.daemon import run_tool
 from lib.events import EventStream
+from lib.metrics import scrape
 from lib.paneld import create_key
 from lib.wait import hold, until
 from lib.world import World
@@ -83,6 +84,29 @@ class Told(unittest.TestCase):
         seen = [event["State"] for event in mine]
         self.assertLess(seen.index("running"), seen.index("suspended"))
         self.assertIn("deleting", seen)
+
+    def test_one_that_is_started_has_not_crashed(self):
+        """Who is woken by a crash is not to be woken by a start."""
+        instance = WORLD.deploy()["Id"]
+        base = f"/api/instances/{instance}"
+        ways = ((f"{base}/power", {"action": "stop"}, "stopped"),
+                (f"{base}/power", {"action": "start"}, "running"),
+                (f"{base}/power", {"action": "restart"}, "running"),
+                (f"/api/instances/suspend/{instance}", {}, "suspended"),
+                (f"/api/instances/unsuspend/{instance}", {}, "running"))
+        before = scrape(WORLD.api).value("panel_instance_crashes_total")
+        with follow(f"?instance={instance}") as stream:
+            for path, body, state in ways:
+                told = len(stream.events)
+                WORLD.api.post(path, body, timeout=90).expect(200)
+                until(lambda: len(stream.events) > told and last_of(instance)(stream) == state, 15,
+                      lambda: f"{state}: {stream.events}")
+            WORLD.engine.die(WORLD.containers_of(instance)[0], 7)
+            until(lambda: last_of(instance)(stream) == "crashed", 10, lambda: str(stream.events))
+            states = [event.json.get("State") for event in stream.events]
+        WORLD.delete(instance)
+        self.assertEqual(states.index("crashed"), len(states) - 1, states)
+        self.assertEqual(scrape(WORLD.api).value("panel_instance_crashes_total"), before + 1)
 
     def test_why_an_install_failed(self):
         with follow() as stream:

@@ -3,6 +3,7 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 import unittest
 
 from lib import places
@@ -12,6 +13,10 @@ from lib.paneld import Paneld
 from lib.scripted_engine import ScriptedEngine
 from lib.skyport import BCRYPT, IMAGE_ID, NODE_ID, Skyport
 from lib.wait import until
+
+
+NOBODY = 65534
+HORSE = "$2b$04$GmO8htLRMgfDbrirlY7cWOKagi/dpbifrwiGfzCQv/YKf.Z8H/Njy"  # of "correct horse"
 
 
 class Case(unittest.TestCase):
@@ -109,6 +114,36 @@ class Whole(Case):
         self.panel.stop()
         agent.stop()
 
+    def test_users_log_in_with_the_passwords_that_they_had(self):
+        costly = BCRYPT.replace("$10$", "$31$")
+        for name, password in (("costly", costly), ("cut", BCRYPT[:-1]), ("none", None), ("plain", "hunter2 hunter2")):
+            self.theirs.users.append(dict(Skyport.user(f"u-{name}", name), password=password))
+        self.theirs.users[0]["password"] = HORSE
+        report = self.report()
+        noted = {item["id"] for item in report["items"] if "password" in json.dumps(item.get("notes", ""))}
+        self.assertEqual(noted, {"u-costly", "u-cut", "u-none", "u-plain"})
+        with sqlite3.connect(f"{self.panel.data}/panel.db") as db:
+            hashes = dict(db.execute("SELECT id, password_hash FROM users"))
+        db.close()
+        self.assertEqual(hashes, {"u-ann": HORSE, "u-bob": BCRYPT, **dict.fromkeys(noted, "!")})
+
+        self.panel.start()
+        api = self.panel.client()
+
+        def login(name, password):
+            return api.post("/api/auth/login", {"username": name, "password": password}, key=None)
+        ann = login("ann", "correct horse").expect(201).json["token"]
+        for name, password in (("ann", "correct horsf"), ("bob", "correct horse"), ("plain", "hunter2 hunter2"),
+                               ("cut", "correct horse"), ("costly", "correct horse"), ("none", "!"), ("ann", HORSE)):
+            login(name, password).refused(401, "login_failed")
+        api.request("PATCH", "/api/users/u-ann", {"password": "another horse", "currentPassword": "correct horse"},
+                    key=ann).expect(200)
+        login("ann", "another horse").expect(201)
+        login("ann", "correct horse").refused(401, "login_failed")
+        api.request("PATCH", "/api/users/u-plain", {"password": "another horse"}).expect(200)
+        login("plain", "another horse").expect(201)
+        self.panel.stop()
+
     def test_a_suspended_one_stays_suspended(self):
         self.theirs.instances[0]["suspended"] = True
         self.report()
@@ -168,6 +203,16 @@ class Again(Case):
         self.panel.stop()
         self.report()
         self.assertEqual(self.everything()["users"][0]["username"], "anna")
+
+    def test_access_that_was_taken_here_is_not_given_again(self):
+        self.report()
+        self.panel.start()
+        self.panel.client().delete("/api/instances/1a2b3c4d/users", {"userId": "u-bob"}).expect(200)
+        self.panel.stop()
+        self.theirs.instances.append(self.theirs.instance("5e6f7a8b", port=25566))
+        self.theirs.users[1]["accessTo"].append("5e6f7a8b")
+        self.report()
+        self.assertEqual(self.everything()["users"][1]["accessTo"], ["5e6f7a8b"])
 
     def test_a_dry_run_changes_nothing(self):
         report = self.report("--dry-run")
@@ -231,6 +276,18 @@ class Odd(Case):
     def test_access_to_nothing_is_told(self):
         self.theirs.users[0]["accessTo"] = ["ffffffff", "1a2b3c4d", 7]
         self.assertIn("had access to the instance ffffffff", json.dumps(self.report()))
+
+    def test_keys_of_any_bytes_are_told(self):
+        self.theirs.write(self.file)
+        with sqlite3.connect(self.file) as db:
+            for key in ("x'6b6579763aff'", "x'6b6579763affff5f6e6f6465'", "NULL", "'keyv:' || char(7)"):
+                db.execute(f"INSERT INTO keyv VALUES(CAST({key} AS TEXT), '{{\"value\": 1}}')")
+        db.close()
+        done = self.command("--json", "--partial")
+        self.assertEqual(done.code, 3, done.err)
+        rows = {(item["id"], item["outcome"]) for item in json.loads(done.out)["items"] if item["kind"] == "row"}
+        self.assertEqual(rows, {("name", "left"), ("?", "left"), ("??_node", "refused"), ("", "left"),
+                                ("\x07", "left")})
 
     def test_rows_that_have_expired_are_not_there(self):
         self.theirs.raw["images"] = '{"value": [1, 2], "expires": 1000}'
@@ -380,6 +437,22 @@ class Files(Case):
         self.report()
         with open(self.file, "rb") as database:
             self.assertEqual(database.read(), before)
+
+    def test_root_may_read_it_where_the_panels_user_may_not(self):
+        """A package's daemon has a user of its own; the file of the other panel lies in root's folder."""
+        self.theirs.write(self.file)
+        os.chmod(self.file, 0o600)
+        run = os.path.dirname(self.dir)
+        os.chmod(self.dir, 0o711)
+        os.chmod(run, 0o711)
+        self.addCleanup(os.chmod, run, 0o700)
+        for folder, _, names in os.walk(self.panel.data):
+            for path in (folder, *(os.path.join(folder, name) for name in names)):
+                os.chown(path, NOBODY, NOBODY)
+        done = self.command()
+        self.assertEqual(done.code, 0, done.err)
+        owners = {name: os.stat(os.path.join(self.panel.data, name)).st_uid for name in os.listdir(self.panel.data)}
+        self.assertEqual(set(owners.values()), {NOBODY}, owners)
 
     def test_not_while_the_daemon_runs(self):
         self.theirs.write(self.file)

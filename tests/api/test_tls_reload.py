@@ -11,6 +11,7 @@ import unittest
 from lib import pki, places
 from lib.client import Client
 from lib.daemon import run_tool
+from lib.metrics import scrape
 from lib.paneld import QUICK, Paneld
 from lib.wait import until
 
@@ -20,9 +21,16 @@ def make_pair(folder, name):
     cert, key = os.path.join(folder, name + ".crt"), os.path.join(folder, name + ".key")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                     "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert,
-                    "-days", "9", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"],
+                    "-days", "9" if name == "first" else "8", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"],
                    check=True, capture_output=True)
     return cert, key
+
+
+def end_of(cert):
+    """Seconds since 1970."""
+    said = subprocess.run(["openssl", "x509", "-in", cert, "-noout", "-enddate"], check=True,
+                          capture_output=True, text=True).stdout
+    return ssl.cert_time_to_seconds(said.strip().partition("=")[2])
 
 
 class Reload(unittest.TestCase):
@@ -85,6 +93,8 @@ class Reload(unittest.TestCase):
             self.hang_up(panel, "certificate taken")
             for version in ("-tls1_2", "-tls1_3"):
                 self.assertEqual(self.shown(panel, version), name)
+            self.assertEqual(scrape(panel.client()).values("panel_https_certificate_end_timestamp_seconds"),
+                             [end_of(self.pairs[name][0])])
         self.assertNotIn("certificate taken", self.hang_up(panel, "settings read again"))  # the same
         panel.stop()
 

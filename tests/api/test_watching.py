@@ -327,7 +327,8 @@ class Health(unittest.TestCase):
 
 
 class Logs(unittest.TestCase):
-    def lines_of(self, daemon):
+    @staticmethod
+    def lines_of(daemon):
         for line in daemon.log().splitlines():
             yield {key: json.loads(value) if value.startswith('"') else value
                    for key, value in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|[^ "=\\]+)', line)}
@@ -338,7 +339,7 @@ class Logs(unittest.TestCase):
                 panel = Paneld(places.fresh_dir("l"), config={"logFormat": form, "logLevel": "debug"})
                 self.addCleanup(panel.stop)
                 api = panel.start().client()
-                api.get("/api/x%0a%1b%5b31m%20level=error%22%c2%9b%e2%80%ae%ff").expect((400, 404))
+                api.get("/api/x%0a%1b%5b31m%20level=error%22%c2%9b%e2%80%ae%e2%80%8f%ff").expect((400, 404))
                 api.get("/api/instances/nothing", headers={"X-Request-Id": "mine"}).expect(400)
                 api.post("/api/auth/create-user", {"username": "a", "email": "a@example.test",
                                                    "password": "a\u202e secret \u0007word"}).expect(201)
@@ -346,7 +347,7 @@ class Logs(unittest.TestCase):
                 with open(panel.daemon.log_path, "rb") as file:
                     log = file.read()
                 secrecy.check(log, "paneld")
-                for hidden in ("\u009b", "\u202e"):
+                for hidden in ("\u009b", "\u202e", "\u200f"):
                     self.assertNotIn(hidden.encode(), log)
                 rows = [json.loads(line) for line in log.splitlines()] if form == "json" else \
                     list(self.lines_of(panel.daemon))
@@ -370,6 +371,69 @@ class Logs(unittest.TestCase):
                 self.assertLessEqual({"instance", "node"}, set(row), row)
             if row["msg"] == "request":
                 self.assertLessEqual({"req", "op", "status"}, set(row), row)
+
+
+class Answers(unittest.TestCase):
+    """What the log says of an answer that is an error: the request id that a client has finds why."""
+
+    def setUp(self):
+        self.world = World("scripted", config={"heartbeatMs": 200}).start()
+        self.addCleanup(self.world.stop)
+
+    def row(self, request_id):
+        rows = [row for row in Logs.lines_of(self.world.panel.daemon)
+                if row.get("req") == request_id and row["msg"] == "request"]
+        self.assertEqual(len(rows), 1, rows)
+        return rows[0]
+
+    def asked(self, method, path, **more):
+        answer = self.world.api.request(method, path, timeout=90, **more)
+        return answer, self.row(answer.headers["X-Request-Id"])
+
+    def test_code_and_reason_and_what_it_is_about(self):
+        spec, node = self.world.spec(), self.world.node_id
+        answer, row = self.asked("POST", "/api/instances/deploy", body=dict(spec, memory="1 TiB"))
+        answer.refused(400, "insufficient_memory")
+        self.assertEqual((row["level"], row["code"], row["node"]), ("info", "insufficient_memory", node))
+        self.assertNotIn("instance", row)
+        answer, row = self.asked("POST", "/api/instances/deploy", body=dict(spec, image="test:missing"),
+                                 query={"wait": 60})
+        answer.refused(500, "image_not_found")
+        self.assertEqual((row["level"], row["code"], row["instance"]),
+                         ("warn", "image_not_found", answer.json["details"]["instanceId"]))
+        self.assertIn("test:missing", row["reason"])
+        audited = self.world.api.get("/api/audit?limit=1").expect(200).json[0]
+        self.assertEqual((audited["status"], audited["code"]), (500, "image_not_found"))
+        self.world.agent.stop()
+        self.world.await_status(node, "Offline", timeout=30)
+        answer, row = self.asked("POST", "/api/instances/deploy", body=spec)
+        answer.refused(500, "node_offline")
+        self.assertEqual((row["level"], row["status"], row["code"], row["node"]),
+                         ("warn", "500", "node_offline", node))
+        self.assertNotIn("instance", row)
+        self.assertIn("Offline", row["reason"])
+
+    def test_a_read_that_fails_is_told_without_debug(self):
+        instance = self.world.deploy()["Id"]
+        self.world.agent.stop()
+        self.world.await_status(self.world.node_id, "Offline", timeout=30)
+        answer, row = self.asked("GET", f"/api/instances/{instance}/logs")
+        answer.refused(503, "node_unreachable")
+        self.assertEqual((row["level"], row["code"], row["instance"]), ("info", "node_unreachable", instance))
+
+    def test_a_node_that_does_not_tell_its_stats(self):
+        world = World("scripted", config={"heartbeatMs": 60000}).start()
+        self.addCleanup(world.stop)
+        path = f"/api/instances/{world.deploy()['Id']}/stats"
+        world.agent.daemon.freeze()
+        try:
+            world.api.get(path).refused(503, "no_stats", says="has not told")
+        finally:
+            world.agent.daemon.thaw()
+
+    def test_where_there_is_nothing_a_person_is_told_where_to_go(self):
+        for path in ("/", "/users", "/index.html"):
+            self.world.api.get(path, key=None).refused(404, "not_found", says=("/api", "/docs"))
 
 
 def names_in(expression):

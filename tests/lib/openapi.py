@@ -26,6 +26,7 @@ class _Description:
         # A path without parameters goes before one with.
         self.routes.sort(key=lambda route: route[0].count("{"))
         self.validators = {}
+        self.codes = codes(document)
 
     def find(self, path):
         plain = urllib.parse.unquote(path.split("?")[0])
@@ -127,6 +128,13 @@ def default_statuses(description):
     """Those that the answer "default" stands for: its description names them."""
     said = description.document["components"]["responses"]["Error"]["description"]
     return {int(number) for number in re.findall(r"\b[45]\d\d\b", said)}
+
+
+def codes(document):
+    """{(status, code)} of errors that the document's beginning lists."""
+    listed = document["info"]["description"].partition("Codes of errors")[2]
+    return {(int(line[:3]), code) for line in re.split(r"^- ", listed, flags=re.M)[1:]
+            for code in re.findall(r"`([a-z]+(?:_[a-z]+)*)`", line)}
 
 
 def check(method, path, status, value):

@@ -2,12 +2,14 @@
 import json
 import re
 
+from lib import openapi
+
 CONTENT_TYPE = "application/json; charset=utf-8"
 
 # Never in any answer: secrets, and what only the inside of the daemon knows.
 _FORBIDDEN = [
     (re.compile(p), what) for p, what in [
-        (r"\$argon2|argon2id", "a password hash"),
+        (r"\$argon2|argon2id|\$2[aby]\$\d\d\$", "a password hash"),
         (r"passwordHash|password_hash|\"password\"\s*:", "a password"),
         (r"panel_[0-9A-Za-z]{36}", "an API key"),
         (r"psess_[0-9A-Za-z]{36}", "a session's token"),
@@ -86,6 +88,8 @@ def check_error(status, headers, value, broken):
             broken(f"an error without {key}")
     if not _SNAKE.match(value["code"]):
         broken(f"code {value['code']!r} is not snake_case")
+    if (status, value["code"]) not in openapi.load().codes:
+        broken(f"docs/openapi.yaml lists no code {value['code']!r} of {status}")
     if value["requestId"] != headers.get("X-Request-Id"):
         broken("requestId is not X-Request-Id")
     if re.search(r"[\x00-\x1f\x7f]", value["error"]):

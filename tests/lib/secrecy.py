@@ -11,7 +11,7 @@ MOST = 1000  # a run that makes more has shown enough with the first
 _SHAPES = [(re.compile(pattern), what) for pattern, what in [
     (rb"panel_[0-9A-Za-z]{36}", "an API key"),
     (rb"pj1\.[0-9A-Za-z.-]+\.[0-9A-Za-z_-]{20}", "a join token"),
-    (rb"\$argon2", "a password's hash"),
+    (rb"\$argon2|\$2[aby]\$\d\d\$", "a password's hash"),
     (rb"PRIVATE KEY", "a private key"),
     (rb"[\x00-\x08\x0b-\x1f\x7f]", "a control character")]]
 

@@ -41,7 +41,7 @@ AGENT_BELOW = {
 }
 
 SEAMS = ["microhttpd.h", "gnutls/gnutls.h", "sqlite3.h", "nng/nng.h", "curl/curl.h", "pcre2.h",
-         "histedit.h"]
+         "histedit.h", "crypt.h"]
 
 BANNED = {
     "strcpy": "snprintf, memcpy or strbuf", "strcat": "strbuf", "strncpy": "snprintf or memcpy",

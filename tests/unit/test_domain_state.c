@@ -8,25 +8,32 @@
 
 #include "panel/domain/instance_state.h"
 
-/* What an Online node's instance is said to do: installing, ready, suspended. */
+/* What an Online node's instance is said to do: installing; ready, with nothing known to have gone
+ * wrong since it was to run, or with an error; suspended. */
 static const struct {
     enum instance_observed observed;
-    const char *installing, *ready, *suspended;
+    const char *installing, *ready, *hurt, *suspended;
 } table[] = {
-    {OBSERVED_NOTHING, "creating", "creating", "stopping"},
-    {OBSERVED_ABSENT, "creating", "crashed", "suspended"},
-    {OBSERVED_PULLING, "pulling", "pulling", "stopping"},
-    {OBSERVED_CREATING, "creating", "creating", "stopping"},
-    {OBSERVED_STARTING, "starting", "starting", "stopping"},
-    {OBSERVED_RUNNING, "running", "running", "stopping"},
-    {OBSERVED_STOPPING, "stopping", "stopping", "stopping"},
-    {OBSERVED_STOPPED, "starting", "crashed", "suspended"},
-    {OBSERVED_FAILED, "creating", "crashed", "stopping"},
-    {OBSERVED_REMOVING, "stopping", "stopping", "stopping"},
-    {OBSERVED_REMOVED, "creating", "crashed", "suspended"},
-    {OBSERVED_INSTALLING, "installing", "installing", "stopping"},
+    {OBSERVED_NOTHING, "creating", "creating", "creating", "stopping"},
+    {OBSERVED_ABSENT, "creating", "starting", "crashed", "suspended"},
+    {OBSERVED_PULLING, "pulling", "pulling", "pulling", "stopping"},
+    {OBSERVED_CREATING, "creating", "creating", "creating", "stopping"},
+    {OBSERVED_STARTING, "starting", "starting", "starting", "stopping"},
+    {OBSERVED_RUNNING, "running", "running", "running", "stopping"},
+    {OBSERVED_STOPPING, "stopping", "stopping", "stopping", "stopping"},
+    {OBSERVED_STOPPED, "starting", "starting", "crashed", "suspended"},
+    {OBSERVED_FAILED, "creating", "starting", "crashed", "stopping"},
+    {OBSERVED_REMOVING, "stopping", "stopping", "stopping", "stopping"},
+    {OBSERVED_REMOVED, "creating", "starting", "crashed", "suspended"},
+    {OBSERVED_INSTALLING, "installing", "installing", "installing", "stopping"},
 };
 #define ROWS (sizeof(table) / sizeof(table[0]))
+
+static const char *name(enum instance_phase phase, bool suspended, enum instance_observed seen,
+                        bool hurt, enum node_status node)
+{
+    return instance_state_name(phase, suspended, POWER_ON, seen, hurt, node);
+}
 
 static void each_observation_has_its_word(void **state)
 {
@@ -36,14 +43,15 @@ static void each_observation_has_its_word(void **state)
         for (size_t i = 0; i < ROWS; i++) {
             enum instance_observed seen = table[i].observed;
             enum node_status node = reachable[n];
-            assert_string_equal(instance_state_name(PHASE_INSTALLING, false, POWER_ON, seen, node),
-                                table[i].installing);
-            assert_string_equal(instance_state_name(PHASE_READY, false, POWER_ON, seen, node),
-                                table[i].ready);
-            assert_string_equal(instance_state_name(PHASE_READY, true, POWER_ON, seen, node),
-                                table[i].suspended);
-            assert_string_equal(instance_state_name(PHASE_INSTALLING, true, POWER_ON, seen, node),
-                                table[i].suspended);
+            for (int hurt = 0; hurt < 2; hurt++) {
+                assert_string_equal(name(PHASE_INSTALLING, false, seen, hurt, node),
+                                    table[i].installing);
+                assert_string_equal(name(PHASE_READY, false, seen, hurt, node),
+                                    hurt ? table[i].hurt : table[i].ready);
+                assert_string_equal(name(PHASE_READY, true, seen, hurt, node), table[i].suspended);
+                assert_string_equal(name(PHASE_INSTALLING, true, seen, hurt, node),
+                                    table[i].suspended);
+            }
         }
     }
 }
@@ -54,24 +62,15 @@ static void what_is_decided_outranks_what_is_seen(void **state)
     for (size_t i = 0; i < ROWS; i++) {
         for (int suspended = 0; suspended < 2; suspended++) {
             enum instance_observed seen = table[i].observed;
-            assert_string_equal(
-                instance_state_name(PHASE_DELETING, suspended, POWER_ON, seen, NODE_OFFLINE),
-                "deleting");
-            assert_string_equal(
-                instance_state_name(PHASE_DELETING, suspended, POWER_ON, seen, NODE_ONLINE),
-                "deleting");
-            assert_string_equal(
-                instance_state_name(PHASE_FAILED, suspended, POWER_ON, seen, NODE_ONLINE),
-                "failed");
-            assert_string_equal(
-                instance_state_name(PHASE_FAILED, suspended, POWER_ON, seen, NODE_OFFLINE),
-                "unknown");
-            assert_string_equal(
-                instance_state_name(PHASE_READY, suspended, POWER_ON, seen, NODE_OFFLINE),
-                "unknown");
-            assert_string_equal(
-                instance_state_name(PHASE_READY, suspended, POWER_ON, seen, NODE_UNCONFIGURED),
-                "unknown");
+            assert_string_equal(name(PHASE_DELETING, suspended, seen, false, NODE_OFFLINE),
+                                "deleting");
+            assert_string_equal(name(PHASE_DELETING, suspended, seen, false, NODE_ONLINE),
+                                "deleting");
+            assert_string_equal(name(PHASE_FAILED, suspended, seen, true, NODE_ONLINE), "failed");
+            assert_string_equal(name(PHASE_FAILED, suspended, seen, true, NODE_OFFLINE), "unknown");
+            assert_string_equal(name(PHASE_READY, suspended, seen, true, NODE_OFFLINE), "unknown");
+            assert_string_equal(name(PHASE_READY, suspended, seen, false, NODE_UNCONFIGURED),
+                                "unknown");
         }
     }
 }
@@ -88,13 +87,13 @@ static void one_that_its_user_stopped_is_stopped(void **state)
     for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
         enum instance_power power = wishes[i].power;
         assert_string_equal(
-            instance_state_name(PHASE_READY, false, power, OBSERVED_STOPPED, NODE_ONLINE),
+            instance_state_name(PHASE_READY, false, power, OBSERVED_STOPPED, true, NODE_ONLINE),
             wishes[i].down);
         assert_string_equal(
-            instance_state_name(PHASE_READY, false, power, OBSERVED_RUNNING, NODE_ONLINE),
+            instance_state_name(PHASE_READY, false, power, OBSERVED_RUNNING, false, NODE_ONLINE),
             wishes[i].up);
         assert_string_equal(
-            instance_state_name(PHASE_READY, true, power, OBSERVED_STOPPED, NODE_ONLINE),
+            instance_state_name(PHASE_READY, true, power, OBSERVED_STOPPED, true, NODE_ONLINE),
             "suspended");
     }
 }

@@ -79,8 +79,14 @@ static void write_in_scopes(void)
     log_info("event", "a=%d node=%s", 1, "n2");
     log_scope_end(&inner);
     log_info("event", "a=%d", 2);
-    log_scope_end(&outer);
+    log_scope_begin(&inner, "node", "");
     log_info("event", "a=%d", 3);
+    log_scope_end(&inner);
+    log_scope_begin(&inner, "node", NULL);
+    log_info("event", "a=%d", 4);
+    log_scope_end(&inner);
+    log_scope_end(&outer);
+    log_info("event", "a=%d", 5);
 }
 
 static void test_one_call_is_one_line(void **state)
@@ -155,7 +161,9 @@ static void test_scopes(void **state)
     capture(write_in_scopes, out, sizeof(out));
     assert_non_null(strstr(out, " a=1 node=n2 req=r1\n")); /* a line's own field wins */
     assert_non_null(strstr(out, " a=2 req=r1\n"));
-    assert_non_null(strstr(out, " a=3\n"));
+    assert_non_null(strstr(out, " a=3 req=r1\n")); /* what isn't known isn't told */
+    assert_non_null(strstr(out, " a=4 req=r1\n"));
+    assert_non_null(strstr(out, " a=5\n"));
 }
 
 static void flap(void)
