@@ -312,9 +312,10 @@ static void handle(void *arg, struct http_req *req)
     struct call *call = http_req_kept(req);
     auto_call_scope struct call_scope scope; /* on this thread the request outlives its answer */
     struct err err = {0};
-    int rc = 0;
+    int rc;
     call_scope_begin(&scope, call);
-    if (http_req_method(req) != HTTP_GET) {
+    rc = identity_renew(call, &err);
+    if (rc == 0 && http_req_method(req) != HTTP_GET) {
         size_t len;
         const char *text = http_req_body(req, &len);
         rc = body_parse(text, len, &call->body, &err);

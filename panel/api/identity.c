@@ -83,6 +83,13 @@ const char *identity_text(const struct http_req *req, size_t *ret_len)
 
 /* --- finding it ------------------------------------------------------------------------------ */
 
+/* Of all that decides what a key may. Whose an instance is and who else may use it counts as the
+ * users'. */
+static uint64_t versions_of(const struct store *store)
+{
+    return store_version(store, STORE_KEYS) + store_version(store, STORE_USERS);
+}
+
 static _Thread_local struct {
     uint64_t epoch; /* of the store; 0: nothing is remembered */
     uint64_t keys, users;
@@ -251,6 +258,43 @@ int identity_check(const struct call *call, struct err *err)
     return 0;
 }
 
+static int refuse_ended(struct err *err)
+{
+    return err_set(err, ERR_UNAUTHORIZED, "unauthorized",
+                   "This API key has ended while the request was under way.");
+}
+
+int identity_renew(struct call *call, struct err *err)
+{
+    struct api_key key;
+    int64_t until = call->key.good_until;
+    if (!call->key.id[0] || (call->key_seen == versions_of(call->api->rooms.store) &&
+                             (!until || clock_wall_ms() < until)))
+        return 0;
+    int found = find_key(call->api->rooms.store, call->key_hash, &key, err);
+    if (found <= 0)
+        return found < 0 ? -1 : refuse_ended(err);
+    call->key = key;
+    return identity_check(call, err);
+}
+
+/* What the handler has decided it decided for the key as it was. */
+int identity_check_key_tx(const struct call *call, struct store_tx *tx, struct err *err)
+{
+    const struct api_key *was = &call->key;
+    struct api_key key;
+    if (!was->id[0])
+        return 0;
+    int found = store_key_find_tx(tx, call->key_hash, &key, err);
+    if (found <= 0)
+        return found < 0 ? -1 : refuse_ended(err);
+    if (key.scopes == was->scopes && key.bound == was->bound)
+        return 0;
+    return err_set(err, ERR_UNAUTHORIZED, "forbidden",
+                   "What this API key may do was changed while the request was under way; send it"
+                   " again.");
+}
+
 /* The same words as for one that isn't there. */
 static int no_such_instance(struct err *err)
 {
@@ -333,12 +377,6 @@ int identity_check_sight(const struct call *call, const char *instance_id, struc
 
 /* --- while a stream lasts -------------------------------------------------------------------- */
 
-/* Whose an instance is and who else may use it counts as the users'. */
-static uint64_t versions_of(const struct watch *watch)
-{
-    return store_version(watch->store, STORE_KEYS) + store_version(watch->store, STORE_USERS);
-}
-
 void watch_begin(struct watch *watch, const struct call *call)
 {
     *watch = (struct watch){.store = call->api->rooms.store,
@@ -365,13 +403,14 @@ static bool look(struct watch *watch)
 bool watch_is_stale(const struct watch *watch)
 {
     int64_t until = atomic_load(&watch->good_until);
-    return versions_of(watch) != atomic_load(&watch->seen) || (until && clock_wall_ms() >= until);
+    return versions_of(watch->store) != atomic_load(&watch->seen) ||
+           (until && clock_wall_ms() >= until);
 }
 
 bool watch_holds(struct watch *watch)
 {
     if (!watch_is_stale(watch))
         return true;
-    atomic_store(&watch->seen, versions_of(watch)); /* before it is looked at */
+    atomic_store(&watch->seen, versions_of(watch->store)); /* before it is looked at */
     return look(watch);
 }

@@ -38,6 +38,12 @@ int identity_take(struct call *call, struct err *err);
 /* May the call's key do what its route does? ERR_UNAUTHORIZED "forbidden" says what it lacks. */
 int identity_check(const struct call *call, struct err *err);
 
+/* A body may take its time to come, and a change waits for others: is the key still good, and may
+ * it still do this? Once the body is there, on the pool thread; and inside apply(), where it is for
+ * certain. ERR_UNAUTHORIZED. */
+int identity_renew(struct call *call, struct err *err);
+int identity_check_key_tx(const struct call *call, struct store_tx *tx, struct err *err);
+
 /* Once the body is there: is the instance that the route is about one that the user may meet, to
  * whom the key is bound? ERR_NOT_FOUND "instance_not_found", or "forbidden". Anything goes for a
  * key that isn't bound. The second inside apply(), where it is for certain. */

@@ -49,17 +49,13 @@ static int64_t earlier(int64_t one, int64_t other)
     return !one || (other && other < one) ? other : one;
 }
 
-int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
-                   struct api_key *ret_key, struct err *err)
+static int find_by_hash(struct db *db, const uint8_t hash[CRYPTO_HASH_BYTES],
+                        struct api_key *ret_key, struct err *err)
 {
-    auto_reader struct reader *reader = reader_begin(store, err);
-    struct db *db = reader_db(reader);
-    struct stmt *stmt =
-        db ? db_stmt(db,
-                     COLUMNS ", s.until FROM secrets s JOIN api_keys k ON k.seq = s.key"
-                             " WHERE s.hash = ?1",
-                     err)
-           : NULL;
+    struct stmt *stmt = db_stmt(db,
+                                COLUMNS ", s.until FROM secrets s JOIN api_keys k ON k.seq = s.key"
+                                        " WHERE s.hash = ?1",
+                                err);
     if (!stmt)
         return -1;
     db_bind_blob(stmt, 1, hash, CRYPTO_HASH_BYTES);
@@ -75,6 +71,20 @@ int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
     }
     db_end(stmt);
     return rc > 0 && ret_key->user_id[0] ? read_user(db, ret_key, err) : rc;
+}
+
+int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
+                   struct api_key *ret_key, struct err *err)
+{
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
+    return db ? find_by_hash(db, hash, ret_key, err) : -1;
+}
+
+int store_key_find_tx(struct store_tx *tx, const uint8_t hash[CRYPTO_HASH_BYTES],
+                      struct api_key *ret_key, struct err *err)
+{
+    return find_by_hash(tx->db, hash, ret_key, err);
 }
 
 static int get_row(struct db *db, const char *id, struct api_key *ret_key, struct err *err)

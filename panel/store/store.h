@@ -128,7 +128,7 @@ struct api_key {
     scope_set scopes;
     char user_id[USER_ID_SIZE]; /* whose it is; "": nobody's, it stands for itself */
     bool bound;                 /* sees and does only what that user may; not if that is an admin.
-                                 * Told by store_key_find() alone */
+                                 * Told by store_key_find*() alone */
     int64_t good_until;         /* of what it was found by; 0: for ever. Told there alone, too */
     int64_t rate_limit;         /* requests a minute; 0: as many as it likes, -1: as all */
     int64_t created_at;         /* wall ms; so are the rest */
@@ -140,9 +140,11 @@ struct api_key {
 typedef int (*store_key_fn)(const struct api_key *key, void *arg, struct err *err);
 
 /* Find a live key (neither revoked nor expired, its user still there) by the SHA-256 of its text.
- * 1 found, 0 not, -1 err. Reader. */
+ * 1 found, 0 not, -1 err. Reader; the second inside apply(). */
 int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
                    struct api_key *ret_key, struct err *err);
+int store_key_find_tx(struct store_tx *tx, const uint8_t hash[CRYPTO_HASH_BYTES],
+                      struct api_key *ret_key, struct err *err);
 /* By id; also of those that are dead. 1 found, 0 not; the second inside apply(). */
 int store_key_get(struct store *store, const char *id, struct api_key *ret_key, struct err *err);
 int store_key_see(struct store_tx *tx, const char *id, struct api_key *ret_key, struct err *err);

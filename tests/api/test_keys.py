@@ -345,6 +345,21 @@ class Streams(unittest.TestCase):
             until(lambda: "key.revoked" in [e.json["type"] for e in stream.events], 5, "events come")
             self.assertFalse(stream.ended)
 
+    def test_of_each_kind_end_with_the_key_or_the_session(self):
+        instance = WORLD.deploy()["Id"]
+        for path in ("/api/events", *(f"/api/instances/{instance}/{kind}" for kind in
+                                      ("console", "logs?follow=1", "stats?follow=1"))):
+            key = make(userId=WORLD.user_id)
+            token = WORLD.api.post("/api/auth/login", {"username": "owner", "password": "correct horse"}, key=None)
+            session = {"key": token.expect(201).json["token"]}
+            with self.subTest(path=path), self.stream(key, path) as one, self.stream(session, path) as other:
+                self.assertEqual((one.status, other.status), (200, 200))
+                WORLD.api.delete(f"/api/keys/{key['id']}").expect(200)
+                until(lambda: one.ended, 5, "it ends with its key")
+                self.assertFalse(other.ended)
+                WORLD.api.post("/api/auth/logout", key=session["key"]).expect(200)
+                until(lambda: other.ended, 5, "it ends with its session")
+
     def test_of_an_instance_end_when_access_is_taken(self):
         guest = WORLD.add_user("stream-guest")
         instance = WORLD.deploy()["Id"]
