@@ -186,13 +186,48 @@ static int insert(struct store_tx *tx, struct api_key *key, const uint8_t hash[C
     return db_run(stmt, err) < 0 ? -1 : add_secret(tx, key->id, hash, err);
 }
 
+#define IS_DEAD "(revoked_at > 0 OR (expires_at > 0 AND expires_at <= ?2))"
+
+/* A user makes keys for himself, so there is an end to them: of good ones, and of those that are no
+ * more than remembered. */
+static int make_room(struct store_tx *tx, const char *user_id, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "SELECT count(*) FROM api_keys WHERE user_id = ?1 AND user_id <> ''"
+                                " AND session = 0 AND NOT " IS_DEAD,
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, user_id);
+    db_bind_int(stmt, 2, tx->now);
+    if (db_step(stmt, err) < 0)
+        return -1;
+    bool full = db_int(stmt, 0) >= KEYS_MAX;
+    db_end(stmt);
+    if (full)
+        return err_field(err, ERR_CONFLICT, "too_many_keys", "userId",
+                         "the user has %d keys, and may have no more: revoke one", KEYS_MAX);
+    stmt = db_stmt(tx->db,
+                   "DELETE FROM api_keys WHERE seq IN (SELECT seq FROM api_keys WHERE user_id = ?1"
+                   " AND user_id <> '' AND session = 0 AND " IS_DEAD
+                   " ORDER BY seq DESC LIMIT -1 OFFSET ?3)",
+                   err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, user_id);
+    db_bind_int(stmt, 2, tx->now);
+    db_bind_int(stmt, 3, KEYS_MAX);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
 int store_key_create(struct store_tx *tx, struct api_key *key,
                      const uint8_t hash[CRYPTO_HASH_BYTES], struct err *err)
 {
     key->session = false;
     if (key->user_id[0] &&
-        store_must_exist(tx->db, "SELECT 1 FROM users WHERE id = ?1 AND deleted = 0", "user",
-                         "userId", key->user_id, err) < 0)
+        (store_must_exist(tx->db, "SELECT 1 FROM users WHERE id = ?1 AND deleted = 0", "user",
+                          "userId", key->user_id, err) < 0 ||
+         make_room(tx, key->user_id, err) < 0))
         return -1;
     return insert(tx, key, hash, err);
 }
@@ -308,7 +343,8 @@ static int find_live(struct store_tx *tx, const char *id_or_name, char ret_id[AP
                        "no key that is still valid has the id or name \"%.64s\"", id_or_name);
     if (more > 0)
         return err_set(err, ERR_CONFLICT, "key_ambiguous",
-                       "several keys are named \"%.64s\": give the id of one", id_or_name);
+                       "several keys are named \"%.64s\": give the id of one, as a list of the"
+                       " keys shows it", id_or_name);
     return found < 0 || more < 0 ? -1 : 0;
 }
 

@@ -116,6 +116,7 @@ const struct store_identity *store_identity(const struct store *store);
 #define API_KEY_ID_SIZE   17
 #define API_KEY_NAME_SIZE 65
 #define USER_ID_SIZE      65
+#define KEYS_MAX          100 /* of one user; and so many dead ones are remembered */
 #define SESSIONS_MAX      100 /* of one user; the oldest end for newer ones */
 
 /* A session is a key that its user got by a password. It is in no list of keys. */
@@ -148,12 +149,12 @@ int store_key_find_tx(struct store_tx *tx, const uint8_t hash[CRYPTO_HASH_BYTES]
 /* By id; also of those that are dead. 1 found, 0 not; the second inside apply(). */
 int store_key_get(struct store *store, const char *id, struct api_key *ret_key, struct err *err);
 int store_key_see(struct store_tx *tx, const char *id, struct api_key *ret_key, struct err *err);
-/* All that ever were, the oldest first; user_id NULL: whosever. Reader. */
+/* All that there are, and the dead; the oldest first; user_id NULL: whosever. Reader. */
 int store_key_list(struct store *store, const char *user_id, struct store_page *page,
                    store_key_fn fn, void *arg, struct err *err);
 
 /* Inside apply(). id, name, scopes_text, user_id, rate_limit and expires_at are read; an id of ""
- * is made. ERR_NOT_FOUND "user_not_found", field userId. */
+ * is made. ERR_NOT_FOUND "user_not_found", ERR_CONFLICT "too_many_keys", field userId. */
 int store_key_create(struct store_tx *tx, struct api_key *key,
                      const uint8_t hash[CRYPTO_HASH_BYTES], struct err *err);
 /* What is to be another from now on. */

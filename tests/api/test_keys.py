@@ -203,6 +203,46 @@ class Gifts(unittest.TestCase):
             patch(target, {"expiresAt": None}, key=giver["key"]).refused(403, "forbidden", "expiresAt")
         patch(giver, {"expiresIn": 60}, key=giver["key"]).expect(200)
 
+    def test_time_by_way_of_a_key_that_has_more(self):
+        """Its new secret would be good when the asking key is long dead."""
+        giver, endless, later = make(expiresIn=3600), make(scopes=["read"]), make(expiresIn=7200)
+        for target in (endless, later):
+            rotate(target, key=giver["key"]).refused(403, "forbidden", says="ends sooner")
+            self.assertTrue(works(target["key"]))
+        rotate(make(expiresIn=60), key=giver["key"]).expect(200)
+        rotate(giver, key=giver["key"]).expect(200)
+        session = WORLD.api.post("/api/auth/login", {"username": "owner", "password": "correct horse"}, key=None)
+        bound = make(userId=WORLD.user_id)
+        rotate(bound, key=session.expect(201).json["token"]).expect(200)  # whose user may log in again
+
+    def test_time_of_a_secret_in_its_grace(self):
+        """Who has found the old one doesn't get the new one from it."""
+        key = make()
+        fresh = rotate(key, {"graceSeconds": 600}).expect(200).json
+        rotate(key, key=key["key"]).refused(403, "forbidden", says="ends sooner")
+        post({"name": "x", "expiresAt": None}, key=key["key"]).refused(403, "forbidden", "expiresAt")
+        child = post({"name": "x"}, key=key["key"]).expect(201).json
+        self.assertIsNotNone(child["expiresAt"])
+        rotate(key, key=fresh["key"]).expect(200)
+        self.assertFalse(works(key["key"]) and works(fresh["key"]))
+
+    def test_number(self):
+        """A user makes keys for himself, and there is an end to it."""
+        user = WORLD.add_user("collector")
+        keys = [make(userId=user) for _ in range(100)]
+        own = keys[0]["key"]
+        post({"name": "x"}, key=own).refused(400, "too_many_keys", "userId", says="100")
+        post({"name": "x", "userId": user}).refused(400, "too_many_keys", "userId")
+        for _ in range(3):
+            WORLD.api.delete(f"/api/keys/{keys.pop()['id']}", key=own).expect(200)
+            keys.append(post({"name": "x"}, key=own).expect(201).json)
+        for key in keys[1:]:
+            WORLD.api.delete(f"/api/keys/{key['id']}").expect(200)
+        for _ in range(3):
+            post({"name": "x"}, key=own).expect(201)
+        rows = WORLD.api.get("/api/keys", key=own).expect(200).json
+        self.assertEqual((len([row for row in rows if not row["revokedAt"]]), len(rows)), (4, 104))
+
     def test_rate(self):
         giver = make(scopes=["keys:write"])
         post({"name": "x", "scopes": ["keys:write"], "rateLimit": 5}, key=giver["key"]).refused(
