@@ -18,14 +18,14 @@
 #include "panel/api/handlers.h"
 #include "panel/api/wire.h"
 #include "panel/auth/api_key.h"
+#include "panel/domain/limits.h"
 #include "panel/domain/text.h"
 
-#define TEXT_MAX      1024
-#define NAME_MAX      (API_KEY_NAME_SIZE - 1)
-#define RATE_MAX      1000000000
-#define GRACE_MAX_S   (7 * 24 * 3600)
-#define EXPIRES_MAX_S (100LL * 366 * 24 * 3600)
-#define SEED_LEN      32
+#define TEXT_MAX    1024
+#define NAME_MAX    (API_KEY_NAME_SIZE - 1)
+#define RATE_MAX    1000000000
+#define GRACE_MAX_S (7 * 24 * 3600)
+#define SEED_LEN    32
 
 /* --- reading --------------------------------------------------------------------------------- */
 
@@ -151,25 +151,29 @@ static int64_t read_expiry(struct body *body)
     uint64_t ns;
     uint64_t seconds;
     int64_t now = clock_wall_ms();
-    if (body_is_null(body, "expiresAt") || body_is_null(body, "expiresIn"))
-        return 0;
+    int64_t end = 0;
+    bool never = body_is_null(body, "expiresAt") || body_is_null(body, "expiresIn");
     const char *at = body_text(body, "expiresAt", BODY_OPTIONAL, TEXT_MAX);
     const char *in = body_text(body, "expiresIn", BODY_OPTIONAL, TEXT_MAX);
     if (body->failed || (!at && !in))
-        return -1;
-    if (at && in)
+        return never && !body->failed ? 0 : -1;
+    if (never || (at && in)) {
         body->failed = err_field(&body->err, ERR_INVALID, "invalid_field", "expiresIn",
                                  "Only one of \"expiresAt\" and \"expiresIn\" may be sent.") < 0;
-    else if (at && iso_time_parse(at, &ns) && (int64_t)(ns / 1000000) > now)
-        return (int64_t)(ns / 1000000);
-    else if (in && text_parse_uint(in, EXPIRES_MAX_S, &seconds) && seconds)
-        return now + (int64_t)seconds * 1000;
-    else
-        body->failed =
-            err_field(&body->err, ERR_INVALID, "invalid_field", at ? "expiresAt" : "expiresIn",
-                      at ? "The field \"expiresAt\" has to be a time to come, in RFC 3339"
-                           " like 2030-01-31T12:00:00Z."
-                         : "The field \"expiresIn\" has to be a number of seconds.") < 0;
+        return -1;
+    }
+    if (at && iso_time_parse(at, &ns))
+        end = (int64_t)(ns / 1000000);
+    else if (in && text_parse_uint(in, KEY_LIFE_MAX_MS / 1000, &seconds))
+        end = now + (int64_t)seconds * 1000;
+    if (end > now && end - now <= KEY_LIFE_MAX_MS)
+        return end;
+    body->failed =
+        err_field(&body->err, ERR_INVALID, "invalid_field", at ? "expiresAt" : "expiresIn",
+                  at ? "The field \"expiresAt\" has to be a time to come, in RFC 3339 like"
+                       " 2030-01-31T12:00:00Z, not more than 100 years off, or null for never."
+                     : "The field \"expiresIn\" has to be a number of seconds, not more than 100"
+                       " years, or null for never.") < 0;
     return -1;
 }
 

@@ -76,12 +76,16 @@ class Keys(unittest.TestCase):
                 "name": ["", "x" * 65, "ü" * 40, "a\nb", None], "scopes": [[], ["users"], ["users:all"], 7, {},
                                                                           [1], ["users:read nodes:read"], ""],
                 "userId": ["nosuch", "a b"], "expiresIn": [0, -1, "1h", 10 ** 12],
-                "expiresAt": ["2001-01-01T00:00:00Z", "tomorrow", 7],
+                "expiresAt": ["2001-01-01T00:00:00Z", "tomorrow", 7, "2030-02-30T00:00:00Z", "2500-01-01T00:00:00Z",
+                              "2999-01-01T00:00:00Z", "9999-12-31T23:59:59Z"],
                 "rateLimit": [-1, "many", 10 ** 10]}.items():
             for value in values:
                 with self.subTest(field=field, value=value):
                     post({"name": "x", field: value}).refused(400, field=field)
-        post({"name": "x", "expiresIn": 5, "expiresAt": "2999-01-01T00:00:00Z"}).refused(400)
+        for both in ({"expiresIn": 5, "expiresAt": "2030-01-01T00:00:00Z"}, {"expiresIn": 5, "expiresAt": None}):
+            post({"name": "x", **both}).refused(400, "invalid_field", "expiresIn")
+        post({"name": "x", "expiresAt": "2999-01-01T00:00:00Z"}).refused(400, says=("100 years", "null"))
+        self.assertEqual(make(expiresAt="2099-01-01T00:00:00Z")["expiresAt"], "2099-01-01T00:00:00.000Z")
         patch(make(), {"userId": WORLD.user_id}).refused(400, "not_changeable", "userId")
 
     def test_a_change_is_in_effect_at_once(self):
@@ -540,7 +544,7 @@ class Host(unittest.TestCase):
     def test_what_can_not_be_used_is_said(self):
         self.assertIn("users:all", self.refused("--scope", "users:all"))
         self.assertIn("nosuch", self.refused("--user", "nosuch"))
-        for expires in ("soon", "0d", "2001-01-01T00:00:00Z", "5", "5w", ""):
+        for expires in ("soon", "0d", "2001-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "99999d", "5", "5w", ""):
             self.assertIn("--expires", self.refused("--expires", expires))
 
     def test_the_options_belong_to_create(self):
