@@ -213,8 +213,11 @@ int password_pool_verify(struct password_pool *pool, const char *password, size_
     if (!job)
         return err_nomem(err);
     job->verified = done;
-    job->nobody = !against;
-    snprintf(job->against, sizeof(job->against), "%s", against ? against : nobodys);
+    /* One of another kind, as an imported user has it, would be done with at once. */
+    bool ours = against && strncmp(against, crypto_pwhash_argon2id_STRPREFIX,
+                                   sizeof(crypto_pwhash_argon2id_STRPREFIX) - 1) == 0;
+    job->nobody = !ours;
+    snprintf(job->against, sizeof(job->against), "%s", ours ? against : nobodys);
     return submit(pool, job, err);
 }
 

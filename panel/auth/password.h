@@ -25,8 +25,8 @@ int password_pool_hash(struct password_pool *pool, const char *password, size_t 
                        struct err *err);
 
 /* Is it the password that the hash was made of? Likewise, but these may fill no more
- * than half of the queue. against is copied; NULL is nobody's: the work is the same, the answer no.
- */
+ * than half of the queue. against is copied; NULL is nobody's, as is what isn't of password_pool_hash():
+ * the work is the same, the answer no. */
 int password_pool_verify(struct password_pool *pool, const char *password, size_t len,
                          const char *against,
                          void (*done)(void *arg, bool right, const struct err *err), void *arg,
