@@ -289,6 +289,10 @@ static void admit(void *arg, struct http_req *req, struct http_verdict *verdict,
         return;
     }
     verdict->metric = route_metric(call->route);
+    if (keyed && identity_count_change(call, &err) < 0) {
+        refuse(req, &err, verdict, body);
+        return;
+    }
     if (keyed && identity_check(call, &err) < 0) {
         refuse_forbidden(call, &err, verdict, body);
         return;

@@ -19,12 +19,14 @@
 
 #define MINUTE_MS     60000u
 #define KEYS_AT_ONCE  8192
+#define CHANGES_MAX   300  /* a minute of one user */
 #define STRANGERS_MAX 3000 /* refusals a minute from one network, before they are 429 */
 #define LOGIN_WINDOW  (15u * MINUTE_MS)
 
 int limiters_create(struct limiters *limiters, struct err *err)
 {
     if (limiter_create(KEYS_AT_ONCE, MINUTE_MS, &limiters->keys, err) < 0 ||
+        limiter_create(4096, MINUTE_MS, &limiters->changes, err) < 0 ||
         limiter_create(4096, MINUTE_MS, &limiters->strangers, err) < 0 ||
         limiter_create(8192, LOGIN_WINDOW, &limiters->logins, err) < 0)
         return -1;
@@ -34,6 +36,7 @@ int limiters_create(struct limiters *limiters, struct err *err)
 void limiters_destroy(struct limiters *limiters)
 {
     limiter_destroy(limiters->keys);
+    limiter_destroy(limiters->changes);
     limiter_destroy(limiters->strangers);
     limiter_destroy(limiters->logins);
 }
@@ -196,6 +199,20 @@ static int count_request(const struct call *call, struct err *err)
         return identity_refuse_rate(call->req, now.left_ms,
                                     "This key has made all requests that it may in a minute", err);
     return 0;
+}
+
+int identity_count_change(const struct call *call, struct err *err)
+{
+    struct limiter *changes = call->api->limiters.changes;
+    const char *user = call->key.user_id;
+    if (!call->key.bound || !call->route->mutates)
+        return 0;
+    struct limiter_count now =
+        limiter_add(changes, limiter_thing(changes, user, strlen(user)), clock_mono_ms());
+    if (now.count <= CHANGES_MAX)
+        return 0;
+    return identity_refuse_rate(call->req, now.left_ms,
+                                "This user has made all changes that he may in a minute", err);
 }
 
 /* Those who come with a good key are never refused for what others do at their address. */

@@ -20,6 +20,7 @@ struct call;
 
 struct limiters {
     struct limiter *keys;      /* requests of each key, a minute */
+    struct limiter *changes;   /* of each user who is no admin, a minute, by whichever key */
     struct limiter *strangers; /* requests without a good key, a minute, by address */
     struct limiter *logins;    /* attempts in a quarter of an hour, by account and by address */
 };
@@ -34,6 +35,11 @@ const char *identity_text(const struct http_req *req, size_t *ret_len);
  * ERR_UNAUTHORIZED; "forbidden" for a cookie that another site's page may have sent; ERR_BUSY
  * "rate_limited". Pool thread. */
 int identity_take(struct call *call, struct err *err);
+
+/* Count a request that is to change something, if a user's key or session makes it: what it leaves
+ * behind stays, be it no more than the audit trail's word that it was refused. ERR_BUSY
+ * "rate_limited". Pool thread. */
+int identity_count_change(const struct call *call, struct err *err);
 
 /* May the call's key do what its route does? ERR_UNAUTHORIZED "forbidden" says what it lacks. */
 int identity_check(const struct call *call, struct err *err);

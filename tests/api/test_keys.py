@@ -447,6 +447,22 @@ class Rates(unittest.TestCase):
         self.assertTrue(1 <= int(answer.headers["Retry-After"]) <= 60)
         self.assertTrue(works(other["key"]))
 
+    def test_what_a_user_changes_is_counted_over_all_his_keys(self):
+        """Each leaves a row in the audit trail at least, refused or not; else he could fill the disk."""
+        user = WORLD.add_user(f"busy{time.monotonic_ns()}")
+        keys = [make(userId=user)["key"] for _ in range(2)]
+        path = f"/api/users/{user}"
+        connection = WORLD.api.connect()
+        statuses = []
+        while 429 not in statuses and len(statuses) < 700:  # a minute may end meanwhile
+            one = {"key": keys[len(statuses) % 2], "connection": connection}
+            statuses.append(WORLD.api.delete(path, {}, **one).status)
+            if statuses[-1] == 429:
+                WORLD.api.get(path, **one).expect(200)
+        connection.close()
+        self.assertEqual(set(statuses), {403, 429})
+        self.assertGreaterEqual(len(statuses), 300)
+
     def test_paths_that_are_not_there_count_too(self):
         key = self.steady(3)["key"]
         statuses = [WORLD.api.get("/api/nothing", key=key).status for _ in range(4)]
