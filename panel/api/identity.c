@@ -215,8 +215,30 @@ int identity_count_change(const struct call *call, struct err *err)
                                 "This user has made all changes that he may in a minute", err);
 }
 
+/* By what the client itself can see of what it sent: of keys that there are or were it tells
+ * nothing, so unknown, revoked, rotated and expired ones are all the same. */
+static const char *what_is_wrong(const struct http_req *req, const char *text, size_t len,
+                                 bool cookie)
+{
+    if (cookie)
+        return "The session in the cookie is over, or is none; log in again.";
+    if (!len && http_req_header(req, "x-api-key"))
+        return "The header x-api-key has to hold a valid API key, and is empty.";
+    if (!len && http_req_header(req, "Authorization"))
+        return "The header Authorization has to hold \"Bearer\" and a valid API key; x-api-key "
+               "takes"
+               " one alone.";
+    if (!len)
+        return "The header x-api-key has to hold a valid API key, and is missing.";
+    if (!api_key_is_well_formed(text, len))
+        return "What was sent as API key is none, but cut or mistyped: one is \"panel_\", or a"
+               " session's \"psess_\", and 36 letters and digits.";
+    return "The API key that was sent is not valid here: it has been revoked, rotated or has"
+           " expired, or is of another panel.";
+}
+
 /* Those who come with a good key are never refused for what others do at their address. */
-static int refuse_stranger(const struct call *call, struct err *err)
+static int refuse_stranger(const struct call *call, const char *wrong, struct err *err)
 {
     uint8_t peer[HTTP_PEER_MAX];
     struct limiter *strangers = call->api->limiters.strangers;
@@ -227,8 +249,7 @@ static int refuse_stranger(const struct call *call, struct err *err)
         return identity_refuse_rate(
             call->req, now.left_ms,
             "Too many requests without a valid API key have come from there", err);
-    return err_set(err, ERR_UNAUTHORIZED, "unauthorized",
-                   "The header x-api-key has to hold a valid API key.");
+    return err_set(err, ERR_UNAUTHORIZED, "unauthorized", "%s", wrong);
 }
 
 int identity_take(struct call *call, struct err *err)
@@ -237,13 +258,14 @@ int identity_take(struct call *call, struct err *err)
     bool cookie;
     const char *text = find_text(call->req, &len, &cookie);
     crypto_digest(text, len, call->key_hash);
+    call->key_seen = versions_of(call->api->rooms.store);
     int found = find_key(call->api->rooms.store, call->key_hash, &call->key, err);
     if (found < 0)
         return -1;
     if (!found || !len || (cookie && !call->key.session)) {
         metric_add(len ? METRIC_KEYS_REFUSED : METRIC_KEYS_MISSING, 1);
         call->key = (struct api_key){.id = ""};
-        return refuse_stranger(call, err);
+        return refuse_stranger(call, what_is_wrong(call->req, text, len, cookie), err);
     }
     /* A page of another site can't add a header without being let to, and nobody lets it. */
     if (cookie && http_req_method(call->req) != HTTP_GET &&
