@@ -97,6 +97,8 @@ int step_tell_error(struct ctl *ctl, const struct err *err)
                   "\"paneld key create --name NAME\" on the panel's host makes one");
     else if (told && strcmp(err->reason, "forbidden") == 0)
         step_note("  \"panelctl key whoami\" tells what this key may");
+    else if (err->code == ERR_NOT_FOUND && ctl->blind)
+        step_note("  this key may not read %ss, so what was typed was taken for an id", ctl->blind);
     else if (err->code == ERR_OFFLINE && ctl->settings.values[SETTING_URL])
         step_note("  the address is from %s; \"panelctl doctor\" looks closer",
                   ctl->settings.from[SETTING_URL]);
@@ -146,7 +148,7 @@ int step_set_id(struct ctl *ctl, json_t *body, const char *member, enum thing th
                 const char *word, struct err *err)
 {
     auto_json json_t *value = NULL;
-    if (resolve(ctl, thing, word, &value, err) < 0)
+    if (resolve_target(ctl, thing, word, &value, err) < 0)
         return -1;
     if (json_object_set_new(body, member, json_string(thing_id(thing, value))) < 0)
         return err_nomem(err);

@@ -142,7 +142,7 @@ static int delete (struct ctl *ctl, const char *word, struct err *err)
 {
     auto_json json_t *instance = NULL;
     auto_json json_t *answer = NULL;
-    if (resolve(ctl, THING_INSTANCE, word, &instance, err) < 0)
+    if (resolve_target(ctl, THING_INSTANCE, word, &instance, err) < 0)
         return -1;
     const char *name = thing_name(THING_INSTANCE, instance);
     const char *id = thing_id(THING_INSTANCE, instance);

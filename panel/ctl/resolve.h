@@ -12,7 +12,12 @@ enum thing { THING_NODE, THING_INSTANCE, THING_USER, THING_IMAGE, THING_KEY };
  * ERR_NOT_FOUND: there is none, or several, which the message lists. */
 int resolve(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret, struct err *err);
 
-/* The same, and its id alone for the caller to free. */
+/* The same for who needs no more than its id: where the key may not read such things, what was
+ * typed is taken for it, and is its name, too. */
+int resolve_target(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret,
+                   struct err *err);
+
+/* Likewise, and its id alone for the caller to free. */
 int resolve_id(struct ctl *ctl, enum thing thing, const char *word, char **ret_id, struct err *err);
 
 /* All of them. */
