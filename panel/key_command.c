@@ -48,6 +48,7 @@ static int audit(struct store_tx *tx, const char *command, const char *key_id, i
                         .method = "COMMAND",
                         .path = command,
                         .target = key_id,
+                        .detail = "",
                         .status = status,
                         .code = ""};
     return store_audit_add(tx, &row, &seq, err);

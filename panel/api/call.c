@@ -33,17 +33,16 @@ const char *call_method_name(const struct http_req *req)
     return call_method_word(http_req_method(req));
 }
 
+/* A node's id in what is about something else says where that is to be. */
 const char *call_target(const struct call *call)
 {
-    static const char *const names[] = {"id", "nodeId"};
+    const char *name = strcmp(route_thing(call->route), "node") == 0 ? "nodeId" : "id";
     if (call->param[0] || call->made[0])
         return call->param[0] ? call->param : call->made;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const char *id = json_string_value(json_object_get(call->body, names[i]));
-        if (id && strlen(id) < ROUTE_PARAM_SIZE)
-            return id;
-    }
-    return "";
+    const char *id = json_string_value(json_object_get(call->body, name));
+    if (!id && http_req_method(call->req) == HTTP_DELETE)
+        id = http_req_query(call->req, name);
+    return id && strlen(id) < ROUTE_PARAM_SIZE ? id : "";
 }
 
 void call_scope_begin(struct call_scope *scope, const struct call *call)

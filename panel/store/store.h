@@ -658,6 +658,7 @@ struct audit {
     const char *key_id, *key_name; /* the name as of then */
     const char *method, *path;
     const char *target; /* the id of what it was about; "" unknown */
+    const char *detail; /* what was asked for, in a few words; "" */
     int status;         /* of its answer; 0: not known (yet) */
     const char *code;   /* of its error; "" */
 };
@@ -672,7 +673,7 @@ int store_audit_end(struct store_tx *tx, int64_t seq, int status, const char *co
 
 struct audit_filter {
     int64_t before;     /* only older ones than that row; 0: from the newest on */
-    int64_t since;      /* wall ms */
+    int64_t since;      /* wall ms; 0: ever */
     const char *key;    /* id or name; "": any */
     const char *target; /* "": any */
 };

@@ -586,7 +586,7 @@ class Older(unittest.TestCase):
             for name in triggers:
                 db.execute(f"DROP TRIGGER {name}")
             db.executescript(
-                "DROP TABLE secrets; DROP TABLE api_keys;"
+                "DROP TABLE secrets; DROP TABLE api_keys; ALTER TABLE audit DROP COLUMN detail;"
                 "CREATE TABLE api_keys(id TEXT PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL UNIQUE,"
                 " created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL DEFAULT 0,"
                 " revoked_at INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
