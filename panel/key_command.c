@@ -21,7 +21,6 @@
 #include "common/log.h"
 #include "common/utf8.h"
 #include "panel/control.h"
-#include "panel/domain/limits.h"
 #include "panel/store/store.h"
 
 #define DAEMON_WAIT_MS 10000

@@ -18,7 +18,6 @@
 #include "panel/api/handlers.h"
 #include "panel/api/wire.h"
 #include "panel/auth/api_key.h"
-#include "panel/domain/limits.h"
 #include "panel/domain/text.h"
 
 #define TEXT_MAX    1024

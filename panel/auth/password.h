@@ -24,8 +24,8 @@ int password_pool_hash(struct password_pool *pool, const char *password, size_t 
                        void (*done)(void *arg, const char *hash, const struct err *err), void *arg,
                        struct err *err);
 
-/* Is it the password that the hash was made of? Likewise, but these may fill no more
- * than half of the queue. against is copied; NULL is nobody's, as is what isn't of password_pool_hash():
+/* Is it the password that the hash was made of? Likewise, but these may fill no more than half of
+ * the queue. against is copied; NULL is nobody's, as is what isn't a hash of password_pool_hash():
  * the work is the same, the answer no. */
 int password_pool_verify(struct password_pool *pool, const char *password, size_t len,
                          const char *against,

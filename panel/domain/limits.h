@@ -1,4 +1,4 @@
-/* How long names may be, and keys may live, wherever they come from. */
+/* How long names may be, wherever they come from. */
 #ifndef PANEL_DOMAIN_LIMITS_H
 #define PANEL_DOMAIN_LIMITS_H
 
@@ -7,6 +7,5 @@
 #define NODE_TEXT_MAX     1024
 #define INSTANCE_NAME_MAX 128 /* characters */
 #define DEFAULT_MOUNT     "/app/data"
-#define KEY_LIFE_MAX_MS   (100LL * 366 * 24 * 3600 * 1000) /* of one that has an end at all */
 
 #endif

@@ -344,7 +344,8 @@ static int find_live(struct store_tx *tx, const char *id_or_name, char ret_id[AP
     if (more > 0)
         return err_set(err, ERR_CONFLICT, "key_ambiguous",
                        "several keys are named \"%.64s\": give the id of one, as a list of the"
-                       " keys shows it", id_or_name);
+                       " keys shows it",
+                       id_or_name);
     return found < 0 || more < 0 ? -1 : 0;
 }
 

@@ -116,6 +116,7 @@ const struct store_identity *store_identity(const struct store *store);
 #define API_KEY_ID_SIZE   17
 #define API_KEY_NAME_SIZE 65
 #define USER_ID_SIZE      65
+#define KEY_LIFE_MAX_MS   (100LL * 366 * 24 * 3600 * 1000) /* of one that has an end at all */
 #define KEYS_MAX          100 /* of one user; and so many dead ones are remembered */
 #define SESSIONS_MAX      100 /* of one user; the oldest end for newer ones */
 
