@@ -79,8 +79,8 @@ class Rows(unittest.TestCase):
         newest(path="/api/instances/deploy", status=400, code="missing_field", target=None, detail="name")
         where = {"image": "x:y", "memory": 64, "cpu": 1, "ports": "80:auto", "nodeId": "auto", "name": "x", "user": "nobody"}
         for key in ({}, {"Idempotency-Key": uuid.uuid4().hex}):
-            WORLD.api.post("/api/instances/deploy", {**where, "primary": 80}, headers=key).expect(400)
-            row = newest(path="/api/instances/deploy", status=400, target=None)
+            answer = WORLD.api.post("/api/instances/deploy", {**where, "primary": 80}, headers=key).expect(400)
+            row = newest(requestId=answer.headers["X-Request-Id"], status=400, target=None)
             self.assertIn("nodeId=auto name user=nobody", row["detail"])
         WORLD.api.delete("/api/nodes/delete", {"nodeId": "nobody"}).refused(400)
         newest(path="/api/nodes/delete", status=400, code="node_not_found", target="nobody")
