@@ -33,7 +33,7 @@ static int take_value(struct line *line, const char *option, size_t len, const c
 static int add_value(struct line *line, size_t len, const char *attached, struct strbuf *to,
                      struct err *err)
 {
-    const char *value;
+    const char *value = NULL;
     if (take_value(line, line->argv[line->at], len, attached, &value, err) < 0)
         return -1;
     strbuf_fmt(to, "%s%s", to->len ? " " : "", value);

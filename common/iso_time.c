@@ -34,6 +34,14 @@ static bool read_zone(const char *at, int64_t *ret_offset)
     return true;
 }
 
+/* timegm() makes the 2nd of March of the 30th of February. */
+static bool is_in_calendar(const struct tm *read, const struct tm *made)
+{
+    return read->tm_mon == made->tm_mon && read->tm_mday == made->tm_mday &&
+           read->tm_hour == made->tm_hour && read->tm_min == made->tm_min &&
+           read->tm_sec == made->tm_sec;
+}
+
 bool iso_time_parse(const char *text, uint64_t *ret_ns)
 {
     struct tm tm = {0};
@@ -48,8 +56,9 @@ bool iso_time_parse(const char *text, uint64_t *ret_ns)
         return false;
     tm.tm_year -= 1900;
     tm.tm_mon--;
-    int64_t seconds = (int64_t)timegm(&tm) - offset;
-    if (seconds <= 0)
+    struct tm made = tm;
+    int64_t seconds = (int64_t)timegm(&made) - offset;
+    if (seconds <= 0 || !is_in_calendar(&tm, &made))
         return false;
     if ((uint64_t)seconds >= UINT64_MAX / 1000000000u) {
         *ret_ns = UINT64_MAX;

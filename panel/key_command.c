@@ -47,6 +47,7 @@ static int audit(struct store_tx *tx, const char *command, const char *key_id, i
                         .method = "COMMAND",
                         .path = command,
                         .target = key_id,
+                        .detail = "",
                         .status = status,
                         .code = ""};
     return store_audit_add(tx, &row, &seq, err);
@@ -306,8 +307,8 @@ static struct strbuf begin_request(const char *command, const char *name)
     return request;
 }
 
-/* 90m, 12h, 30d from now, or a time; wall ms. */
-static int read_expiry(const char *text, int64_t *ret_at, struct err *err)
+/* 90m, 12h, 30d: ms; 0: it is no such span. */
+static int64_t read_span(const char *text)
 {
     static const struct {
         char unit;
@@ -315,25 +316,30 @@ static int read_expiry(const char *text, int64_t *ret_at, struct err *err)
     } units[] = {{'m', 60 * 1000LL}, {'h', 3600 * 1000LL}, {'d', 24 * 3600 * 1000LL}};
     char digits[8];
     size_t len = strspn(text, "0123456789");
+    if (!len || len >= sizeof(digits) || !text[len] || text[len + 1])
+        return 0;
+    snprintf(digits, sizeof(digits), "%.*s", (int)len, text);
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        if (text[len] == units[i].unit)
+            return strtol(digits, NULL, 10) * units[i].ms;
+    }
+    return 0;
+}
+
+/* A span from now, or a time; wall ms. */
+static int read_expiry(const char *text, int64_t *ret_at, struct err *err)
+{
     uint64_t ns;
     int64_t now = clock_wall_ms();
-    for (size_t i = 0; len && len < sizeof(digits) && i < ARRAY_LEN(units); i++) {
-        if (text[len] != units[i].unit || text[len + 1])
-            continue;
-        snprintf(digits, sizeof(digits), "%.*s", (int)len, text);
-        int64_t count = strtol(digits, NULL, 10);
-        *ret_at = now + count * units[i].ms;
-        if (count)
-            return 0;
-    }
-    if (iso_time_parse(text, &ns) && (int64_t)(ns / 1000000) > now) {
-        *ret_at = (int64_t)(ns / 1000000);
-        return 0;
-    }
-    return err_set(err, ERR_INVALID, "bad_expiry",
-                   "--expires \"%.40s\" must be how long from now, such as 90m, 12h or 30d, or a "
-                   "time to come, such as 2030-01-31T12:00:00Z",
-                   text);
+    int64_t at = iso_time_parse(text, &ns) ? (int64_t)(ns / 1000000) : now + read_span(text);
+    if (at <= now || at - now > KEY_LIFE_MAX_MS)
+        return err_set(err, ERR_INVALID, "bad_expiry",
+                       "--expires \"%.40s\" must be how long from now, such as 90m, 12h or 30d, or "
+                       "a time to come, such as 2030-01-31T12:00:00Z, and at most 100 years; "
+                       "without --expires a key has no end",
+                       text);
+    *ret_at = at;
+    return 0;
 }
 
 int key_command_create(const char *dir, const struct key_wish *wish, char out_key[API_KEY_LEN + 1],

@@ -6,11 +6,13 @@
  * nothing, are written afterwards. Replays of an Idempotency-Key are no new requests. */
 #include "panel/api/audit.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/auto.h"
 #include "common/clock.h"
 #include "common/iso_time.h"
 #include "common/json_writer.h"
@@ -29,14 +31,17 @@ static const char *find_target(const struct call *call, const char *made)
     return made[0] && !call->param[0] ? made : call_target(call);
 }
 
-static struct audit describe(const struct call *call, const char *made, int status)
+static struct audit describe(const struct call *call, const char *made, int status,
+                             char detail[AUDIT_DETAIL_SIZE])
 {
+    audit_describe(call, detail);
     return (struct audit){.request_id = http_req_id(call->req),
                           .key_id = call->key.id,
                           .key_name = call->key.name,
                           .method = call_method_name(call->req),
                           .path = http_req_path(call->req),
                           .target = find_target(call, made),
+                          .detail = detail,
                           .status = status,
                           .code = ""};
 }
@@ -44,7 +49,8 @@ static struct audit describe(const struct call *call, const char *made, int stat
 int audit_change(const struct call *call, struct store_tx *tx, const char *made, int status,
                  const char *code, int64_t *ret_seq, struct err *err)
 {
-    struct audit audit = describe(call, made, status);
+    char detail[AUDIT_DETAIL_SIZE];
+    struct audit audit = describe(call, made, status, detail);
     audit.code = code;
     return store_audit_add(tx, &audit, ret_seq, err);
 }
@@ -58,6 +64,7 @@ struct late {
     char key_id[API_KEY_ID_SIZE];
     char key_name[API_KEY_NAME_SIZE];
     char target[ROUTE_PARAM_SIZE];
+    char detail[AUDIT_DETAIL_SIZE];
     char code[64];
     char path[];
 };
@@ -92,15 +99,14 @@ void audit_answered(struct call *call, int status, const char *code)
         (call->audit.seq && call->audit.status == status))
         return;
     call->audit.done = true;
-    struct audit audit = describe(call, "", status);
-    size_t len = strlen(audit.path);
+    size_t len = strlen(http_req_path(call->req));
     struct late *late = calloc(1, sizeof(*late) + len + 1);
     if (!late)
         return;
     late->change.apply = apply_late;
     late->change.done = late_done;
     late->seq = call->audit.seq;
-    late->audit = audit;
+    late->audit = describe(call, "", status, late->detail);
     late->audit.code = code;
     copy(late->request_id, sizeof(late->request_id), &late->audit.request_id);
     copy(late->key_id, sizeof(late->key_id), &late->audit.key_id);
@@ -122,16 +128,13 @@ struct question {
     char target[FILTER_SIZE];
 };
 
-/* Such texts can stand in a Link header as they are. */
 static int read_filter(const struct call *call, const char *name, char *ret, const char **ret_text,
                        struct err *err)
 {
     const char *text = http_req_query(call->req, name);
     text = text ? text : "";
-    if (strlen(text) >= FILTER_SIZE ||
-        text[strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-")])
-        return err_field(err, ERR_INVALID, "invalid_field", name,
-                         "The parameter \"%s\" has to be an id.", name);
+    if (text_check_line(name, text, FILTER_SIZE - 1, err) < 0)
+        return -1;
     snprintf(ret, FILTER_SIZE, "%s", text);
     *ret_text = ret;
     return 0;
@@ -193,6 +196,10 @@ static int put_row(const struct audit *audit, void *arg, struct err *err)
         jw_string(out, "target", audit->target);
     else
         jw_null(out, "target");
+    if (audit->detail[0])
+        jw_string(out, "detail", audit->detail);
+    else
+        jw_null(out, "detail");
     if (audit->status)
         jw_int(out, "status", audit->status);
     else
@@ -205,17 +212,32 @@ static int put_row(const struct audit *audit, void *arg, struct err *err)
     return 0;
 }
 
+/* Names may hold anything. */
+static void add_filter(struct strbuf *link, const char *name, const char *value)
+{
+    if (*value)
+        strbuf_fmt(link, "&%s=", name);
+    for (const unsigned char *p = (const unsigned char *)value; *p; p++) {
+        if (isalnum(*p) || strchr("-._~:", *p))
+            strbuf_char(link, (char)*p);
+        else
+            strbuf_fmt(link, "%%%02X", *p);
+    }
+}
+
 static void add_link(struct call *call, const struct question *question, int64_t next)
 {
-    char link[400];
+    auto_strbuf struct strbuf link = {0};
     char since[CLOCK_ISO_LEN] = "";
     if (question->filter.since)
         clock_format_iso(question->filter.since, since);
-    snprintf(
-        link, sizeof(link), "</api/audit?limit=%u&cursor=%" PRId64 "%s%s%s%s%s%s>; rel=\"next\"",
-        question->limit, next, question->key[0] ? "&key=" : "", question->key,
-        question->target[0] ? "&target=" : "", question->target, since[0] ? "&since=" : "", since);
-    http_req_add_header(call->req, "Link", link);
+    strbuf_fmt(&link, "</api/audit?limit=%u&cursor=%" PRId64, question->limit, next);
+    add_filter(&link, "key", question->key);
+    add_filter(&link, "target", question->target);
+    add_filter(&link, "since", since);
+    strbuf_str(&link, ">; rel=\"next\"");
+    if (!link.failed)
+        http_req_add_header(call->req, "Link", link.data);
 }
 
 void audit_list(struct call *call)

@@ -33,35 +33,33 @@ const char *call_method_name(const struct http_req *req)
     return call_method_word(http_req_method(req));
 }
 
-/* *ret_thing: what sort of thing that is; a deploy that has made nothing yet is about its node. */
-static const char *find_target(const struct call *call, const char **ret_thing)
+/* What the body names so, or the query of a DELETE; "" if nothing does. */
+static const char *named(const struct call *call, const char *name)
 {
-    static const char *const names[] = {"id", "nodeId"};
-    *ret_thing = route_thing(call->route);
-    if (call->param[0] || call->made[0])
-        return call->param[0] ? call->param : call->made;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const char *id = json_string_value(json_object_get(call->body, names[i]));
-        if (id && strlen(id) < ROUTE_PARAM_SIZE) {
-            *ret_thing = strcmp(names[i], "nodeId") == 0 ? "node" : *ret_thing;
-            return id;
-        }
-    }
-    return "";
+    const char *id = json_string_value(json_object_get(call->body, name));
+    if (!id && http_req_method(call->req) == HTTP_DELETE)
+        id = http_req_query(call->req, name);
+    return id && strlen(id) < ROUTE_PARAM_SIZE ? id : "";
 }
 
+/* A node's id in what is about something else says where that is to be. */
 const char *call_target(const struct call *call)
 {
-    const char *thing;
-    return find_target(call, &thing);
+    if (call->param[0] || call->made[0])
+        return call->param[0] ? call->param : call->made;
+    return named(call, strcmp(route_thing(call->route), "node") == 0 ? "nodeId" : "id");
 }
 
 void call_scope_begin(struct call_scope *scope, const struct call *call)
 {
     log_scope_begin(&scope->req, "req", http_req_id(call->req));
     log_scope_begin(&scope->op, "op", route_op(call->route));
-    const char *thing;
-    const char *target = find_target(call, &thing);
+    const char *thing = route_thing(call->route);
+    const char *target = call_target(call);
+    if (!target[0]) { /* a deploy that has made nothing yet is about its node */
+        thing = "node";
+        target = named(call, "nodeId");
+    }
     log_scope_begin(&scope->thing, thing, target);
 }
 
@@ -319,6 +317,10 @@ static void admit(void *arg, struct http_req *req, struct http_verdict *verdict,
         return;
     }
     verdict->metric = route_metric(call->route);
+    if (keyed && identity_count_change(call, &err) < 0) {
+        refuse(req, &err, verdict, body);
+        return;
+    }
     if (keyed && identity_check(call, &err) < 0) {
         refuse_forbidden(call, &err, verdict, body);
         return;
@@ -342,9 +344,10 @@ static void handle(void *arg, struct http_req *req)
     struct call *call = http_req_kept(req);
     auto_call_scope struct call_scope scope; /* on this thread the request outlives its answer */
     struct err err = {0};
-    int rc = 0;
+    int rc;
     call_scope_begin(&scope, call);
-    if (http_req_method(req) != HTTP_GET) {
+    rc = identity_renew(call, &err);
+    if (rc == 0 && http_req_method(req) != HTTP_GET) {
         size_t len;
         const char *text = http_req_body(req, &len);
         rc = body_parse(text, len, &call->body, &err);

@@ -19,12 +19,14 @@
 
 #define MINUTE_MS     60000u
 #define KEYS_AT_ONCE  8192
+#define CHANGES_MAX   300  /* a minute of one user */
 #define STRANGERS_MAX 3000 /* refusals a minute from one network, before they are 429 */
 #define LOGIN_WINDOW  (15u * MINUTE_MS)
 
 int limiters_create(struct limiters *limiters, struct err *err)
 {
     if (limiter_create(KEYS_AT_ONCE, MINUTE_MS, &limiters->keys, err) < 0 ||
+        limiter_create(4096, MINUTE_MS, &limiters->changes, err) < 0 ||
         limiter_create(4096, MINUTE_MS, &limiters->strangers, err) < 0 ||
         limiter_create(8192, LOGIN_WINDOW, &limiters->logins, err) < 0)
         return -1;
@@ -34,6 +36,7 @@ int limiters_create(struct limiters *limiters, struct err *err)
 void limiters_destroy(struct limiters *limiters)
 {
     limiter_destroy(limiters->keys);
+    limiter_destroy(limiters->changes);
     limiter_destroy(limiters->strangers);
     limiter_destroy(limiters->logins);
 }
@@ -82,6 +85,13 @@ const char *identity_text(const struct http_req *req, size_t *ret_len)
 }
 
 /* --- finding it ------------------------------------------------------------------------------ */
+
+/* Of all that decides what a key may. Whose an instance is and who else may use it counts as the
+ * users'. */
+static uint64_t versions_of(const struct store *store)
+{
+    return store_version(store, STORE_KEYS) + store_version(store, STORE_USERS);
+}
 
 static _Thread_local struct {
     uint64_t epoch; /* of the store; 0: nothing is remembered */
@@ -191,8 +201,44 @@ static int count_request(const struct call *call, struct err *err)
     return 0;
 }
 
+int identity_count_change(const struct call *call, struct err *err)
+{
+    struct limiter *changes = call->api->limiters.changes;
+    const char *user = call->key.user_id;
+    if (!call->key.bound || !call->route->mutates)
+        return 0;
+    struct limiter_count now =
+        limiter_add(changes, limiter_thing(changes, user, strlen(user)), clock_mono_ms());
+    if (now.count <= CHANGES_MAX)
+        return 0;
+    return identity_refuse_rate(call->req, now.left_ms,
+                                "This user has made all changes that he may in a minute", err);
+}
+
+/* By what the client itself can see of what it sent: of keys that there are or were it tells
+ * nothing, so unknown, revoked, rotated and expired ones are all the same. */
+static const char *what_is_wrong(const struct http_req *req, const char *text, size_t len,
+                                 bool cookie)
+{
+    if (cookie)
+        return "The session in the cookie is over, or is none; log in again.";
+    if (!len && http_req_header(req, "x-api-key"))
+        return "The header x-api-key has to hold a valid API key, and is empty.";
+    if (!len && http_req_header(req, "Authorization"))
+        return "The header Authorization has to hold \"Bearer\" and a valid API key; x-api-key "
+               "takes"
+               " one alone.";
+    if (!len)
+        return "The header x-api-key has to hold a valid API key, and is missing.";
+    if (!api_key_is_well_formed(text, len))
+        return "What was sent as API key is none, but cut or mistyped: one is \"panel_\", or a"
+               " session's \"psess_\", and 36 letters and digits.";
+    return "The API key that was sent is not valid here: it has been revoked, rotated or has"
+           " expired, or is of another panel.";
+}
+
 /* Those who come with a good key are never refused for what others do at their address. */
-static int refuse_stranger(const struct call *call, struct err *err)
+static int refuse_stranger(const struct call *call, const char *wrong, struct err *err)
 {
     uint8_t peer[HTTP_PEER_MAX];
     struct limiter *strangers = call->api->limiters.strangers;
@@ -203,8 +249,7 @@ static int refuse_stranger(const struct call *call, struct err *err)
         return identity_refuse_rate(
             call->req, now.left_ms,
             "Too many requests without a valid API key have come from there", err);
-    return err_set(err, ERR_UNAUTHORIZED, "unauthorized",
-                   "The header x-api-key has to hold a valid API key.");
+    return err_set(err, ERR_UNAUTHORIZED, "unauthorized", "%s", wrong);
 }
 
 int identity_take(struct call *call, struct err *err)
@@ -213,13 +258,14 @@ int identity_take(struct call *call, struct err *err)
     bool cookie;
     const char *text = find_text(call->req, &len, &cookie);
     crypto_digest(text, len, call->key_hash);
+    call->key_seen = versions_of(call->api->rooms.store);
     int found = find_key(call->api->rooms.store, call->key_hash, &call->key, err);
     if (found < 0)
         return -1;
     if (!found || !len || (cookie && !call->key.session)) {
         metric_add(len ? METRIC_KEYS_REFUSED : METRIC_KEYS_MISSING, 1);
         call->key = (struct api_key){.id = ""};
-        return refuse_stranger(call, err);
+        return refuse_stranger(call, what_is_wrong(call->req, text, len, cookie), err);
     }
     /* A page of another site can't add a header without being let to, and nobody lets it. */
     if (cookie && http_req_method(call->req) != HTTP_GET &&
@@ -249,6 +295,43 @@ int identity_check(const struct call *call, struct err *err)
                        "The key \"%s\" is bound to a user who is no admin, and this is for admins.",
                        key->name);
     return 0;
+}
+
+static int refuse_ended(struct err *err)
+{
+    return err_set(err, ERR_UNAUTHORIZED, "unauthorized",
+                   "This API key has ended while the request was under way.");
+}
+
+int identity_renew(struct call *call, struct err *err)
+{
+    struct api_key key;
+    int64_t until = call->key.good_until;
+    if (!call->key.id[0] || (call->key_seen == versions_of(call->api->rooms.store) &&
+                             (!until || clock_wall_ms() < until)))
+        return 0;
+    int found = find_key(call->api->rooms.store, call->key_hash, &key, err);
+    if (found <= 0)
+        return found < 0 ? -1 : refuse_ended(err);
+    call->key = key;
+    return identity_check(call, err);
+}
+
+/* What the handler has decided it decided for the key as it was. */
+int identity_check_key_tx(const struct call *call, struct store_tx *tx, struct err *err)
+{
+    const struct api_key *was = &call->key;
+    struct api_key key;
+    if (!was->id[0])
+        return 0;
+    int found = store_key_find_tx(tx, call->key_hash, &key, err);
+    if (found <= 0)
+        return found < 0 ? -1 : refuse_ended(err);
+    if (key.scopes == was->scopes && key.bound == was->bound)
+        return 0;
+    return err_set(err, ERR_UNAUTHORIZED, "forbidden",
+                   "What this API key may do was changed while the request was under way; send it"
+                   " again.");
 }
 
 /* The same words as for one that isn't there. */
@@ -333,12 +416,6 @@ int identity_check_sight(const struct call *call, const char *instance_id, struc
 
 /* --- while a stream lasts -------------------------------------------------------------------- */
 
-/* Whose an instance is and who else may use it counts as the users'. */
-static uint64_t versions_of(const struct watch *watch)
-{
-    return store_version(watch->store, STORE_KEYS) + store_version(watch->store, STORE_USERS);
-}
-
 void watch_begin(struct watch *watch, const struct call *call)
 {
     *watch = (struct watch){.store = call->api->rooms.store,
@@ -365,13 +442,14 @@ static bool look(struct watch *watch)
 bool watch_is_stale(const struct watch *watch)
 {
     int64_t until = atomic_load(&watch->good_until);
-    return versions_of(watch) != atomic_load(&watch->seen) || (until && clock_wall_ms() >= until);
+    return versions_of(watch->store) != atomic_load(&watch->seen) ||
+           (until && clock_wall_ms() >= until);
 }
 
 bool watch_holds(struct watch *watch)
 {
     if (!watch_is_stale(watch))
         return true;
-    atomic_store(&watch->seen, versions_of(watch)); /* before it is looked at */
+    atomic_store(&watch->seen, versions_of(watch->store)); /* before it is looked at */
     return look(watch);
 }

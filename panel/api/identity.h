@@ -20,6 +20,7 @@ struct call;
 
 struct limiters {
     struct limiter *keys;      /* requests of each key, a minute */
+    struct limiter *changes;   /* of each user who is no admin, a minute, by whichever key */
     struct limiter *strangers; /* requests without a good key, a minute, by address */
     struct limiter *logins;    /* attempts in a quarter of an hour, by account and by address */
 };
@@ -35,8 +36,19 @@ const char *identity_text(const struct http_req *req, size_t *ret_len);
  * "rate_limited". Pool thread. */
 int identity_take(struct call *call, struct err *err);
 
+/* Count a request that is to change something, if a user's key or session makes it: what it leaves
+ * behind stays, be it no more than the audit trail's word that it was refused. ERR_BUSY
+ * "rate_limited". Pool thread. */
+int identity_count_change(const struct call *call, struct err *err);
+
 /* May the call's key do what its route does? ERR_UNAUTHORIZED "forbidden" says what it lacks. */
 int identity_check(const struct call *call, struct err *err);
+
+/* A body may take its time to come, and a change waits for others: is the key still good, and may
+ * it still do this? Once the body is there, on the pool thread; and inside apply(), where it is for
+ * certain. ERR_UNAUTHORIZED. */
+int identity_renew(struct call *call, struct err *err);
+int identity_check_key_tx(const struct call *call, struct store_tx *tx, struct err *err);
 
 /* Once the body is there: is the instance that the route is about one that the user may meet, to
  * whom the key is bound? ERR_NOT_FOUND "instance_not_found", or "forbidden". Anything goes for a

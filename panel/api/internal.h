@@ -92,6 +92,7 @@ struct call {
     const struct route *route;
     struct api_key key;                  /* id "": there is none, and needn't be */
     uint8_t key_hash[CRYPTO_HASH_BYTES]; /* of its text */
+    uint64_t key_seen;                   /* versions of what it is known by */
     json_t *body;                        /* an object, once the handler runs; NULL on GET */
     bool deferred;
     bool has_idempotency;

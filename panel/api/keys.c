@@ -20,12 +20,11 @@
 #include "panel/auth/api_key.h"
 #include "panel/domain/text.h"
 
-#define TEXT_MAX      1024
-#define NAME_MAX      (API_KEY_NAME_SIZE - 1)
-#define RATE_MAX      1000000000
-#define GRACE_MAX_S   (7 * 24 * 3600)
-#define EXPIRES_MAX_S (100LL * 366 * 24 * 3600)
-#define SEED_LEN      32
+#define TEXT_MAX    1024
+#define NAME_MAX    (API_KEY_NAME_SIZE - 1)
+#define RATE_MAX    1000000000
+#define GRACE_MAX_S (7 * 24 * 3600)
+#define SEED_LEN    32
 
 /* --- reading --------------------------------------------------------------------------------- */
 
@@ -151,25 +150,29 @@ static int64_t read_expiry(struct body *body)
     uint64_t ns;
     uint64_t seconds;
     int64_t now = clock_wall_ms();
-    if (body_is_null(body, "expiresAt") || body_is_null(body, "expiresIn"))
-        return 0;
+    int64_t end = 0;
+    bool never = body_is_null(body, "expiresAt") || body_is_null(body, "expiresIn");
     const char *at = body_text(body, "expiresAt", BODY_OPTIONAL, TEXT_MAX);
     const char *in = body_text(body, "expiresIn", BODY_OPTIONAL, TEXT_MAX);
     if (body->failed || (!at && !in))
-        return -1;
-    if (at && in)
+        return never && !body->failed ? 0 : -1;
+    if (never || (at && in)) {
         body->failed = err_field(&body->err, ERR_INVALID, "invalid_field", "expiresIn",
                                  "Only one of \"expiresAt\" and \"expiresIn\" may be sent.") < 0;
-    else if (at && iso_time_parse(at, &ns) && (int64_t)(ns / 1000000) > now)
-        return (int64_t)(ns / 1000000);
-    else if (in && text_parse_uint(in, EXPIRES_MAX_S, &seconds) && seconds)
-        return now + (int64_t)seconds * 1000;
-    else
-        body->failed =
-            err_field(&body->err, ERR_INVALID, "invalid_field", at ? "expiresAt" : "expiresIn",
-                      at ? "The field \"expiresAt\" has to be a time to come, in RFC 3339"
-                           " like 2030-01-31T12:00:00Z."
-                         : "The field \"expiresIn\" has to be a number of seconds.") < 0;
+        return -1;
+    }
+    if (at && iso_time_parse(at, &ns))
+        end = (int64_t)(ns / 1000000);
+    else if (in && text_parse_uint(in, KEY_LIFE_MAX_MS / 1000, &seconds))
+        end = now + (int64_t)seconds * 1000;
+    if (end > now && end - now <= KEY_LIFE_MAX_MS)
+        return end;
+    body->failed =
+        err_field(&body->err, ERR_INVALID, "invalid_field", at ? "expiresAt" : "expiresIn",
+                  at ? "The field \"expiresAt\" has to be a time to come, in RFC 3339 like"
+                       " 2030-01-31T12:00:00Z, not more than 100 years off, or null for never."
+                     : "The field \"expiresIn\" has to be a number of seconds, not more than 100"
+                       " years, or null for never.") < 0;
     return -1;
 }
 
@@ -203,6 +206,18 @@ static int check_name(const char *name, struct err *err)
 
 /* --- what may be given ----------------------------------------------------------------------- */
 
+/* Until when the asking secret is good, wall ms; 0: for ever. A session's user may log in anew. */
+static int64_t end_of(const struct call *call)
+{
+    return call->key.session ? 0 : call->key.good_until;
+}
+
+/* 0 is never. */
+static bool is_later(int64_t one, int64_t other)
+{
+    return other && (!one || one > other);
+}
+
 /* Nobody gives what he hasn't got: scopes, time, or another rate than the panel's. */
 static int check_gift(const struct call *call, scope_set scopes, int64_t expires_at, bool rate,
                       struct err *err)
@@ -213,8 +228,7 @@ static int check_gift(const struct call *call, scope_set scopes, int64_t expires
                          "A key gives no more than it has: this needs the scope \"%s\", which the"
                          " key \"%s\" does not have.",
                          scope_name(missing), call->key.name);
-    int64_t last = call->key.session ? 0 : call->key.expires_at;
-    if (last && (!expires_at || expires_at > last))
+    if (is_later(expires_at, end_of(call)))
         return err_field(err, ERR_UNAUTHORIZED, "forbidden", "expiresAt",
                          "A key gives no more than it has: \"%s\" expires sooner than that.",
                          call->key.name);
@@ -238,6 +252,18 @@ static int see_target(const struct mutation *mutation, struct store_tx *tx, stru
                        "This key can do more than the key \"%s\": that lacks the scope \"%s\".",
                        call->key.name, scope_name(missing));
     return rc < 0 ? -1 : 0;
+}
+
+/* Whoever gets another key's secret has all that it has, its time too. A secret that has been
+ * replaced already, and is in its grace, doesn't outlive that so. */
+static int check_life(const struct call *call, const struct api_key *key, struct err *err)
+{
+    if (!is_later(key->expires_at, end_of(call)))
+        return 0;
+    return err_set(err, ERR_UNAUTHORIZED, "forbidden",
+                   "A key gives no more than it has: the secret of \"%s\" that asks for this ends"
+                   " sooner than the key would.",
+                   call->key.name);
 }
 
 /* --- secrets --------------------------------------------------------------------------------- */
@@ -340,7 +366,7 @@ static int read_create(struct body *body, struct key_change *change)
     if (body->failed || check_name(name, &body->err) < 0 || read_user(body, change) < 0)
         return -1;
     if (expires_at < 0)
-        expires_at = call->key.session ? 0 : call->key.expires_at;
+        expires_at = end_of(call);
     snprintf(key->name, sizeof(key->name), "%s", name);
     memcpy(key->scopes_text, change->scopes_text, sizeof(key->scopes_text));
     key->expires_at = expires_at;
@@ -395,8 +421,7 @@ static int read_patch(struct body *body, struct key_change *change)
         err_field(&body->err, ERR_INVALID, "not_changeable", "userId",
                   "The field \"userId\" of a key can't be changed; make another key.");
     else if (!body->failed && (!to->name || check_name(to->name, &body->err) == 0))
-        return check_gift(call, change->scopes,
-                          to->expires_at < 0 ? call->key.expires_at : to->expires_at,
+        return check_gift(call, change->scopes, to->expires_at < 0 ? end_of(call) : to->expires_at,
                           to->rate_limit > -2, &body->err);
     return -1;
 }
@@ -445,7 +470,7 @@ static int apply_rotate(struct mutation *mutation, struct store_tx *tx, struct e
     uint8_t hash[CRYPTO_HASH_BYTES];
     int64_t old_until = change->grace_ms ? clock_wall_ms() + change->grace_ms : 0;
     make_secret(change, hash);
-    if (see_target(mutation, tx, &key, err) < 0 ||
+    if (see_target(mutation, tx, &key, err) < 0 || check_life(mutation->call, &key, err) < 0 ||
         store_key_rotate(tx, mutation->call->param, hash, old_until, err) < 0 ||
         store_key_see(tx, mutation->call->param, &key, err) < 0)
         return -1;

@@ -55,13 +55,16 @@ int attempt_check(const struct attempt *attempt, struct call *call, struct err *
 {
     struct limiter *logins = call->api->limiters.logins;
     int64_t now = clock_mono_ms();
-    struct limiter_count here = limiter_add(logins, attempt->here, now);
     struct limiter_count account = limiter_look(logins, attempt->account, now);
     struct limiter_count address = limiter_look(logins, attempt->address, now);
-    uint32_t left = here.count > TRIES_HERE          ? here.left_ms
-                    : account.count >= TRIES_ACCOUNT ? account.left_ms
+    uint32_t left = account.count >= TRIES_ACCOUNT   ? account.left_ms
                     : address.count >= TRIES_ADDRESS ? address.left_ms
                                                      : 0;
+    /* What is refused for those takes no room: else names made up could push them out. */
+    if (!left) {
+        struct limiter_count here = limiter_add(logins, attempt->here, now);
+        left = here.count > TRIES_HERE ? here.left_ms : 0;
+    }
     return left ? identity_refuse_rate(call->req, left, "There were too many attempts to log in",
                                        err)
                 : 0;

@@ -82,6 +82,8 @@ static int apply_change(struct store_change *change, struct store_tx *tx, struct
     struct mutation *mutation = (struct mutation *)change;
     const struct call *call = mutation->call;
     mutation_reset(mutation);
+    if (identity_check_key_tx(call, tx, err) < 0)
+        return -1; /* and what was answered before isn't told either */
     if (call->has_idempotency) {
         int found = store_answer_find_tx(tx, call->key.id, call->idempotency_key, call->digest,
                                          &mutation->replay, err);

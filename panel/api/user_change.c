@@ -65,9 +65,10 @@ static int check_target(const struct call *call, struct store_tx *tx, struct err
 
 struct patch {
     struct mutation mutation;
-    struct user_change change; /* texts live in the call's body */
-    const char *password;      /* likewise; NULL: stays */
-    struct attempt attempt;    /* at the one in force, where that is asked for */
+    struct user_change change;         /* texts live in the call's body */
+    const char *password;              /* likewise; NULL: stays */
+    struct attempt attempt;            /* at the one in force, where that is asked for */
+    char in_force[PASSWORD_HASH_SIZE]; /* what it was compared with; "": it wasn't asked for */
     char hash[PASSWORD_HASH_SIZE];
 };
 
@@ -79,10 +80,26 @@ static int put_user(const struct user *user, void *arg, struct err *err)
     return 0;
 }
 
+static int refuse_password(struct err *err)
+{
+    return err_field(err, ERR_UNAUTHORIZED, "forbidden", "currentPassword",
+                     "The field \"currentPassword\" is not the password in force.");
+}
+
+/* Who has got another password since knows why. */
+static int check_in_force(const struct patch *patch, struct store_tx *tx, struct err *err)
+{
+    if (!patch->in_force[0] ||
+        store_user_check_hash(tx, patch->change.id, patch->in_force, err) == 0)
+        return 0;
+    return err->code == ERR_UNAUTHORIZED ? refuse_password(err) : -1;
+}
+
 static int apply_patch(struct mutation *mutation, struct store_tx *tx, struct err *err)
 {
     struct patch *patch = (struct patch *)mutation;
-    if (check_target(mutation->call, tx, err) < 0 || store_user_change(tx, &patch->change, err) < 0)
+    if (check_target(mutation->call, tx, err) < 0 || check_in_force(patch, tx, err) < 0 ||
+        store_user_change(tx, &patch->change, err) < 0)
         return -1;
     mutation->status = 200;
     return store_user_see(tx, patch->change.id, put_user, mutation, err) < 0 ? -1 : 0;
@@ -92,6 +109,7 @@ static void destroy_patch(struct mutation *mutation)
 {
     struct patch *patch = (struct patch *)mutation;
     crypto_wipe(patch->hash, sizeof(patch->hash));
+    crypto_wipe(patch->in_force, sizeof(patch->in_force));
     free(patch);
 }
 
@@ -138,8 +156,7 @@ static void on_verified(void *arg, bool right, const struct err *err)
             submit_patch(patch);
             return;
         }
-        err_field(&refusal, ERR_UNAUTHORIZED, "forbidden", "currentPassword",
-                  "The field \"currentPassword\" is not the password in force.");
+        refuse_password(&refusal);
         err = &refusal;
     }
     call_answer_err(call, err);
@@ -156,11 +173,11 @@ static int ask_password(struct patch *patch, const char *current, struct err *er
     int found = store_user_login(call->api->rooms.store, LOGIN_BY_ID, call->param, &login, err);
     if (found < 0)
         return -1;
-    call_defer(call);
-    int rc = password_pool_verify(call->api->rooms.passwords, current, strlen(current),
-                                  found ? login.hash : NULL, on_verified, patch, err);
+    memcpy(patch->in_force, login.hash, sizeof(patch->in_force));
     crypto_wipe(login.hash, sizeof(login.hash));
-    return rc;
+    call_defer(call);
+    return password_pool_verify(call->api->rooms.passwords, current, strlen(current),
+                                found ? patch->in_force : NULL, on_verified, patch, err);
 }
 
 static int check_self(const struct patch *patch, const char *current, struct err *err)

@@ -63,10 +63,10 @@ void api_key_derive(const uint8_t seed[CRYPTO_HASH_BYTES], char out[API_KEY_LEN 
     crypto_wipe(number, sizeof(number));
 }
 
-bool api_key_is_well_formed(const char *text)
+bool api_key_is_well_formed(const char *text, size_t len)
 {
-    if (strlen(text) != API_KEY_LEN || memcmp(text, PREFIX, PREFIX_LEN) != 0 ||
-        strspn(text + PREFIX_LEN, base62) != SECRET_LEN + CHECK_LEN)
+    if (len != API_KEY_LEN ||
+        (memcmp(text, PREFIX, PREFIX_LEN) != 0 && memcmp(text, SESSION, PREFIX_LEN) != 0))
         return false;
     char want[CHECK_LEN];
     make_checksum(text, want);

@@ -140,6 +140,7 @@ static const struct column audit[] = {
     {"STATUS", "status", COLUMN_NUMBER, IN_TABLE, 0},
     {"CODE", "code", COLUMN_TEXT, IN_TABLE, TABLE_SHRINKS},
     {"TARGET", "target", COLUMN_TEXT, IN_TABLE, TABLE_SHRINKS},
+    {"DETAIL", "detail", COLUMN_TEXT, IN_TABLE, TABLE_SHRINKS},
     {"REQUEST", "requestId", COLUMN_TEXT, IN_WIDE, 0},
     {"KEY ID", "key.id", COLUMN_TEXT, IN_WIDE, 0},
 };

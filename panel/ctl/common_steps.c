@@ -130,6 +130,8 @@ static void tell_way_out(const struct ctl *ctl, const struct err *err, bool told
     else if (told && strcmp(err->reason, "image_not_allowed") == 0)
         step_note("  an instance takes only images that its AltImages name, which come from its "
                   "template; for any other, delete it and deploy anew");
+    else if (err->code == ERR_NOT_FOUND && ctl->blind)
+        step_note("  this key may not read %ss, so what was typed was taken for an id", ctl->blind);
     else if (err->code == ERR_UNAUTHORIZED)
         tell_of_key(ctl, err);
     else if (strcmp(err->reason, "untrusted") == 0)
@@ -196,7 +198,7 @@ int step_set_id(struct ctl *ctl, json_t *body, const char *member, enum thing th
                 const char *word, struct err *err)
 {
     auto_json json_t *value = NULL;
-    if (resolve(ctl, thing, word, &value, err) < 0)
+    if (resolve_target(ctl, thing, word, &value, err) < 0)
         return -1;
     if (json_object_set_new(body, member, json_string(thing_id(thing, value))) < 0)
         return err_nomem(err);

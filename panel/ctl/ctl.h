@@ -33,6 +33,7 @@ struct ctl {
     enum format format;
     struct http *http; /* NULL: a local command */
     json_t *failure;   /* the panel's last error as it came, or NULL */
+    const char *blind; /* of which noun a word was taken for an id, unseen; or NULL */
 };
 
 static inline void auto_json_cleanup(json_t **value)

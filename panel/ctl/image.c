@@ -133,7 +133,7 @@ int run_image_delete(struct ctl *ctl, struct err *err)
 {
     auto_json json_t *image = NULL;
     auto_json json_t *answer = NULL;
-    if (resolve(ctl, THING_IMAGE, ctl->args.words[0], &image, err) < 0)
+    if (resolve_target(ctl, THING_IMAGE, ctl->args.words[0], &image, err) < 0)
         return -1;
     const char *name = thing_name(THING_IMAGE, image);
     int go = step_confirm(ctl, err, "Delete image %s (%s)?", name, thing_id(THING_IMAGE, image));

@@ -154,7 +154,7 @@ static int delete (struct ctl *ctl, const char *word, struct err *err)
 {
     auto_json json_t *instance = NULL;
     auto_json json_t *answer = NULL;
-    if (resolve(ctl, THING_INSTANCE, word, &instance, err) < 0)
+    if (resolve_target(ctl, THING_INSTANCE, word, &instance, err) < 0)
         return -1;
     const char *name = thing_name(THING_INSTANCE, instance);
     const char *id = thing_id(THING_INSTANCE, instance);
@@ -260,8 +260,8 @@ int run_instance_share(struct ctl *ctl, struct err *err)
     auto_json json_t *user = NULL;
     auto_json json_t *answer = NULL;
     bool take = strcmp(ctl->args.command->verb, "unshare") == 0;
-    if (resolve(ctl, THING_INSTANCE, ctl->args.words[0], &instance, err) < 0 ||
-        resolve(ctl, THING_USER, ctl->args.words[1], &user, err) < 0)
+    if (resolve_target(ctl, THING_INSTANCE, ctl->args.words[0], &instance, err) < 0 ||
+        resolve_target(ctl, THING_USER, ctl->args.words[1], &user, err) < 0)
         return -1;
     auto_json json_t *body = json_pack("{ss}", "userId", thing_id(THING_USER, user));
     auto_free char *path =

@@ -131,7 +131,7 @@ int run_key_update(struct ctl *ctl, struct err *err)
     auto_json json_t *key = NULL;
     auto_json json_t *answer = NULL;
     if (make_body(ctl, &body, err) < 0 || step_check_change(ctl, body, err) < 0 ||
-        resolve(ctl, THING_KEY, ctl->args.words[0], &key, err) < 0 ||
+        resolve_target(ctl, THING_KEY, ctl->args.words[0], &key, err) < 0 ||
         change(ctl, "PATCH", key, "", body, &answer, err) < 0)
         return -1;
     return view_print_done(ctl, &view_keys, answer, err, "key %s is changed",
@@ -142,7 +142,7 @@ int run_key_revoke(struct ctl *ctl, struct err *err)
 {
     auto_json json_t *key = NULL;
     auto_json json_t *answer = NULL;
-    if (resolve(ctl, THING_KEY, ctl->args.words[0], &key, err) < 0)
+    if (resolve_target(ctl, THING_KEY, ctl->args.words[0], &key, err) < 0)
         return -1;
     const char *name = thing_name(THING_KEY, key);
     int go = step_confirm(ctl, err, "Revoke key %s (%s), at once and for good?", name,
@@ -175,7 +175,7 @@ int run_key_rotate(struct ctl *ctl, struct err *err)
     auto_json json_t *answer = NULL;
     const char *grace = args_value(&ctl->args, "grace");
     if (check_shown(ctl, err) < 0 || make_rotation(grace, &body, err) < 0 ||
-        resolve(ctl, THING_KEY, ctl->args.words[0], &key, err) < 0)
+        resolve_target(ctl, THING_KEY, ctl->args.words[0], &key, err) < 0)
         return -1;
     int go =
         step_confirm(ctl, err, "Give key %s (%s) another secret? The old one %s%s.",

@@ -65,7 +65,7 @@ int run_node_token(struct ctl *ctl, struct err *err)
 {
     auto_json json_t *node = NULL;
     auto_json json_t *token = NULL;
-    if (resolve(ctl, THING_NODE, ctl->args.words[0], &node, err) < 0)
+    if (resolve_target(ctl, THING_NODE, ctl->args.words[0], &node, err) < 0)
         return -1;
     auto_free char *path = api_path("/api/nodes/", thing_id(THING_NODE, node), "/token");
     if (!path)

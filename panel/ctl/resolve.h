@@ -15,7 +15,12 @@ int resolve(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret, 
 /* By its whole id alone, in one request. */
 int resolve_by_id(struct ctl *ctl, enum thing thing, const char *id, json_t **ret, struct err *err);
 
-/* As resolve(), and its id alone for the caller to free. */
+/* The same for who needs no more than its id: where the key may not read such things, what was
+ * typed is taken for it, and is its name, too. */
+int resolve_target(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret,
+                   struct err *err);
+
+/* Likewise, and its id alone for the caller to free. */
 int resolve_id(struct ctl *ctl, enum thing thing, const char *word, char **ret_id, struct err *err);
 
 /* All of them. */

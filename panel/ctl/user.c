@@ -74,7 +74,7 @@ int run_user_delete(struct ctl *ctl, struct err *err)
     auto_json json_t *user = NULL;
     auto_json json_t *answer = NULL;
     bool force = args_has(&ctl->args, "force");
-    if (resolve(ctl, THING_USER, ctl->args.words[0], &user, err) < 0)
+    if (resolve_target(ctl, THING_USER, ctl->args.words[0], &user, err) < 0)
         return -1;
     const char *name = thing_name(THING_USER, user);
     int go = step_confirm(ctl, err, "Delete user %s (%s)%s?", name, view_text(user, "userId"),

@@ -11,8 +11,8 @@ int store_audit_add(struct store_tx *tx, const struct audit *audit, int64_t *ret
 {
     struct stmt *stmt = db_stmt(
         tx->db,
-        "INSERT INTO audit(at, request, key_id, key_name, method, path, target, status, code)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING seq",
+        "INSERT INTO audit(at, request, key_id, key_name, method, path, target, status, code,"
+        " detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING seq",
         err);
     if (!stmt)
         return -1;
@@ -25,6 +25,7 @@ int store_audit_add(struct store_tx *tx, const struct audit *audit, int64_t *ret
     db_bind_text(stmt, 7, audit->target);
     db_bind_int(stmt, 8, audit->status);
     db_bind_text(stmt, 9, audit->code);
+    db_bind_text(stmt, 10, audit->detail);
     if (db_step(stmt, err) < 0)
         return -1;
     *ret_seq = db_int(stmt, 0);
@@ -45,12 +46,65 @@ int store_audit_end(struct store_tx *tx, int64_t seq, int status, const char *co
 }
 
 #define COLUMNS                                                                                    \
-    "SELECT seq, at, request, key_id, key_name, method, path, target, status, code FROM audit"
+    "SELECT seq, at, request, key_id, key_name, method, path, target, status, code, detail"        \
+    " FROM audit"
 #define REST                                                                                       \
-    " seq < ?1 AND at >= ?2 AND (?3 = '' OR key_id = ?3 OR key_name = ?3) ORDER BY seq DESC"
+    " seq < ?1 AND seq >= ?5 AND at >= ?2 AND (?3 = '' OR key_id = ?3 OR key_name = ?3)"           \
+    " ORDER BY seq DESC"
+
+/* Of the first row from seq on; 1 found, 0 there is none. */
+static int read_place(struct db *db, int64_t seq, int64_t *ret_seq, int64_t *ret_at,
+                      struct err *err)
+{
+    struct stmt *stmt =
+        db_stmt(db, "SELECT seq, at FROM audit WHERE seq >= ?1 ORDER BY seq LIMIT 1", err);
+    if (!stmt)
+        return -1;
+    db_bind_int(stmt, 1, seq);
+    int rc = db_step(stmt, err);
+    if (rc > 0) {
+        *ret_seq = db_int(stmt, 0);
+        *ret_at = db_int(stmt, 1);
+    }
+    db_end(stmt);
+    return rc;
+}
+
+/* The number from which on rows are as young as that. They are in order of time, as far as the
+ * clock is, so it is looked for by halves: through a million rows one by one takes a second. */
+static int find_since(struct db *db, int64_t since, int64_t *ret_seq, struct err *err)
+{
+    int64_t low = 1; /* all before it are too old */
+    int64_t high;    /* from it on none is, or there is none */
+    int64_t seq = 0;
+    int64_t at = 0;
+    *ret_seq = 0;
+    if (!since)
+        return 0;
+    struct stmt *stmt = db_stmt(db, "SELECT ifnull(max(seq), 0) + 1 FROM audit", err);
+    if (!stmt || db_step(stmt, err) < 0)
+        return -1;
+    high = db_int(stmt, 0);
+    db_end(stmt);
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        int rc = read_place(db, middle, &seq, &at, err);
+        if (rc < 0)
+            return -1;
+        if (rc > 0 && at < since)
+            low = seq + 1;
+        else
+            high = middle;
+    }
+    *ret_seq = low;
+    return 0;
+}
 
 static struct stmt *list_stmt(struct db *db, const struct audit_filter *filter, struct err *err)
 {
+    int64_t first;
+    if (find_since(db, filter->since, &first, err) < 0)
+        return NULL;
     struct stmt *stmt = filter->target[0] ? db_stmt(db, COLUMNS " WHERE target = ?4 AND" REST, err)
                                           : db_stmt(db, COLUMNS " WHERE" REST, err);
     if (!stmt)
@@ -60,6 +114,7 @@ static struct stmt *list_stmt(struct db *db, const struct audit_filter *filter, 
     db_bind_text(stmt, 3, filter->key);
     if (filter->target[0])
         db_bind_text(stmt, 4, filter->target);
+    db_bind_int(stmt, 5, first);
     return stmt;
 }
 
@@ -88,7 +143,8 @@ int store_audit_list(struct store *store, const struct audit_filter *filter, uin
                               .path = db_text(stmt, 6),
                               .target = db_text(stmt, 7),
                               .status = (int)db_int(stmt, 8),
-                              .code = db_text(stmt, 9)};
+                              .code = db_text(stmt, 9),
+                              .detail = db_text(stmt, 10)};
         last = audit.seq;
         if (fn(&audit, arg, err) < 0) {
             rc = -1;

@@ -49,17 +49,13 @@ static int64_t earlier(int64_t one, int64_t other)
     return !one || (other && other < one) ? other : one;
 }
 
-int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
-                   struct api_key *ret_key, struct err *err)
+static int find_by_hash(struct db *db, const uint8_t hash[CRYPTO_HASH_BYTES],
+                        struct api_key *ret_key, struct err *err)
 {
-    auto_reader struct reader *reader = reader_begin(store, err);
-    struct db *db = reader_db(reader);
-    struct stmt *stmt =
-        db ? db_stmt(db,
-                     COLUMNS ", s.until FROM secrets s JOIN api_keys k ON k.seq = s.key"
-                             " WHERE s.hash = ?1",
-                     err)
-           : NULL;
+    struct stmt *stmt = db_stmt(db,
+                                COLUMNS ", s.until FROM secrets s JOIN api_keys k ON k.seq = s.key"
+                                        " WHERE s.hash = ?1",
+                                err);
     if (!stmt)
         return -1;
     db_bind_blob(stmt, 1, hash, CRYPTO_HASH_BYTES);
@@ -75,6 +71,20 @@ int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
     }
     db_end(stmt);
     return rc > 0 && ret_key->user_id[0] ? read_user(db, ret_key, err) : rc;
+}
+
+int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
+                   struct api_key *ret_key, struct err *err)
+{
+    auto_reader struct reader *reader = reader_begin(store, err);
+    struct db *db = reader_db(reader);
+    return db ? find_by_hash(db, hash, ret_key, err) : -1;
+}
+
+int store_key_find_tx(struct store_tx *tx, const uint8_t hash[CRYPTO_HASH_BYTES],
+                      struct api_key *ret_key, struct err *err)
+{
+    return find_by_hash(tx->db, hash, ret_key, err);
 }
 
 static int get_row(struct db *db, const char *id, struct api_key *ret_key, struct err *err)
@@ -176,13 +186,48 @@ static int insert(struct store_tx *tx, struct api_key *key, const uint8_t hash[C
     return db_run(stmt, err) < 0 ? -1 : add_secret(tx, key->id, hash, err);
 }
 
+#define IS_DEAD "(revoked_at > 0 OR (expires_at > 0 AND expires_at <= ?2))"
+
+/* A user makes keys for himself, so there is an end to them: of good ones, and of those that are no
+ * more than remembered. */
+static int make_room(struct store_tx *tx, const char *user_id, struct err *err)
+{
+    struct stmt *stmt = db_stmt(tx->db,
+                                "SELECT count(*) FROM api_keys WHERE user_id = ?1 AND user_id <> ''"
+                                " AND session = 0 AND NOT " IS_DEAD,
+                                err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, user_id);
+    db_bind_int(stmt, 2, tx->now);
+    if (db_step(stmt, err) < 0)
+        return -1;
+    bool full = db_int(stmt, 0) >= KEYS_MAX;
+    db_end(stmt);
+    if (full)
+        return err_field(err, ERR_CONFLICT, "too_many_keys", "userId",
+                         "the user has %d keys, and may have no more: revoke one", KEYS_MAX);
+    stmt = db_stmt(tx->db,
+                   "DELETE FROM api_keys WHERE seq IN (SELECT seq FROM api_keys WHERE user_id = ?1"
+                   " AND user_id <> '' AND session = 0 AND " IS_DEAD
+                   " ORDER BY seq DESC LIMIT -1 OFFSET ?3)",
+                   err);
+    if (!stmt)
+        return -1;
+    db_bind_text(stmt, 1, user_id);
+    db_bind_int(stmt, 2, tx->now);
+    db_bind_int(stmt, 3, KEYS_MAX);
+    return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
 int store_key_create(struct store_tx *tx, struct api_key *key,
                      const uint8_t hash[CRYPTO_HASH_BYTES], struct err *err)
 {
     key->session = false;
     if (key->user_id[0] &&
-        store_must_exist(tx->db, "SELECT 1 FROM users WHERE id = ?1 AND deleted = 0", "user",
-                         "userId", key->user_id, err) < 0)
+        (store_must_exist(tx->db, "SELECT 1 FROM users WHERE id = ?1 AND deleted = 0", "user",
+                          "userId", key->user_id, err) < 0 ||
+         make_room(tx, key->user_id, err) < 0))
         return -1;
     return insert(tx, key, hash, err);
 }
@@ -298,7 +343,9 @@ static int find_live(struct store_tx *tx, const char *id_or_name, char ret_id[AP
                        "no key that is still valid has the id or name \"%.64s\"", id_or_name);
     if (more > 0)
         return err_set(err, ERR_CONFLICT, "key_ambiguous",
-                       "several keys are named \"%.64s\": give the id of one", id_or_name);
+                       "several keys are named \"%.64s\": give the id of one, as a list of the"
+                       " keys shows it",
+                       id_or_name);
     return found < 0 || more < 0 ? -1 : 0;
 }
 

@@ -376,6 +376,9 @@ static const char *const migrations[] = {
 
     /* 18 */
     keys_and_sessions,
+
+    /* 19 */
+    "ALTER TABLE audit ADD COLUMN detail TEXT NOT NULL DEFAULT '';",
 };
 
 static int read_number(struct db *db, const char *sql, int64_t *ret, struct err *err)

@@ -116,6 +116,8 @@ const struct store_identity *store_identity(const struct store *store);
 #define API_KEY_ID_SIZE   17
 #define API_KEY_NAME_SIZE 65
 #define USER_ID_SIZE      65
+#define KEY_LIFE_MAX_MS   (100LL * 366 * 24 * 3600 * 1000) /* of one that has an end at all */
+#define KEYS_MAX          100 /* of one user; and so many dead ones are remembered */
 #define SESSIONS_MAX      100 /* of one user; the oldest end for newer ones */
 
 /* A session is a key that its user got by a password. It is in no list of keys. */
@@ -128,7 +130,7 @@ struct api_key {
     scope_set scopes;
     char user_id[USER_ID_SIZE]; /* whose it is; "": nobody's, it stands for itself */
     bool bound;                 /* sees and does only what that user may; not if that is an admin.
-                                 * Told by store_key_find() alone */
+                                 * Told by store_key_find*() alone */
     int64_t good_until;         /* of what it was found by; 0: for ever. Told there alone, too */
     int64_t rate_limit;         /* requests a minute; 0: as many as it likes, -1: as all */
     int64_t created_at;         /* wall ms; so are the rest */
@@ -140,18 +142,20 @@ struct api_key {
 typedef int (*store_key_fn)(const struct api_key *key, void *arg, struct err *err);
 
 /* Find a live key (neither revoked nor expired, its user still there) by the SHA-256 of its text.
- * 1 found, 0 not, -1 err. Reader. */
+ * 1 found, 0 not, -1 err. Reader; the second inside apply(). */
 int store_key_find(struct store *store, const uint8_t hash[CRYPTO_HASH_BYTES],
                    struct api_key *ret_key, struct err *err);
+int store_key_find_tx(struct store_tx *tx, const uint8_t hash[CRYPTO_HASH_BYTES],
+                      struct api_key *ret_key, struct err *err);
 /* By id; also of those that are dead. 1 found, 0 not; the second inside apply(). */
 int store_key_get(struct store *store, const char *id, struct api_key *ret_key, struct err *err);
 int store_key_see(struct store_tx *tx, const char *id, struct api_key *ret_key, struct err *err);
-/* All that ever were, the oldest first; user_id NULL: whosever. Reader. */
+/* All that there are, and the dead; the oldest first; user_id NULL: whosever. Reader. */
 int store_key_list(struct store *store, const char *user_id, struct store_page *page,
                    store_key_fn fn, void *arg, struct err *err);
 
 /* Inside apply(). id, name, scopes_text, user_id, rate_limit and expires_at are read; an id of ""
- * is made. ERR_NOT_FOUND "user_not_found", field userId. */
+ * is made. ERR_NOT_FOUND "user_not_found", ERR_CONFLICT "too_many_keys", field userId. */
 int store_key_create(struct store_tx *tx, struct api_key *key,
                      const uint8_t hash[CRYPTO_HASH_BYTES], struct err *err);
 /* What is to be another from now on. */
@@ -655,6 +659,7 @@ struct audit {
     const char *key_id, *key_name; /* the name as of then */
     const char *method, *path;
     const char *target; /* the id of what it was about; "" unknown */
+    const char *detail; /* what was asked for, in a few words; "" */
     int status;         /* of its answer; 0: not known (yet) */
     const char *code;   /* of its error; "" */
 };
@@ -669,7 +674,7 @@ int store_audit_end(struct store_tx *tx, int64_t seq, int status, const char *co
 
 struct audit_filter {
     int64_t before;     /* only older ones than that row; 0: from the newest on */
-    int64_t since;      /* wall ms */
+    int64_t since;      /* wall ms; 0: ever */
     const char *key;    /* id or name; "": any */
     const char *target; /* "": any */
 };

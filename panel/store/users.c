@@ -129,9 +129,9 @@ int store_user_list(struct store *store, struct store_page *page, store_user_fn 
     return rc < 0 ? -1 : 0;
 }
 
-#define USERNAME_OF_OTHERS "SELECT 1 FROM users WHERE username = ?1 AND id <> ?2"
-#define EMAIL_OF_OTHERS    "SELECT 1 FROM users WHERE email = ?1 AND id <> ?2"
-#define ID_OF_OTHERS       "SELECT 1 FROM users WHERE id = ?1 AND id <> ?2"
+/* One logs in by either, so nobody's name is another's address: it would stand before that. */
+#define NAME_OF_OTHERS "SELECT 1 FROM users WHERE (username = ?1 OR email = ?1) AND id <> ?2"
+#define ID_OF_OTHERS   "SELECT 1 FROM users WHERE id = ?1 AND id <> ?2"
 
 /* Is the value free, or that user's own (id "": nobody's)? */
 static int check_free(struct store_tx *tx, const char *sql, const char *field, const char *id,
@@ -153,8 +153,8 @@ static int check_free(struct store_tx *tx, const char *sql, const char *field, c
 int store_user_create(struct store_tx *tx, const struct user *user, const char *password_hash,
                       struct err *err)
 {
-    if (check_free(tx, USERNAME_OF_OTHERS, "username", "", user->username, err) < 0 ||
-        check_free(tx, EMAIL_OF_OTHERS, "email", "", user->email, err) < 0 ||
+    if (check_free(tx, NAME_OF_OTHERS, "username", "", user->username, err) < 0 ||
+        check_free(tx, NAME_OF_OTHERS, "email", "", user->email, err) < 0 ||
         check_free(tx, ID_OF_OTHERS, "userId", "", user->id, err) < 0)
         return -1;
     struct stmt *stmt = db_stmt(tx->db,
@@ -182,8 +182,8 @@ static int check_known(struct store_tx *tx, const char *id, struct err *err)
 int store_user_change(struct store_tx *tx, const struct user_change *change, struct err *err)
 {
     if (check_known(tx, change->id, err) < 0 ||
-        check_free(tx, USERNAME_OF_OTHERS, "username", change->id, change->username, err) < 0 ||
-        check_free(tx, EMAIL_OF_OTHERS, "email", change->id, change->email, err) < 0)
+        check_free(tx, NAME_OF_OTHERS, "username", change->id, change->username, err) < 0 ||
+        check_free(tx, NAME_OF_OTHERS, "email", change->id, change->email, err) < 0)
         return -1;
     struct stmt *stmt = db_stmt(tx->db,
                                 "UPDATE users SET username = coalesce(?2, username),"

@@ -1,7 +1,9 @@
 """Who did what to what, when, and how it ended."""
 import re
+import sqlite3
 import time
 import unittest
+import urllib.parse
 import uuid
 
 from lib import places
@@ -76,12 +78,43 @@ class Rows(unittest.TestCase):
 
     def test_refusals(self):
         WORLD.api.post("/api/instances/deploy", {"name": "x"}).refused(400)
-        newest(path="/api/instances/deploy", status=400, code="missing_field", target=None)
+        newest(path="/api/instances/deploy", status=400, code="missing_field", target=None, detail="name")
+        where = {"image": "x:y", "memory": 64, "cpu": 1, "ports": "80:auto", "nodeId": "auto", "name": "x", "user": "nobody"}
+        for key in ({}, {"Idempotency-Key": uuid.uuid4().hex}):
+            answer = WORLD.api.post("/api/instances/deploy", {**where, "primary": 80}, headers=key).expect(400)
+            row = newest(requestId=answer.headers["X-Request-Id"], status=400, target=None)
+            self.assertIn("nodeId=auto name user=nobody", row["detail"])
         WORLD.api.delete("/api/nodes/delete", {"nodeId": "nobody"}).refused(400)
         newest(path="/api/nodes/delete", status=400, code="node_not_found", target="nobody")
         key = {"Idempotency-Key": uuid.uuid4().hex}
         WORLD.api.delete("/api/images/delete", {"id": "nobody"}, headers=key).refused(400)
         newest(path="/api/images/delete", status=400, code="image_not_found", target="nobody")
+
+    def test_what_was_asked_for(self):
+        user, instance = WORLD.add_user("asked-for"), WORLD.deploy()["Id"]
+        path = f"/api/instances/{instance}"
+        for method, more, body, detail in (
+                ("POST", "/power", {"action": "stop"}, "action=stop"),
+                ("POST", "/power", {"action": "explode now"}, "action"),
+                ("POST", "/users", {"userId": user}, f"userId={user}"),
+                ("DELETE", f"/users?userId={user}", {}, f"userId={user}"),
+                ("PATCH", "", {"name": "s3cret", "variables": {"A": "s3cret"}, "user": user},
+                 f"name variables user={user}"),
+                ("POST", "/command", {"line": "say s3cret", "s3cret=": 1, "also": "s3cret"}, "line also"),
+                ("POST", "/reinstall", {"wipe": True, "id": instance}, "wipe=true")):
+            with self.subTest(path=more, body=body):
+                WORLD.api.request(method, path + more, body)
+                newest(method=method, path=path + more.partition("?")[0], detail=detail)
+        body = {"username": "d", "email": "d@example.test", "password": "s3cret s3cret", "admin": "true", "userId": 7}
+        WORLD.api.post("/api/auth/create-user", body).expect(201)
+        newest(target="7", detail="username email password admin=true userId=7")
+        WORLD.api.post("/api/images/create", {"Name": "long", "Image": "x:y", **{"a" * 30 + chr(98 + n): n for n in range(20)}})
+        newest(detail="Name Image " + " ".join("a" * 30 + chr(98 + n) for n in range(4)))
+        self.assertNotIn("s3cret", str(audit("?limit=20")))
+        WORLD.delete(instance)
+        image = WORLD.api.post("/api/images/create", {"Name": "queried", "Image": "x:y"}).expect(201).json["Id"]
+        WORLD.api.delete(f"/api/images/delete?id={image}").expect(201)
+        newest(path="/api/images/delete", target=image, status=201)
 
     def test_replays_and_strangers_are_none(self):
         body = {"Name": "replayed", "Image": "x:y"}
@@ -150,7 +183,50 @@ class Pages(unittest.TestCase):
         self.assertEqual(audit(f"?since={int(time.time()) + 60}"), [])
         self.assertGreater(len(audit(f"?since={int(time.time()) - 3600}")), 2)
 
+    def test_by_a_name_of_any_letters(self):
+        name = "Büro & Söhne: 1>2"
+        made = WORLD.api.post("/api/keys", {"name": name}).expect(201).json
+        for _ in range(3):
+            WORLD.api.post("/api/images/create", {}, key=made["key"]).refused(400)
+        until(lambda: len(audit("?key=" + urllib.parse.quote(name))) == 3, 5, "all three are written")
+        seen, path = [], "/api/audit?limit=1&key=" + urllib.parse.quote(name)
+        while path:
+            answer = WORLD.api.get(path).expect(200)
+            seen += [row["key"]["name"] for row in answer.json]
+            link = answer.headers["Link"]
+            path = re.match("<(.*)>; rel=\"next\"", link)[1] if link else None
+        self.assertEqual(seen, [name] * 3)
+
+    def test_a_long_trail_by_time(self):
+        """From a time on, wherever that is: no row too many or too few, and without a walk through all."""
+        world = World().start()
+        try:
+            world.panel.stop()
+            db = sqlite3.connect(f"{world.panel.data}/panel.db")
+            now = int(time.time())
+            db.execute("DELETE FROM audit")
+            db.execute("INSERT INTO audit(seq, at, request, key_id, key_name, method, path, target, status, code)"
+                       " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)"
+                       " SELECT i * 2, (? - 300000 + i) * 1000, '', 'k', 'k', 'POST', '/', '', 200, '' FROM n", (now,))
+            db.commit()
+            db.close()
+            world.panel.start()
+
+            def look(since, more=""):
+                return world.api.get(f"/api/audit?limit=5&since={since}{more}").expect(200)
+            for ago in (0, 1, 2, 4, 5, 17, 299998, 299999, 300000, 400000):
+                rows, count = look(now - ago).json, min(ago + 1, 300000)
+                self.assertEqual([row["id"] for row in rows], [600000 - 2 * n for n in range(min(count, 5))], ago)
+                self.assertEqual(look(now - ago).headers["Link"] is None, count <= 5)
+            first = look(now - 299999, "&cursor=8").json
+            self.assertEqual([row["id"] for row in first], [6, 4, 2])
+            self.assertEqual(look(now + 10).json, [])
+            self.assertLess(min(look(now + 10).seconds for _ in range(10)), 0.03)  # a walk takes ten times that
+        finally:
+            world.stop()
+
     def test_odd_questions(self):
         for query, field in (("limit=0", "limit"), ("limit=1001", "limit"), ("cursor=c5", "cursor"),
-                             ("since=yesterday", "since"), ("key=a%20b", "key"), ("target=%0a", "target")):
+                             ("since=yesterday", "since"), ("since=2026-02-30T00:00:00Z", "since"),
+                             ("key=a%1fb", "key"), ("key=" + "x" * 65, "key"), ("target=%0a", "target")):
             WORLD.api.get(f"/api/audit?{query}").refused(400, field=field)

@@ -1,13 +1,15 @@
 """Keys: who may, who may not, and that the answer gives nothing away."""
+import hashlib
 import sqlite3
 import statistics
+import string
 import time
 import unittest
 
 from api.endpoints import ENDPOINTS, fixed_path
 from lib import raw
 from lib.paneld import create_key
-from lib.wait import patient
+from lib.wait import patient, until
 from lib.world import World
 
 WORLD = None
@@ -20,6 +22,16 @@ def setUpModule():
 
 def tearDownModule():
     WORLD.stop()
+
+
+def checksum(checked):
+    """Of the first 36 characters of a key."""
+    number = int.from_bytes(hashlib.sha256(checked.encode()).digest()[:8], "big")
+    digits = ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        digits += (string.digits + string.ascii_uppercase + string.ascii_lowercase)[digit]
+    return digits
 
 
 def flipped(key):
@@ -45,13 +57,33 @@ class Keys(unittest.TestCase):
             with self.subTest(key=key[:60]):
                 WORLD.api.get("/api/users", key=key).refused(401, code="unauthorized")
 
-    def test_all_refusals_look_the_same(self):
+    def refusals(self, *keys):
+        answers = [WORLD.api.get("/api/users", key=key).refused(401) for key in keys]
+        return {(answer.json["error"], answer.json["code"]) for answer in answers}
+
+    def test_a_refusal_says_what_of_the_form_is_wrong(self):
         good = WORLD.panel.key
-        bodies = set()
-        for key in (None, "x", flipped(good), "panel_" + "0" * 36):
-            answer = WORLD.api.get("/api/users", key=key).refused(401)
-            bodies.add((answer.json["error"], answer.json["code"]))
-        self.assertEqual(len(bodies), 1, bodies)
+        for keys, word in (((None,), "missing"), (("",), "empty"),
+                           (("x", flipped(good), good[:-1], good + "x", "panel_" + "0" * 36, f'"{good}"'), "mistyped")):
+            told = self.refusals(*keys)
+            self.assertEqual(len(told), 1, told)
+            self.assertIn(word, str(told))
+        answer = WORLD.api.get("/api/users", key=None, headers={"Authorization": "Basic eA=="})
+        answer.refused(401, "unauthorized", says=("Bearer", "x-api-key"))
+        WORLD.api.get("/api/users", key=None, headers={"Cookie": "panel_session=x"}).refused(401, says="log in again")
+
+    def test_a_refusal_does_not_tell_which_keys_there_are_or_were(self):
+        def made(**fields):
+            return WORLD.api.post("/api/keys", {"name": "x", **fields}).expect(201).json
+        revoked, rotated, expired = made(), made(), made(expiresIn=1)
+        WORLD.api.delete(f"/api/keys/{revoked['id']}").expect(200)
+        WORLD.api.post(f"/api/keys/{rotated['id']}/rotate").expect(200)
+        until(lambda: WORLD.api.get("/api/users", key=expired["key"]).status == 401, 5, "it expires")
+        of_another_panel = "panel_" + "0" * 30
+        of_another_panel += checksum(of_another_panel)
+        told = self.refusals(of_another_panel, *(key["key"] for key in (revoked, rotated, expired)))
+        self.assertEqual(len(told), 1, told)
+        self.assertIn("revoked", str(told))
 
     def test_a_key_in_the_query_is_no_key(self):
         WORLD.api.get("/api/users", key=None, query={"x-api-key": WORLD.panel.key}).refused(401)

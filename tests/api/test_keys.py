@@ -76,12 +76,16 @@ class Keys(unittest.TestCase):
                 "name": ["", "x" * 65, "ü" * 40, "a\nb", None], "scopes": [[], ["users"], ["users:all"], 7, {},
                                                                           [1], ["users:read nodes:read"], ""],
                 "userId": ["nosuch", "a b"], "expiresIn": [0, -1, "1h", 10 ** 12],
-                "expiresAt": ["2001-01-01T00:00:00Z", "tomorrow", 7],
+                "expiresAt": ["2001-01-01T00:00:00Z", "tomorrow", 7, "2030-02-30T00:00:00Z", "2500-01-01T00:00:00Z",
+                              "2999-01-01T00:00:00Z", "9999-12-31T23:59:59Z"],
                 "rateLimit": [-1, "many", 10 ** 10]}.items():
             for value in values:
                 with self.subTest(field=field, value=value):
                     post({"name": "x", field: value}).refused(400, field=field)
-        post({"name": "x", "expiresIn": 5, "expiresAt": "2999-01-01T00:00:00Z"}).refused(400)
+        for both in ({"expiresIn": 5, "expiresAt": "2030-01-01T00:00:00Z"}, {"expiresIn": 5, "expiresAt": None}):
+            post({"name": "x", **both}).refused(400, "invalid_field", "expiresIn")
+        post({"name": "x", "expiresAt": "2999-01-01T00:00:00Z"}).refused(400, says=("100 years", "null"))
+        self.assertEqual(make(expiresAt="2099-01-01T00:00:00Z")["expiresAt"], "2099-01-01T00:00:00.000Z")
         patch(make(), {"userId": WORLD.user_id}).refused(400, "not_changeable", "userId")
 
     def test_a_change_is_in_effect_at_once(self):
@@ -202,6 +206,46 @@ class Gifts(unittest.TestCase):
         for target in (child, giver):
             patch(target, {"expiresAt": None}, key=giver["key"]).refused(403, "forbidden", "expiresAt")
         patch(giver, {"expiresIn": 60}, key=giver["key"]).expect(200)
+
+    def test_time_by_way_of_a_key_that_has_more(self):
+        """Its new secret would be good when the asking key is long dead."""
+        giver, endless, later = make(expiresIn=3600), make(scopes=["read"]), make(expiresIn=7200)
+        for target in (endless, later):
+            rotate(target, key=giver["key"]).refused(403, "forbidden", says="ends sooner")
+            self.assertTrue(works(target["key"]))
+        rotate(make(expiresIn=60), key=giver["key"]).expect(200)
+        rotate(giver, key=giver["key"]).expect(200)
+        session = WORLD.api.post("/api/auth/login", {"username": "owner", "password": "correct horse"}, key=None)
+        bound = make(userId=WORLD.user_id)
+        rotate(bound, key=session.expect(201).json["token"]).expect(200)  # whose user may log in again
+
+    def test_time_of_a_secret_in_its_grace(self):
+        """Who has found the old one doesn't get the new one from it."""
+        key = make()
+        fresh = rotate(key, {"graceSeconds": 600}).expect(200).json
+        rotate(key, key=key["key"]).refused(403, "forbidden", says="ends sooner")
+        post({"name": "x", "expiresAt": None}, key=key["key"]).refused(403, "forbidden", "expiresAt")
+        child = post({"name": "x"}, key=key["key"]).expect(201).json
+        self.assertIsNotNone(child["expiresAt"])
+        rotate(key, key=fresh["key"]).expect(200)
+        self.assertFalse(works(key["key"]) and works(fresh["key"]))
+
+    def test_number(self):
+        """A user makes keys for himself, and there is an end to it."""
+        user = WORLD.add_user("collector")
+        keys = [make(userId=user) for _ in range(100)]
+        own = keys[0]["key"]
+        post({"name": "x"}, key=own).refused(400, "too_many_keys", "userId", says="100")
+        post({"name": "x", "userId": user}).refused(400, "too_many_keys", "userId")
+        for _ in range(3):
+            WORLD.api.delete(f"/api/keys/{keys.pop()['id']}", key=own).expect(200)
+            keys.append(post({"name": "x"}, key=own).expect(201).json)
+        for key in keys[1:]:
+            WORLD.api.delete(f"/api/keys/{key['id']}").expect(200)
+        for _ in range(3):
+            post({"name": "x"}, key=own).expect(201)
+        rows = WORLD.api.get("/api/keys", key=own).expect(200).json
+        self.assertEqual((len([row for row in rows if not row["revokedAt"]]), len(rows)), (4, 104))
 
     def test_rate(self):
         giver = make(scopes=["keys:write"])
@@ -345,6 +389,21 @@ class Streams(unittest.TestCase):
             until(lambda: "key.revoked" in [e.json["type"] for e in stream.events], 5, "events come")
             self.assertFalse(stream.ended)
 
+    def test_of_each_kind_end_with_the_key_or_the_session(self):
+        instance = WORLD.deploy()["Id"]
+        for path in ("/api/events", *(f"/api/instances/{instance}/{kind}" for kind in
+                                      ("console", "logs?follow=1", "stats?follow=1"))):
+            key = make(userId=WORLD.user_id)
+            token = WORLD.api.post("/api/auth/login", {"username": "owner", "password": "correct horse"}, key=None)
+            session = {"key": token.expect(201).json["token"]}
+            with self.subTest(path=path), self.stream(key, path) as one, self.stream(session, path) as other:
+                self.assertEqual((one.status, other.status), (200, 200))
+                WORLD.api.delete(f"/api/keys/{key['id']}").expect(200)
+                until(lambda: one.ended, 5, "it ends with its key")
+                self.assertFalse(other.ended)
+                WORLD.api.post("/api/auth/logout", key=session["key"]).expect(200)
+                until(lambda: other.ended, 5, "it ends with its session")
+
     def test_of_an_instance_end_when_access_is_taken(self):
         guest = WORLD.add_user("stream-guest")
         instance = WORLD.deploy()["Id"]
@@ -387,6 +446,22 @@ class Rates(unittest.TestCase):
         answer = WORLD.api.post("/api/nodes/create", {}, key=key["key"]).refused(429, "rate_limited")
         self.assertTrue(1 <= int(answer.headers["Retry-After"]) <= 60)
         self.assertTrue(works(other["key"]))
+
+    def test_what_a_user_changes_is_counted_over_all_his_keys(self):
+        """Each leaves a row in the audit trail at least, refused or not; else he could fill the disk."""
+        user = WORLD.add_user(f"busy{time.monotonic_ns()}")
+        keys = [make(userId=user)["key"] for _ in range(2)]
+        path = f"/api/users/{user}"
+        connection = WORLD.api.connect()
+        statuses = []
+        while 429 not in statuses and len(statuses) < 700:  # a minute may end meanwhile
+            one = {"key": keys[len(statuses) % 2], "connection": connection}
+            statuses.append(WORLD.api.delete(path, {}, **one).status)
+            if statuses[-1] == 429:
+                WORLD.api.get(path, **one).expect(200)
+        connection.close()
+        self.assertEqual(set(statuses), {403, 429})
+        self.assertGreaterEqual(len(statuses), 300)
 
     def test_paths_that_are_not_there_count_too(self):
         key = self.steady(3)["key"]
@@ -485,7 +560,7 @@ class Host(unittest.TestCase):
     def test_what_can_not_be_used_is_said(self):
         self.assertIn("users:all", self.refused("--scope", "users:all"))
         self.assertIn("nosuch", self.refused("--user", "nosuch"))
-        for expires in ("soon", "0d", "2001-01-01T00:00:00Z", "5", "5w", ""):
+        for expires in ("soon", "0d", "2001-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "99999d", "5", "5w", ""):
             self.assertIn("--expires", self.refused("--expires", expires))
 
     def test_the_options_belong_to_create(self):
@@ -511,7 +586,7 @@ class Older(unittest.TestCase):
             for name in triggers:
                 db.execute(f"DROP TRIGGER {name}")
             db.executescript(
-                "DROP TABLE secrets; DROP TABLE api_keys;"
+                "DROP TABLE secrets; DROP TABLE api_keys; ALTER TABLE audit DROP COLUMN detail;"
                 "CREATE TABLE api_keys(id TEXT PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL UNIQUE,"
                 " created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL DEFAULT 0,"
                 " revoked_at INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"

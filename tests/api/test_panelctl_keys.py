@@ -227,6 +227,20 @@ class Ending(Keys):
         for args in (["revoke", "--yes"], ["rotate", "--yes"], ["update", "--name", "x"]):
             self.run_ctl("key", args[0], made["id"], *args[1:], code=3)
 
+    def test_who_may_not_read_names_an_id(self):
+        """A key that does nothing but end keys is a good one for a job that does nothing but that."""
+        ctl, _ = self.create("ender", "--scope", "keys:write,users:read,instances:write,users:write")
+        _, one = self.create("turned", "--scope", "users:read")
+        _, other = self.create("named", "--scope", "users:read")
+        self.assertRegex(ctl.run("key", "rotate", one["id"], "--yes"), r"\Apanel_[0-9A-Za-z]{36}\n\Z")
+        self.assertIn(f'{one["id"]} is revoked', ctl.run("key", "revoke", one["id"], "--yes"))
+        self.assertIsNotNone(self.told(one)["revokedAt"])
+        told = ctl.run("key", "revoke", "named", "--yes", code=3)
+        self.assertIn("may not read keys", told)
+        self.assertIsNone(self.told(other)["revokedAt"])
+        self.assertIn("keys:read", ctl.run("key", "get", other["id"], code=4))
+        self.assertIn("may not read instances", ctl.run("instance", "stop", "nothing", code=3))
+
     def test_a_name_is_that_of_the_living(self):
         """Revoked keys stay in the list; one of the same name takes the place of the one before."""
         _, old = self.create("again")

@@ -27,7 +27,7 @@ def create(**fields):
 
 
 def make(name, **fields):
-    return create(username=name, email=f"{name}@example.test", **fields).expect(201).json
+    return create(**{"username": name, "email": f"{name}@example.test", **fields}).expect(201).json
 
 
 def find(kind, value):
@@ -128,6 +128,16 @@ class CreateUser(unittest.TestCase):
     def test_a_taken_email_is_409_in_any_case(self):
         make("mailer")
         create(username="other3", email="MAILER@Example.TEST").refused(409, field="email")
+
+    def test_nobody_stands_before_another_at_the_login(self):
+        """One logs in by name or address, so a name that is another's address would take his place."""
+        make("victim")
+        create(username="Victim@example.test", email="other5@example.test").refused(409, "user_exists", "username")
+        make("name@example.org", email="other7@example.test")
+        create(username="other6", email="name@Example.org").refused(409, "user_exists", "email")
+        make("own@example.test", email="own@example.test")
+        change = {"username": "VICTIM@example.test"}
+        WORLD.api.request("PATCH", f"/api/users/{make('thief')['userId']}", change).refused(409, "user_exists", "username")
 
     def test_a_taken_id_is_409(self):
         make("first", userId="same")

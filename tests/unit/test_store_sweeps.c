@@ -126,6 +126,7 @@ static int add_audit(struct store_tx *tx, int64_t at, struct err *err)
 {
     int64_t seq;
     struct audit row = {.request_id = "r",
+                        .detail = "",
                         .key_id = "k",
                         .key_name = "k",
                         .method = "POST",
