@@ -126,8 +126,3 @@ void loop_run_for(struct loop *loop, int64_t ms, bool (*done)(void *arg), void *
         sleep_until(loop, deadline);
     }
 }
-
-void loop_stop(struct loop *loop)
-{
-    loop->stopping = true;
-}

@@ -40,10 +40,9 @@ void loop_fini(struct loop *loop);
 /* Any thread. Never fails, never blocks. */
 void loop_post(struct loop *loop, struct loop_task *task);
 
-/* Serve until a signal comes or loop_stop() is called. */
+/* Serve until a signal comes. */
 void loop_run(struct loop *loop);
 /* Serve for at most ms, or until done() says so; for winding down. */
 void loop_run_for(struct loop *loop, int64_t ms, bool (*done)(void *arg), void *arg);
-void loop_stop(struct loop *loop);
 
 #endif

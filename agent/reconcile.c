@@ -600,11 +600,6 @@ void reconcile_set_install_limits(struct reconcile *reconcile, const struct inst
     installs_set_limits(reconcile->installs, limits);
 }
 
-const struct installs *reconcile_installs(const struct reconcile *reconcile)
-{
-    return reconcile->installs;
-}
-
 bool reconcile_is_inventory_ready(const struct reconcile *reconcile)
 {
     return reconcile->inventory_ready;

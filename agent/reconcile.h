@@ -31,7 +31,6 @@ int reconcile_apply(struct reconcile *reconcile, Wire__Apply *apply, struct err 
 int reconcile_remove(struct reconcile *reconcile, const Wire__Remove *remove, struct err *err);
 
 const struct instance_table *reconcile_table(const struct reconcile *reconcile);
-const struct installs *reconcile_installs(const struct reconcile *reconcile);
 /* Has everything been compared with the Engine once since the start? */
 bool reconcile_is_inventory_ready(const struct reconcile *reconcile);
 /* Borrows texts that live until the next round of the loop. */

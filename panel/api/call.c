@@ -332,7 +332,6 @@ static void admit(void *arg, struct http_req *req, struct http_verdict *verdict,
     verdict->max_body = call->route->max_body;
     verdict->deadline_ms = call->route->deadline_ms;
     verdict->known = call->key.id[0] != '\0';
-    verdict->route = (void *)(uintptr_t)call->route;
     http_req_keep(req, steal_ptr(call), call_free);
 }
 

@@ -30,7 +30,6 @@ struct http_verdict {
     uint32_t deadline_ms; /* from the end of the body to the answer */
     bool known;           /* who asks has shown a key: its connection isn't cut to make room */
     unsigned metric;      /* what it is counted under; see metric_request() */
-    void *route;          /* handed to the handler by http_req_route() */
 };
 
 struct http_app {
@@ -76,7 +75,6 @@ const char *http_req_query_text(const struct http_req *req);
 const char *http_req_header(const struct http_req *req, const char *name);
 const char *http_req_id(const struct http_req *req);
 const char *http_req_body(const struct http_req *req, size_t *ret_len);
-void *http_req_route(const struct http_req *req);
 /* Milliseconds since its head was complete. */
 int64_t http_req_age_ms(const struct http_req *req);
 /* Did it come over TLS? */

@@ -143,11 +143,6 @@ const char *http_req_body(const struct http_req *req, size_t *ret_len)
     return req->body.data ? req->body.data : "";
 }
 
-void *http_req_route(const struct http_req *req)
-{
-    return req->verdict.route;
-}
-
 int64_t http_req_age_ms(const struct http_req *req)
 {
     return clock_mono_ms() - req->started;

@@ -119,22 +119,15 @@ int store_access_list(struct store *store, const char *instance_id, struct store
     db_bind_text(stmt, 1, instance_id);
     db_bind_int(stmt, 2, page->after);
     page->next = 0;
-    int64_t last = 0;
-    uint32_t count = 0;
+    struct page_walk walk = {.page = page, .seq = 0};
     int rc;
-    while ((rc = db_step(stmt, err)) > 0) {
-        if (page->limit && count == page->limit) {
-            page->next = last;
-            break;
-        }
+    while ((rc = page_step(&walk, stmt, err)) > 0) {
         struct user user = {
             .id = db_text(stmt, 1), .username = db_text(stmt, 2), .email = db_text(stmt, 3)};
         if (fn(&user, arg, err) < 0) {
             rc = -1;
             break;
         }
-        last = db_int(stmt, 0);
-        count++;
     }
     db_end(stmt);
     return rc < 0 ? -1 : 0;

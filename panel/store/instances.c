@@ -80,23 +80,16 @@ static int give_row(struct stmt *stmt, store_instance_fn fn, void *arg, struct e
 static int give_rows(struct stmt *stmt, struct store_page *page, store_instance_fn fn, void *arg,
                      struct err *err)
 {
-    int64_t last = 0;
-    int count = 0;
+    struct page_walk walk = {.page = page, .seq = COLUMN_SEQ};
     int rc;
-    while ((rc = db_step(stmt, err)) > 0) {
-        if (page && page->limit && (uint32_t)count == page->limit) {
-            page->next = last;
-            break;
-        }
+    while ((rc = page_step(&walk, stmt, err)) > 0) {
         if (give_row(stmt, fn, arg, err) < 0) {
             rc = -1;
             break;
         }
-        last = db_int(stmt, COLUMN_SEQ);
-        count++;
     }
     db_end(stmt);
-    return rc < 0 ? -1 : count;
+    return rc < 0 ? -1 : (int)walk.count;
 }
 
 #define LIVING_ONE COLUMNS "WHERE i.id = ?1 AND " LIVING

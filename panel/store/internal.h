@@ -23,6 +23,17 @@ struct store_tx {
 
 struct reader; /* reader.c */
 
+/* page.c: the rows of a statement in order of their sequence numbers, which are in column seq, as
+ * many as the page may have; page NULL: all. page->next is to be 0 at the start. */
+struct page_walk {
+    struct store_page *page;
+    int seq;
+    uint32_t count; /* rows so far */
+    int64_t last;   /* the last one's number */
+};
+/* The next row is there: 1. 0 at the end of page or statement, -1 with err. */
+int page_step(struct page_walk *walk, struct stmt *stmt, struct err *err);
+
 struct store {
     char *path;
     struct store_identity identity;

@@ -128,17 +128,11 @@ int store_key_list(struct store *store, const char *user_id, struct store_page *
     db_bind_int(stmt, 1, page->after);
     db_bind_text(stmt, 2, user_id ? user_id : "");
     page->next = 0;
-    int64_t last = 0;
-    uint32_t count = 0;
+    struct page_walk walk = {.page = page, .seq = 0};
     int rc;
-    while ((rc = db_step(stmt, err)) > 0) {
+    while ((rc = page_step(&walk, stmt, err)) > 0) {
         struct api_key key;
-        if (page->limit && count++ == page->limit) {
-            page->next = last;
-            break;
-        }
         take_row(stmt, &key);
-        last = key.seq;
         if (fn(&key, arg, err) < 0) {
             rc = -1;
             break;

@@ -102,20 +102,13 @@ int store_node_list(struct store *store, struct store_page *page, store_node_fn 
         return -1;
     db_bind_int(stmt, 1, page->after);
     page->next = 0;
-    int64_t last = 0;
-    uint32_t count = 0;
+    struct page_walk walk = {.page = page, .seq = COLUMN_SEQ};
     int rc;
-    while ((rc = db_step(stmt, err)) > 0) {
-        if (page->limit && count == page->limit) {
-            page->next = last;
-            break;
-        }
+    while ((rc = page_step(&walk, stmt, err)) > 0) {
         if (give_row(stmt, fn, arg, err) < 0) {
             rc = -1;
             break;
         }
-        last = db_int(stmt, COLUMN_SEQ);
-        count++;
     }
     db_end(stmt);
     return rc < 0 ? -1 : 0;

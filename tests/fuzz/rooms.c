@@ -69,11 +69,6 @@ const char *http_req_body(const struct http_req *req, size_t *ret_len)
     return req->body;
 }
 
-void *http_req_route(const struct http_req *req)
-{
-    return req->route;
-}
-
 int64_t http_req_age_ms(const struct http_req *req)
 {
     (void)req;
@@ -574,7 +569,6 @@ void request_run(struct http_req *req)
         req->status = verdict.refuse_status;
     } else {
         CHECK(verdict.max_body && verdict.deadline_ms);
-        req->route = verdict.route;
         if (req->body_len > verdict.max_body)
             req->body_len = verdict.max_body;
         app.handle(app.arg, req);

@@ -39,7 +39,6 @@ struct http_req {
     /* the API's */
     void *kept;
     void (*kept_free)(void *data);
-    void *route;
 };
 
 /* Once, after fuzz_store_open(). */
