@@ -1,11 +1,13 @@
 """The matrix of bad input: for each endpoint each way to be wrong. The answer is a clear error,
 soon; nothing is written; the panel lives on."""
 import json
+import statistics
 import unittest
 
 from api.endpoints import (BOOL, ENDPOINTS, ID, LINE, LOOSE, OBJECT, PORTS, RANGE, RATIOS, SECRET,
                            SIZE, TEXT, unknown_id)
 from lib import raw
+from lib.wait import patient
 from lib.world import World
 
 SOON = 1.0  # seconds, on a loaded machine and with sanitizers; the bench looks closer
@@ -53,7 +55,7 @@ class Case(unittest.TestCase):
     def refuse(self, status, field=None, **request):
         answer = self.send(**request)
         answer.refused(status, field=field)
-        self.assertLess(answer.seconds, SOON, "took long to say no")
+        self.assertLess(answer.seconds, patient(SOON), "took long to say no")
         return answer
 
     def with_value(self, field, value):
@@ -324,18 +326,18 @@ del _class, _endpoint
 
 
 class Speed(unittest.TestCase):
-    def test_a_refusal_takes_less_than_10_ms(self):
-        """Each of these is seen to be wrong without the disk; with sanitizers on, even."""
-        times = []
+    def test_a_refusal_waits_for_no_disk(self):
+        """Beside it in the same run, what is refused for its path alone."""
+        refused, floor = [], []
         connection = WORLD.api.connect()
-        for _ in range(40):
+        for _ in range(10):
             for endpoint in ENDPOINTS:
                 if endpoint.reads_body:
                     for body in (b"{nope", b"[]", b'{"id":{},"type":[],"username":7,"image":[]}'):
                         path = endpoint.path.replace("{id}", unknown_id())
-                        answer = WORLD.api.request(endpoint.method, path, raw=body,
-                                                   connection=connection).refused(400)
-                        times.append(answer.seconds)
+                        refused.append(WORLD.api.request(endpoint.method, path, raw=body,
+                                                         connection=connection).refused(400).seconds)
+                        floor.append(WORLD.api.request("POST", "/api/nothing", raw=body,
+                                                       connection=connection).refused(404).seconds)
         connection.close()
-        times.sort()
-        self.assertLess(times[len(times) * 95 // 100], 0.010, "19 of 20")
+        self.assertLess(statistics.median(refused), 4 * statistics.median(floor))
