@@ -442,10 +442,11 @@ class Files(Case):
         """A package's daemon has a user of its own; the file of the other panel lies in root's folder."""
         self.theirs.write(self.file)
         os.chmod(self.file, 0o600)
-        run = os.path.dirname(self.dir)
-        os.chmod(self.dir, 0o711)
-        os.chmod(run, 0o711)
-        self.addCleanup(os.chmod, run, 0o700)
+        folder = self.dir
+        while not os.stat(folder).st_mode & 0o001:  # nobody gets through to his own
+            self.addCleanup(os.chmod, folder, 0o700)
+            os.chmod(folder, 0o711)
+            folder = os.path.dirname(folder)
         for folder, _, names in os.walk(self.panel.data):
             for path in (folder, *(os.path.join(folder, name) for name in names)):
                 os.chown(path, NOBODY, NOBODY)
