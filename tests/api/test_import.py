@@ -443,9 +443,10 @@ class Files(Case):
         self.theirs.write(self.file)
         os.chmod(self.file, 0o600)
         folder = self.dir
-        while not os.stat(folder).st_mode & 0o001:  # nobody gets through to his own
-            self.addCleanup(os.chmod, folder, 0o700)
-            os.chmod(folder, 0o711)
+        while folder != "/":  # nobody gets through to his own
+            mode = os.stat(folder).st_mode
+            self.addCleanup(os.chmod, folder, mode & 0o7777)
+            os.chmod(folder, mode & 0o7777 | 0o111)
             folder = os.path.dirname(folder)
         for folder, _, names in os.walk(self.panel.data):
             for path in (folder, *(os.path.join(folder, name) for name in names)):
