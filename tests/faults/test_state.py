@@ -258,7 +258,7 @@ class TwoPanels(State):
                 for name in os.listdir(WORLD.agent.state) if name != "agent.lock"}
         done = WORLD.agent.try_join(self.other.panel.url, token)
         self.assertNotEqual(done.code, 0)
-        self.assertIn("already", done.err)
+        self.assertIn("give another --state folder", done.err)
         for name, changed in kept.items():
             self.assertEqual(os.stat(os.path.join(WORLD.agent.state, name)).st_mtime_ns, changed, name)
         WORLD.agent.start()
