@@ -101,6 +101,7 @@ static int read_patch(struct call *call, struct patch *patch, struct err *err)
     const char *cpu = body_text(&body, "cpu", BODY_OPTIONAL, TEXT_MAX);
     const char *ports = body_text(&body, "ports", BODY_OPTIONAL, TEXT_MAX);
     edit->image = body_text(&body, "image", BODY_OPTIONAL, TEXT_MAX);
+    edit->any_image = body_flag(&body, "force", false);
     edit->primary = body_text(&body, "primary", BODY_OPTIONAL, TEXT_MAX);
     edit->variables = body_object(&body, "variables");
     edit->own_env = body_object(&body, "env");

@@ -125,6 +125,8 @@ static const struct option_spec instance_update[] = {
     {"user", 'u', "USER", "another owner", NULL, BODY_NONE, NULL},
     {"image", 'i', "REFERENCE", "another Docker image, of those that its AltImages name", NULL,
      BODY_TEXT, "image"},
+    {"force", 0, NULL, "any other image, too: a newer one, or one that was mistyped", NULL,
+     BODY_TRUE, "force"},
     {"ports", 'p', "C:H,C:H", "other ports", NULL, BODY_TEXT, "ports"},
     SIZES,
     {"env", 0, "KEY=VALUE", "of its environment; KEY- removes; again for more", NULL, BODY_PAIR,
@@ -280,14 +282,13 @@ const struct command commands[] = {
      "Waits until it runs or has failed, and shows how far it is. One that failed is still there:\n"
      "\"retry\" tries again, and another deploy would make a second one. Example:\n"
      "  panelctl instance deploy lobby --template Minecraft --user alex --ports 25565:auto -m 2G\n"
-     "The image can later be changed for another of the template's AltImages alone; one that was\n"
-     "mistyped otherwise is mended by deleting the instance and deploying anew.\n",
+     "The image can be changed later: \"update --image\".\n",
      OPTIONS(instance_deploy), false, false, run_instance_deploy},
     {INSTANCE, "update", "INSTANCE", 1, 1, "change its name, owner, sizes, ports, variables",
      "What isn't named stays as it is. --var KEY- removes a variable. --image takes one of the\n"
-     "instance's AltImages, which come from its template; without a template there are none, and "
-     "a\n"
-     "mistyped image is mended by deleting the instance and deploying anew.\n",
+     "instance's AltImages, which come from its template; any other, as a newer one or one that\n"
+     "was mistyped, takes --force. The volume stays, and the old container until the new one "
+     "runs.\n",
      OPTIONS(instance_update), false, false, run_instance_update},
     {INSTANCE, "start", "INSTANCE...", 1, -1, "start it", NULL, NO_OPTIONS, false, false,
      run_instance_power},

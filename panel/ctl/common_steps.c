@@ -128,8 +128,7 @@ static void tell_way_out(const struct ctl *ctl, const struct err *err, bool told
         step_note("  the panel's log tells more about the request %s",
                   view_text(ctl->failure, "requestId"));
     else if (told && strcmp(err->reason, "image_not_allowed") == 0)
-        step_note("  an instance takes only images that its AltImages name, which come from its "
-                  "template; for any other, delete it and deploy anew");
+        step_note("  its AltImages come from its template; --force takes any other image, too");
     else if (err->code == ERR_NOT_FOUND && ctl->blind)
         step_note("  this key may not read %ss, so what was typed was taken for an id", ctl->blind);
     else if (err->code == ERR_UNAUTHORIZED)

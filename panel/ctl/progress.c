@@ -112,13 +112,10 @@ int progress_install(struct ctl *ctl, json_t **instance, struct err *err)
 static void tell_failed(const json_t *instance, const char *name, const char *id)
 {
     const char *code = view_text(instance, "Error.code");
-    bool others = json_array_size(json_object_get(instance, "AltImages")) > 0;
     step_note("panelctl: %s (%s) failed: %s", name, id, view_text(instance, "Error.message"));
     if (strcmp(code, "image_not_found") == 0)
-        step_note(others
-                      ? "  another of its images: panelctl instance update %s --image REFERENCE"
-                      : "  a wrong image can't be changed here, for its template names no others "
-                        "(AltImages): panelctl instance delete %s, and deploy anew",
+        step_note("  if the image is the wrong one: panelctl instance update %s --image REFERENCE "
+                  "--force",
                   id);
     if (strcmp(code, "install_failed") == 0)
         step_note("  what the install did: panelctl instance logs %s --install", id);

@@ -65,8 +65,9 @@ int placeholder_expand(const char *member, const char *text, const json_t *value
         const char *value = json_string_value(json_object_get(values, found.key));
         if (!value)
             return err_field(err, ERR_INVALID, "unknown_placeholder", "variables",
-                             "The template's %s names {{%s}}, which is no variable that it has and"
-                             " none that was given in \"variables\".",
+                             "The template's %s names {{%s}}, for which there is no value: it has"
+                             " no such variable or that has no default, and none was given in"
+                             " \"variables\".",
                              member, found.key[0] ? found.key : "…");
         strbuf_add(out, text, (size_t)(found.begin - text));
         strbuf_str(out, value);

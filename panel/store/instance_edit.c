@@ -87,11 +87,13 @@ static int refuse_image(const json_t *images, const char *image, struct err *err
     if (list.failed)
         return err_nomem(err);
     return err_field(err, ERR_INVALID, "image_not_allowed", "image",
-                     "image \"%s\" is none of this instance's other images (%s)", image,
-                     list.len ? list.data : "it has none; deploy a new instance");
+                     "image \"%s\" is none of this instance's other images (%s); \"force\": true "
+                     "takes it nevertheless",
+                     image, list.len ? list.data : "it has none");
 }
 
-/* One of AltImages; that which it leaves is one of them from then on, so there is a way back. */
+/* One of AltImages, unless it is forced; that which it leaves is one of them from then on, so there
+ * is a way back. */
 static int plan_image(struct plan *plan, const struct instance *row, struct err *err)
 {
     const char *image = plan->edit->image;
@@ -99,7 +101,7 @@ static int plan_image(struct plan *plan, const struct instance *row, struct err 
         return 0;
     json_t *images = json_loads(row->alt_images, 0, NULL);
     int rc = images ? 0 : err_nomem(err);
-    if (rc == 0 && !is_among(images, image))
+    if (rc == 0 && !plan->edit->any_image && !is_among(images, image))
         rc = refuse_image(images, image, err);
     if (rc == 0 && !is_among(images, row->image) &&
         json_array_append_new(images, json_string(row->image)) < 0)

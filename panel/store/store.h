@@ -514,6 +514,7 @@ struct instance_edit {
     int64_t cpu_milli;
     /* below: what only a new container can have */
     const char *image;                /* one of the instance's images */
+    bool any_image;                   /* or any other */
     const struct port_mapping *ports; /* as in struct instance_new; 0 keeps one that it has */
     size_t port_count;
     const char *primary;          /* as a client says it */

@@ -412,7 +412,7 @@ class Instances(Ctl):
                             "80:auto", code=1)
         identity = self.ctl.json("instance", "get", "bad")["Id"]
         for word in ("bad", "test:nothing", f"instance retry {identity}", f"instance delete {identity}",
-                     "deploy anew"):
+                     "--force"):
             self.assertIn(word, told)
         told = self.run_ctl("instance", "update", "bad", "-i", "test:httpd", code=1)
         self.assertIn("AltImages", told)

@@ -109,7 +109,19 @@ class Changed(Replacing):
         self.assertEqual(self.change(image="test:httpd")["Image"], "test:httpd", "there is a way back")
         before = self.row()
         self.patch(image="test:sleeper").refused(400, code="image_not_allowed", field="image", says=OTHER)
+        self.patch(image="test:sleeper", force="perhaps").refused(400, field="force")
         self.assertEqual(self.row(), before)
+        WORLD.engine.images.add("test:sleeper")
+        row = self.change(image="test:sleeper", force=True)
+        self.assertEqual((row["Image"], self.check_replaced().body["Image"]), ("test:sleeper", "test:sleeper"))
+        self.assertIn("test:httpd", row["AltImages"], "there is a way back")
+
+    def test_a_mistyped_image_is_mended(self):
+        answer = WORLD.api.post("/api/instances/deploy", WORLD.spec(image="test:htppd")).expect(201).json
+        WORLD.await_instance(answer["Id"], InternalState="FAILED")
+        row = WORLD.api.request("PATCH", f"/api/instances/{answer['Id']}", {"image": "test:httpd", "force": True},
+                                timeout=80).expect(200).json
+        self.assertEqual((row["Image"], row["State"], row["InternalState"]), ("test:httpd", "running", "READY"))
 
     def test_ports(self):
         other = places.free_port()
