@@ -1,6 +1,6 @@
 # The Debian packages: a component is a package. packaging/build-deb runs all this.
 #
-#   panel         paneld, its unit, its settings
+#   panel         paneld, its unit, its settings; the documents, alert rules and dashboard of all
 #   panel-agent   panel-agent, its unit, its settings, and the path unit that starts it after a join
 #   panelctl      where that target is built
 set(DEB_DIR ${CMAKE_CURRENT_LIST_DIR})
@@ -37,6 +37,17 @@ panel_package(panel panel paneld 8)
 install(FILES ${DEB_DIR}/paneld.service DESTINATION ${UNIT_DIR} COMPONENT panel)
 install(FILES ${DEB_DIR}/paneld.json DESTINATION /etc/panel COMPONENT panel)
 install(FILES ${DEB_DIR}/paneld.default DESTINATION /etc/default RENAME paneld COMPONENT panel)
+# The documents lie as in the source, so that the links between them hold.
+file(GLOB documents CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/*.md ${CMAKE_SOURCE_DIR}/docs/*.svg
+  ${CMAKE_SOURCE_DIR}/docs/openapi.yaml)
+install(FILES ${documents} DESTINATION /usr/share/doc/panel/docs COMPONENT panel)
+install(FILES ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/CHANGELOG.md
+  DESTINATION /usr/share/doc/panel COMPONENT panel)
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/prometheus/panel.rules.yml
+  ${CMAKE_SOURCE_DIR}/packaging/prometheus/panel.rules.test.yml
+  DESTINATION /usr/share/doc/panel/examples/prometheus COMPONENT panel)
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/grafana/panel.json
+  DESTINATION /usr/share/doc/panel/examples/grafana COMPONENT panel)
 
 panel_package(agent panel-agent panel-agent 8)
 install(FILES ${DEB_DIR}/panel-agent.lintian DESTINATION /usr/share/lintian/overrides

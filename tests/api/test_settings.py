@@ -121,11 +121,11 @@ class Sources(Case):
 
 
 class Document(Case):
-    """README's tables are the programs' own."""
+    """The tables of docs/settings.md are the programs' own."""
 
     def rows(self, heading):
-        with open(os.path.join(places.ROOT, "README.md"), encoding="utf-8") as text:
-            part = text.read().split(f"\n### {heading}\n", 1)[1].split("\n#", 1)[0]
+        with open(os.path.join(places.ROOT, "docs", "settings.md"), encoding="utf-8") as text:
+            part = text.read().split(f"\n## {heading}\n", 1)[1].split("\n#", 1)[0]
         return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")]
                 for line in part.splitlines() if line.startswith("| `")]
 

@@ -10,6 +10,8 @@ from lib import places
 from lib.packages import NAMES, Unit, file_of, others, project_version, run
 from lib.places import ROOT
 
+DOCUMENTS = [name for name in os.listdir(os.path.join(ROOT, "docs"))
+             if name.endswith((".md", ".svg")) or name == "openapi.yaml"]
 # Everything but folders: what may be there, and how.
 FILES = {
     "panel": {
@@ -18,8 +20,14 @@ FILES = {
         "/lib/systemd/system/paneld.service": "-rw-r--r--",
         "/usr/bin/paneld": "-rwxr-xr-x",
         "/usr/share/bash-completion/completions/paneld": "-rw-r--r--",
+        "/usr/share/doc/panel/CHANGELOG.md": "-rw-r--r--",
+        "/usr/share/doc/panel/README.md": "-rw-r--r--",
         "/usr/share/doc/panel/changelog.gz": "-rw-r--r--",
         "/usr/share/doc/panel/copyright": "-rw-r--r--",
+        **{f"/usr/share/doc/panel/docs/{name}": "-rw-r--r--" for name in DOCUMENTS},
+        "/usr/share/doc/panel/examples/grafana/panel.json": "-rw-r--r--",
+        "/usr/share/doc/panel/examples/prometheus/panel.rules.test.yml": "-rw-r--r--",
+        "/usr/share/doc/panel/examples/prometheus/panel.rules.yml": "-rw-r--r--",
         "/usr/share/man/man8/paneld.8.gz": "-rw-r--r--",
     },
     "panel-agent": {
@@ -68,6 +76,21 @@ class Contents(unittest.TestCase):
                 self.assertEqual(found, FILES[package])
                 wanted = {str(parent) for path in found for parent in PurePath(path[1:]).parents}
                 self.assertEqual(folders - {""}, wanted - {"."})
+
+    def test_links_between_the_documents_hold(self):
+        """Those to documents; what else of the source they name is not on a panel's machine."""
+        there = {path.removeprefix("/usr/share/doc/panel/") for path in FILES["panel"]}
+        for name in sorted(name for name in there if name.endswith(".md")):
+            with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+                targets = re.findall(r"\]\(([^()\s:#]+\.(?:md|svg|yaml))[)#]", file.read())
+            found = {os.path.normpath(os.path.join(os.path.dirname(name), target)) for target in targets}
+            self.assertLessEqual(found - {"CONTRIBUTING.md", "tests/README.md"}, there, name)
+
+    def test_the_changelog_names_each_package(self):
+        with open(os.path.join(UNITS, "changelog")) as file:
+            first = file.read().split("\n -- ")[-2]
+        for package in [*NAMES, *others()]:
+            self.assertRegex(first, rf"\b{package}\b(?!-)")
 
     def test_any_other_package_has_a_program_a_manual_and_its_papers(self):
         for package in others():
