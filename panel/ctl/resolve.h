@@ -16,7 +16,7 @@ int resolve(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret, 
 int resolve_by_id(struct ctl *ctl, enum thing thing, const char *id, json_t **ret, struct err *err);
 
 /* The same for who needs no more than its id: where the key may not read such things, what was
- * typed is taken for it, and is its name, too. */
+ * typed is taken for it, and is its name, too; so is a user's whole id that no list has. */
 int resolve_target(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret,
                    struct err *err);
 

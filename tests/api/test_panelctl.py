@@ -516,6 +516,20 @@ class Instances(Ctl):
         self.assertEqual(self.run_ctl("instance", "unshare", "a", "sharer", code=3).count(other), 1)
         self.run_ctl("instances", "--shared", code=2)
 
+    def test_an_owner_shares_with_whom_he_does_not_see(self):
+        self.deploy("a")
+        other = self.world.add_user("unseen")
+        key = self.ctl.json("key", "create", "owners", "--user", "owner")["key"]
+        owner = Panelctl(self.world.dir, self.ctl.url, key)
+        self.assertEqual([user["username"] for user in owner.json("users")], ["owner"])
+        self.assertIn("may use a", owner.run("instance", "share", "a", other))
+        self.assertEqual(owner.run("instance", "users", "a", "-o", "name").strip(), other)
+        self.assertIn("may no longer", owner.run("instance", "unshare", "a", other))
+        self.assertIn('no user "unseen"', owner.run("instance", "share", "a", "unseen", code=3))
+        nobody = "0d9f7b3a-52c1-4c8e-9a27-61c3e2f5b840"
+        owner.run("instance", "share", "a", nobody, code=3)  # in the panel's words
+        owner.run("user", "get", other, code=3)
+
     def test_delete(self):
         self.deploy("a")
         self.deploy("b")
