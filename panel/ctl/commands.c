@@ -19,6 +19,14 @@
         "no-wait", 0, NULL, "don't wait until it is done", NULL, BODY_NONE, NULL                   \
     }
 
+#define OUT                                                                                        \
+    {                                                                                              \
+        "out", 0,         "FILE", "the secret into this file, which only you can read",            \
+        NULL,  BODY_NONE, NULL},                                                                   \
+    {                                                                                              \
+        "replace", 0, NULL, "with --out: FILE may be there already", NULL, BODY_NONE, NULL         \
+    }
+
 const struct option_spec common_options[] = {
     {"output", 'o', "FORMAT", "table, wide, json, yaml or name (ids alone)",
      "table|wide|json|yaml|name", BODY_NONE, NULL},
@@ -205,6 +213,7 @@ static const struct option_spec key_create[] = {
     KEY_FIELDS,
     {"user", 0, "USER", "bind it to a user: it sees and does what that one may", NULL, BODY_NONE,
      NULL},
+    OUT,
 };
 static const struct option_spec key_update[] = {
     {"name", 0, "NAME", "another name", NULL, BODY_TEXT, "name"},
@@ -213,6 +222,7 @@ static const struct option_spec key_update[] = {
 static const struct option_spec key_rotate[] = {
     {"grace", 0, "SPAN", "for so long the old secret is good, too: 10m, 24h; 7d at most", NULL,
      BODY_NONE, NULL},
+    OUT,
     YES,
 };
 static const struct option_spec event_list[] = {
@@ -355,7 +365,7 @@ const struct command commands[] = {
      OPTIONS(watching), false, false, run_key_list},
     {KEY, "get|show", "KEY", 1, 1, "one key: what it may, until when, its last use", NULL,
      OPTIONS(watching), false, false, run_key_get},
-    {KEY, "create", "NAME", 1, 1, "a new key, shown once, alone on stdout",
+    {KEY, "create", "NAME", 1, 1, "a new key, shown once, alone on stdout or into --out FILE",
      "Without --scope it is an admin's. The scopes: users, nodes, images, instances and keys, "
      "each\n"
      "with :read or :write, events:read, audit:read, metrics:read; read is all that reads, admin\n"
@@ -366,7 +376,7 @@ const struct command commands[] = {
      OPTIONS(key_update), false, false, run_key_update},
     {KEY, "revoke|delete|rm", "KEY", 1, 1, "end a key, at once", NULL, OPTIONS(sure), false, false,
      run_key_revoke},
-    {KEY, "rotate", "KEY", 1, 1, "another secret, alone on stdout; the old one ends", NULL,
+    {KEY, "rotate", "KEY", 1, 1, "another secret, shown as that; the old one ends", NULL,
      OPTIONS(key_rotate), false, false, run_key_rotate},
     {KEY, "whoami", "", 0, 0, "the key that panelctl uses: what it is, and may", NULL, NO_OPTIONS,
      false, false, run_key_whoami},
@@ -412,8 +422,8 @@ const struct noun_help nouns[] = {
      "  panelctl image get Minecraft -o json > minecraft.json\n"
      "  panelctl image update Minecraft -f minecraft.json\n"},
     {"key", "API keys: what they may do, until when",
-     "  panelctl key create shop --scope users:write,instances:read --expires 365d > shop.key\n"
-     "  panelctl key rotate shop --grace 24h\n"},
+     "  panelctl key create shop --scope users:write,instances:read --expires 365d --out shop.key\n"
+     "  panelctl key rotate shop --grace 24h --out shop.key --replace\n"},
     {"event", "what happens to nodes, instances, users and images", NULL},
     {"audit", "who did what", NULL},
     {"backup", "how a backup is made", NULL},

@@ -1,5 +1,5 @@
 /* panelctl key … : API keys, by /api/keys. See handlers.h. A key's secret is shown once, alone on
- * stdout. */
+ * stdout or into a file. */
 #include <string.h>
 
 #include "common/auto.h"
@@ -9,6 +9,7 @@
 #include "panel/ctl/common_steps.h"
 #include "panel/ctl/handlers.h"
 #include "panel/ctl/names.h"
+#include "panel/ctl/secret_file.h"
 #include "panel/ctl/watch.h"
 
 static int fetch_all(struct ctl *ctl, const void *arg, json_t **ret, struct err *err)
@@ -83,21 +84,13 @@ static int make_body(struct ctl *ctl, json_t **ret, struct err *err)
 
 /* --- secrets --------------------------------------------------------------------------------- */
 
-/* Before there is one: it is shown once, and ids alone would not show it. */
-static int check_shown(const struct ctl *ctl, struct err *err)
+static int show_secret(struct ctl *ctl, struct secret_file *file, const json_t *key,
+                       struct err *err)
 {
-    return ctl->format != FORMAT_NAME
-               ? 0
-               : err_set(err, ERR_INVALID, "usage",
-                         "with -o name (from %s) the secret would be lost; -o json has both",
-                         ctl->settings.from[SETTING_OUTPUT]);
-}
-
-static int print_secret(struct ctl *ctl, const json_t *key, struct err *err)
-{
-    if (!view_is_data(ctl))
-        step_note("Key %s (%s), shown this once:", view_text(key, "name"), view_text(key, "id"));
-    return view_print_done(ctl, &view_keys, key, err, "%s", view_text(key, "key"));
+    auto_strbuf struct strbuf what = {0};
+    strbuf_fmt(&what, "Key %s (%s)", view_text(key, "name"), view_text(key, "id"));
+    return what.failed ? err_nomem(err)
+                       : secret_file_show(file, ctl, &view_keys, key, "key", what.data, err);
 }
 
 int run_key_create(struct ctl *ctl, struct err *err)
@@ -105,12 +98,13 @@ int run_key_create(struct ctl *ctl, struct err *err)
     auto_json json_t *body = NULL;
     auto_json json_t *key = NULL;
     const char *user = args_value(&ctl->args, "user");
-    if (check_shown(ctl, err) < 0 || make_body(ctl, &body, err) < 0 ||
-        body_set(body, "name", ctl->args.words[0], err) < 0 ||
+    auto_secret_file struct secret_file file = {.fd = -1};
+    if (secret_file_open(&file, &ctl->args, err) < 0 || secret_file_check(&file, ctl, err) < 0 ||
+        make_body(ctl, &body, err) < 0 || body_set(body, "name", ctl->args.words[0], err) < 0 ||
         (user && step_set_id(ctl, body, "userId", THING_USER, user, err) < 0) ||
         api_change(ctl, "POST", "/api/keys", body, &key, err) < 0)
         return -1;
-    return print_secret(ctl, key, err);
+    return show_secret(ctl, &file, key, err);
 }
 
 /* --- one key --------------------------------------------------------------------------------- */
@@ -174,7 +168,9 @@ int run_key_rotate(struct ctl *ctl, struct err *err)
     auto_json json_t *key = NULL;
     auto_json json_t *answer = NULL;
     const char *grace = args_value(&ctl->args, "grace");
-    if (check_shown(ctl, err) < 0 || make_rotation(grace, &body, err) < 0 ||
+    auto_secret_file struct secret_file file = {.fd = -1};
+    if (secret_file_open(&file, &ctl->args, err) < 0 || secret_file_check(&file, ctl, err) < 0 ||
+        make_rotation(grace, &body, err) < 0 ||
         resolve_target(ctl, THING_KEY, ctl->args.words[0], &key, err) < 0)
         return -1;
     int go =
@@ -185,5 +181,5 @@ int run_key_rotate(struct ctl *ctl, struct err *err)
         return go < 0 ? -1 : EXIT_FAILED;
     if (change(ctl, "POST", key, "/rotate", body, &answer, err) < 0)
         return -1;
-    return print_secret(ctl, answer, err);
+    return show_secret(ctl, &file, answer, err);
 }

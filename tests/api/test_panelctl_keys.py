@@ -1,5 +1,8 @@
 """panelctl key … against the real panel: what is made with it works, is refused, and ends."""
 import datetime
+import os
+import stat
+import tempfile
 import unittest
 
 from lib.panelctl import Panelctl
@@ -116,6 +119,62 @@ class Making(Keys):
         answers = [self.world.api.get("/api/auth/me", key=ctl.key) for _ in range(4)]
         self.assertEqual([answer.status for answer in answers], [200, 200, 200, 429])
         self.assertIn("rateLimit", self.run_ctl("key", "create", "x", "--rate", "many", code=1))
+
+
+class Files(Keys):
+    """--out FILE, which --key-file then takes whatever the umask is."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(dir=self.world.dir)
+        self.path = os.path.join(self.dir, "shop.key")
+
+    def held(self):
+        """The file's secret. Nobody else can read it, and no other file is left beside it."""
+        self.assertEqual(os.listdir(self.dir), ["shop.key"])
+        self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
+        with open(self.path) as file:
+            return file.read()
+
+    def works(self):
+        Panelctl(self.world.dir, self.world.panel.url).run("users", "--key-file", self.path)
+
+    def test_made(self):
+        before = os.umask(0o022)
+        try:
+            told = self.run_ctl("key", "create", "filed", "--out", self.path)
+        finally:
+            os.umask(before)
+        self.assertRegex(self.held(), r"\Apanel_[0-9A-Za-z]{36}\n\Z")
+        self.assertIn(self.path, told)
+        self.assertNotIn(self.held().strip(), told)
+        self.works()
+
+    def test_no_format_shows_it_beside(self):
+        for i, form in enumerate(("json", "yaml", "name")):
+            told = self.run_ctl("key", "create", f"form{i}", "--out", self.path, "--replace", "-o", form)
+            self.assertNotIn(self.held().strip(), told)
+            self.assertIn(self.ctl.json("key", "get", f"form{i}")["id"], told)
+
+    def test_what_is_there_is_kept(self):
+        self.run_ctl("key", "create", "first", "--out", self.path)
+        first = self.held()
+        before = len(self.ctl.json("keys"))
+        self.assertIn("--replace", self.run_ctl("key", "create", "x", "--out", self.path, code=6))
+        self.assertIn("--replace", self.run_ctl("key", "rotate", "first", "--yes", "--out", self.path, code=6))
+        self.run_ctl("key", "create", "x", "--out", self.path, "--replace", "--scope", "users:all", code=1)
+        self.assertIn("regular file", self.run_ctl("key", "create", "x", "--out", self.dir, "--replace", code=2))
+        self.assertIn("/nowhere/x", self.run_ctl("key", "create", "x", "--out", "/nowhere/x", code=1))
+        self.assertIn("--out", self.run_ctl("key", "create", "x", "--replace", code=2))
+        self.assertEqual((self.held(), len(self.ctl.json("keys"))), (first, before))
+        self.works()
+
+    def test_rotated(self):
+        self.run_ctl("key", "create", "turned", "--out", self.path)
+        first = self.held()
+        self.run_ctl("key", "rotate", "turned", "--yes", "--out", self.path, "--replace")
+        self.assertNotEqual(self.held(), first)
+        self.works()
+        self.by(first.strip()).run("users", code=4)
 
 
 class Seeing(Keys):
