@@ -365,7 +365,8 @@ const struct command commands[] = {
      OPTIONS(watching), false, false, run_key_list},
     {KEY, "get|show", "KEY", 1, 1, "one key: what it may, until when, its last use", NULL,
      OPTIONS(watching), false, false, run_key_get},
-    {KEY, "create", "NAME", 1, 1, "a new key, shown once, alone on stdout or into --out FILE",
+    {KEY, "create", "NAME", 1, 1, "a new key, shown once, alone on stdout",
+     "With --out FILE it goes there, and --key-file FILE takes it from there.\n"
      "Without --scope it is an admin's. The scopes: users, nodes, images, instances and keys, "
      "each\n"
      "with :read or :write, events:read, audit:read, metrics:read; read is all that reads, admin\n"
@@ -399,8 +400,9 @@ const struct command commands[] = {
      NO_OPTIONS, false, false, run_doctor},
     {"help", "", "[NOUN [VERB]]", 0, 2, "what --help tells", NULL, NO_OPTIONS, true, true,
      run_help},
-    {"completion", "", "bash", 1, 1, "the script for bash, to be sourced", NULL, NO_OPTIONS, true,
-     true, run_completion},
+    {"version", "", "", 0, 0, "what --version tells", NULL, NO_OPTIONS, true, true, run_version},
+    {"completion", "", "bash", 1, 1, "the script for bash: source <(panelctl completion bash)",
+     NULL, NO_OPTIONS, true, true, run_completion},
     {"__names", "", "NOUN", 1, 1, "for completion", NULL, NO_OPTIONS, true, false, run_names},
 };
 const size_t commands_count = ARRAY_LEN(commands);

@@ -56,6 +56,7 @@ int run_audit_list(struct ctl *ctl, struct err *err);
 int run_backup(struct ctl *ctl, struct err *err);
 int run_top(struct ctl *ctl, struct err *err);
 int run_doctor(struct ctl *ctl, struct err *err);
+int run_version(struct ctl *ctl, struct err *err);
 int run_help(struct ctl *ctl, struct err *err);
 int run_completion(struct ctl *ctl, struct err *err);
 int run_names(struct ctl *ctl, struct err *err);

@@ -76,6 +76,25 @@ class Words(unittest.TestCase):
                 for word in words:
                     self.assertIn(word, told)
 
+    def test_a_verb_alone_is_answered_with_the_whole_command(self):
+        for args, command in ((["stop", "hello"], "instance stop hello"), (["logs", "hello"], "instance logs hello"),
+                              (["logs", "-f", "hello"], "instance logs hello"), (["drain", "n1"], "node drain n1"),
+                              (["suspend", "hello"], "instance suspend hello"), (["deploy"], "instance deploy"),
+                              (["whoami"], "key whoami"), (["lgos", "x"], "instance logs x"),
+                              (["ps"], "instance list"), (["import", "x"], "image import x")):
+            with self.subTest(args=args):
+                told = self.ctl.run(*args, code=2)
+                self.assertIn(f'did you mean "panelctl {command}"?', told)
+        told = self.ctl.run("delete", "hello", code=2)
+        for noun in ("node", "instance", "user", "image"):
+            self.assertIn(f'"panelctl {noun} delete hello"', told)
+        self.assertIn("instance stop", self.ctl.run("help", "stop", code=2))
+
+    def test_version_as_a_word_and_what_completion_wants(self):
+        self.assertRegex(self.ctl.run("version"), r"^panelctl \d+\.\d+\.\d+\n$")
+        self.assertEqual(self.ctl.run("version"), self.ctl.run("--version"))
+        self.assertIn("source <(panelctl completion bash)", self.ctl.run("completion", code=2))
+
     def test_states_are_those_of_the_api(self):
         schema = openapi.load().document["components"]["schemas"]["Instance"]["properties"]
         told = self.ctl.run("instances", "--state", "nonsense", code=2)
