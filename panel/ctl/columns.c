@@ -174,6 +174,7 @@ const struct view view_access = VIEW("user", "userId", "username", sharers);
 const struct view view_users = VIEW("user", "userId", "username", users);
 const struct view view_images = VIEW("image", "Id", "Name", images);
 const struct view view_keys = VIEW("key", "id", "name", keys);
+const struct view view_sessions = VIEW("session", "user.userId", "user.username", sharers);
 const struct view view_identity = VIEW("key", "key.id", "key.name", identity);
 const struct view view_audit = VIEW("request", "requestId", NULL, audit);
 const struct view view_stats = VIEW("instance", "Id", "Name", stats);

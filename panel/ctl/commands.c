@@ -177,6 +177,7 @@ static const struct option_spec user_update[] = {
     {"current-password", 0, NULL, "to change oneself: asked for, or the first line of stdin", NULL,
      BODY_NONE, NULL},
 };
+static const struct option_spec user_login[] = {OUT};
 static const struct option_spec user_delete[] = {
     {"force", 0, NULL, "with the instances that it owns", NULL, BODY_NONE, NULL},
     YES,
@@ -349,6 +350,17 @@ const struct command commands[] = {
      OPTIONS(user_update), false, false, run_user_update},
     {USER, "delete|rm", "USER", 1, 1, "delete a user", NULL, OPTIONS(user_delete), false, false,
      run_user_delete},
+    {USER, "login", "USERNAME", 1, 1, "a session of the user, which is used as a key",
+     "By name or e-mail address; no key is needed. The password is asked for; without a terminal "
+     "it "
+     "is\n"
+     "the first line of stdin. The session's token is alone on stdout, or with --out FILE there:\n"
+     "  panelctl user login alex --out alex.session\n"
+     "  panelctl instances --key-file alex.session\n"
+     "  panelctl user logout --key-file alex.session\n",
+     OPTIONS(user_login), false, false, run_user_login},
+    {USER, "logout", "", 0, 0, "end the session that is used as the key", NULL, NO_OPTIONS, false,
+     false, run_user_logout},
 
     {IMAGE, "list|ls", "", 0, 0, "all templates", NULL, OPTIONS(watching), false, false,
      run_image_list},

@@ -177,6 +177,43 @@ class Files(Keys):
         self.by(first.strip()).run("users", code=4)
 
 
+class Sessions(Keys):
+    def test_from_login_to_logout(self):
+        path = os.path.join(self.world.dir, "owner.session")
+        stranger = Panelctl(self.world.dir, self.world.panel.url)
+        told = stranger.run("user", "login", "owner", "--out", path, said="correct horse\n")
+        self.assertIn("The session of owner until 2", told)
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        used = ("--key-file", path)
+        self.assertRegex(stranger.run("key", "whoami", *used), r"(?m)^Session: +yes$")
+        self.assertIn("has ended", stranger.run("user", "logout", *used))
+        stranger.run("key", "whoami", *used, code=4)
+        # A key that is no longer good is no hindrance, nor a file that isn't there yet.
+        stranger.run("user", "login", "owner@example.test", *used, "--out", path, "--replace",
+                     said="correct horse\n")
+        stranger.run("key", "whoami", *used)
+        os.unlink(path)
+        stranger.run("user", "login", "owner", *used, "--out", path, said="correct horse\n")
+        stranger.run("key", "whoami", *used)
+
+    def test_alone_on_stdout(self):
+        stranger = Panelctl(self.world.dir, self.world.panel.url)
+        token = stranger.run("user", "login", "owner", said="correct horse\n")
+        self.assertRegex(token, r"\A\S+\n\Z")
+        self.by(token.strip()).run("user", "logout")
+        self.assertIn("lost", stranger.run("user", "login", "owner", "-o", "name", said="correct horse\n", code=2))
+        self.assertEqual(stranger.json("user", "login", "owner", said="correct horse\n")["user"]["username"], "owner")
+
+    def test_refused(self):
+        path = os.path.join(self.world.dir, "none.session")
+        stranger = Panelctl(self.world.dir, self.world.panel.url)
+        told = stranger.run("user", "login", "owner", "--out", path, said="wrong horse\n", code=4)
+        self.assertNotIn("no key is set", told)
+        self.assertFalse(os.path.exists(path))
+        stranger.run("user", "logout", code=4)
+        self.run_ctl("user", "logout", code=1)  # a key is no session
+
+
 class Seeing(Keys):
     def test_lists_and_one(self):
         _, made = self.create("seen", "--scope", "read", "--rate", "7")

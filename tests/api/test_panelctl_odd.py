@@ -375,7 +375,7 @@ class Routes(Odd):
         ("POST", "/api/getUser"), ("POST", "/api/getInstance"), ("DELETE", "/api/images/delete"),
         ("DELETE", "/api/instance/delete"), ("POST", "/api/instances/{id}/console"),
     }
-    FOR_PROGRAMS = ("/api/auth/login", "/api/auth/logout", "/api/openapi.json")
+    FOR_PROGRAMS = ("/api/openapi.json",)
 
     LINES = """
         user list|user create x --email e|user update abc --admin no|user delete abc --yes
@@ -388,7 +388,7 @@ class Routes(Odd):
         instance logs abc|instance console abc|instance command abc x|instance stats abc
         instance users abc|instance share abc abc|instance unshare abc abc
         key list|key get abc|key create x|key update abc --name x|key revoke abc --yes|key rotate abc --yes
-        key whoami
+        key whoami|user login x|user logout
         event list|audit list|top"""
 
     def answer(self, asked):
