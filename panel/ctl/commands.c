@@ -92,11 +92,11 @@ static const struct option_spec node_undrain[] = {
 
 /* --- instances ------------------------------------------------------------------------------- */
 
-#define SIZES                                                                                      \
-    {"memory", 'm', "SIZE", "MiB, or with a unit: 512, 2G", NULL, BODY_TEXT, "memory"},            \
-        {"cpu", 'c', "CORES", "0.5, 2, 50%", NULL, BODY_TEXT, "cpu"},                              \
-        {"disk", 0, "SIZE", "MiB, or with a unit", NULL, BODY_TEXT, "disk"},                       \
-        {"primary", 0, "PORT", "the main host port", NULL, BODY_TEXT, "primary"},                  \
+#define SIZES(memory_, cpu_, primary_)                                                             \
+    {"memory", 'm', "SIZE", "MiB, or with a unit: 512, 2G" memory_, NULL, BODY_TEXT, "memory"},    \
+        {"cpu", 'c', "CORES", "0.5, 2, 50%" cpu_, NULL, BODY_TEXT, "cpu"},                         \
+        {"disk", 0, "SIZE", "MiB, or with a unit; kept, but no limit", NULL, BODY_TEXT, "disk"},   \
+        {"primary", 0, "PORT", "the main host port" primary_, NULL, BODY_TEXT, "primary"},         \
     {                                                                                              \
         "var", 'e', "KEY=VALUE", "a variable; KEY alone: the environment's; again for more", NULL, \
             BODY_PAIR, "variables"                                                                 \
@@ -125,7 +125,7 @@ static const struct option_spec instance_deploy[] = {
     {"node", 'n', "NODE", "where; auto (without it): where there is most room", NULL, BODY_NONE,
      NULL},
     {"tags", 0, "A,B", "with auto: which the node must have", NULL, BODY_TEXT, "tags"},
-    SIZES,
+    SIZES("; without it 512", "; without it 1", "; without it the first"),
     NO_WAIT,
 };
 static const struct option_spec instance_update[] = {
@@ -134,7 +134,7 @@ static const struct option_spec instance_update[] = {
     {"image", 'i', "REFERENCE", "another Docker image, of those that its AltImages name", NULL,
      BODY_TEXT, "image"},
     {"ports", 'p', "C:H,C:H", "other ports", NULL, BODY_TEXT, "ports"},
-    SIZES,
+    SIZES("", "", ""),
     {"env", 0, "KEY=VALUE", "of its environment; KEY- removes; again for more", NULL, BODY_PAIR,
      "env"},
     NO_WAIT,

@@ -156,6 +156,15 @@ int help_unknown_verb(const char *noun, const char *verb, struct err *err)
                    "there is no \"%.32s %.64s\". Try: panelctl %.32s --help", noun, verb, noun);
 }
 
+static bool has_option(const struct command *command, const char *name)
+{
+    for (size_t i = 0; command && i < command->option_count; i++) {
+        if (strcmp(command->options[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 int help_unknown_option(const struct command *command, const char *arg, struct err *err)
 {
     char name[WORD_MAX + 1];
@@ -169,6 +178,8 @@ int help_unknown_option(const struct command *command, const char *arg, struct e
         consider_forms(&guess, command->options[i].name);
     for (size_t i = 0; i < common_options_count; i++)
         consider_forms(&guess, common_options[i].name);
+    if (strcmp(name, "env") == 0 && has_option(command, "var"))
+        snprintf(guess.best, sizeof(guess.best), "var");    /* what other tools call it */
     int shown = arg[1] == '-' ? (int)strcspn(arg, "=") : 2; /* a value may be a secret */
     shown = shown > 64 ? 64 : shown;
     if (guess.best[0] && len > 1)

@@ -60,6 +60,7 @@ class Words(unittest.TestCase):
         for args, words in ((["nods"], ['"nods"', '"node"']), (["node", "lst"], ["node list"]),
                             (["node", "list", "--wach"], ["--watch"]),
                             (["instance", "stp", "x"], ["instance stop"]),
+                            (["instance", "deploy", "x", "--env", "A=b"], ["--env", "--var"]),
                             (["nodes", "-o", "jsn"], ["json", "jsn"]),
                             (["node", "get"], ["node get NODE"]),
                             (["node", "get", "a", "b"], ['"b"']),
@@ -330,6 +331,9 @@ class Images(Ctl):
         self.assertIn("warning: Variables.MOTD", done.err)
         image = self.ctl.json("image", "get", "Web")
         self.assertEqual(image["Kept"], {"a": 1})
+        for word in ("Web", image["Id"]):  # both tell what of it isn't done
+            self.assertIn("warning: Variables.MOTD", self.ctl.try_run("image", "get", word).err)
+        self.assertIn("Variables.MOTD", [one["member"] for one in image["warnings"]])
         # What was got can be put back.
         image["Env"] = ["TZ=CET"]
         self.run_ctl("image", "update", "Web", "-f", "-", "--description", "other",
@@ -552,7 +556,10 @@ class Instances(Ctl):
     def test_delete(self):
         self.deploy("a")
         self.deploy("b")
-        self.assertIn("--yes", self.run_ctl("instance", "delete", "a", code=2))
+        told = self.run_ctl("instance", "delete", "a", "b", code=2)
+        self.assertEqual(told.count("--yes"), 2)
+        for name in ("a", "b"):
+            self.assertRegex(told, rf"Delete instance {name} \([a-z0-9]+\)")
         told = self.run_ctl("instance", "delete", "a", "b", "-y")
         self.assertEqual(told.count("is deleted"), 2)
         self.assertEqual(self.ctl.json("instances"), [])
