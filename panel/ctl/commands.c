@@ -238,7 +238,7 @@ static const struct option_spec event_list[] = {
 };
 static const struct option_spec audit_list[] = {
     {"key", 0, "KEY", "only what this API key did: its id or name", NULL, BODY_NONE, NULL},
-    {"target", 0, "ID", "only what was done to this", NULL, BODY_NONE, NULL},
+    {"target", 0, "THING", "only what was done to this: an id, or a name", NULL, BODY_NONE, NULL},
     {"since", 0, "TIME", "only from then on: 2h, 7d, or 2026-01-31T12:00:00Z", NULL, BODY_NONE,
      NULL},
     {"limit", 0, "N", "so many at most (100)", NULL, BODY_NONE, NULL},

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/auto.h"
+#include "common/clock.h"
 #include "common/iso_time.h"
 #include "panel/ctl/api.h"
 #include "panel/ctl/body.h"
@@ -12,11 +13,42 @@
 #include "panel/ctl/secret_file.h"
 #include "panel/ctl/watch.h"
 
+static bool is_over_by_now(const json_t *key)
+{
+    uint64_t ns;
+    return iso_time_parse(view_text(key, "expiresAt"), &ns) &&
+           (int64_t)(ns / 1000000u) <= clock_wall_ms();
+}
+
+/* "admin" of a key that is bound to a user is no admin's: it may what that one may. */
+static void show_scopes(json_t *key, bool bound)
+{
+    const json_t *scopes = json_object_get(key, "scopes");
+    const char *first = json_string_value(json_array_get(scopes, 0));
+    if (bound && json_array_size(scopes) == 1 && first && strcmp(first, "admin") == 0)
+        json_object_set_new(key, "scopes", json_string("all of the user's"));
+}
+
+/* For a table alone: what the members mean together. */
+static void show_meaning(const struct ctl *ctl, json_t *key)
+{
+    if (view_is_data(ctl) || ctl->format == FORMAT_NAME)
+        return;
+    show_scopes(key, *view_text(key, "userId") != '\0');
+    json_object_set_new(key, "state",
+                        json_string(thing_is_over(THING_KEY, key) ? "revoked"
+                                    : is_over_by_now(key)         ? "expired"
+                                                                  : "valid"));
+}
+
 static int fetch_all(struct ctl *ctl, const void *arg, json_t **ret, struct err *err)
 {
+    size_t i;
+    json_t *key;
     (void)arg;
     if (resolve_list(ctl, THING_KEY, ret, err) < 0)
         return -1;
+    json_array_foreach(*ret, i, key) show_meaning(ctl, key);
     names_show_users(ctl, *ret, "userId");
     return 0;
 }
@@ -31,6 +63,7 @@ static int fetch_one(struct ctl *ctl, const void *arg, json_t **ret, struct err 
     (void)arg;
     if (resolve(ctl, THING_KEY, ctl->args.words[0], ret, err) < 0)
         return -1;
+    show_meaning(ctl, *ret);
     names_show_users(ctl, *ret, "userId");
     return 0;
 }
@@ -43,7 +76,11 @@ int run_key_get(struct ctl *ctl, struct err *err)
 static int fetch_identity(struct ctl *ctl, const void *arg, json_t **ret, struct err *err)
 {
     (void)arg;
-    return api_get(ctl, "/api/auth/me", ret, err);
+    if (api_get(ctl, "/api/auth/me", ret, err) < 0)
+        return -1;
+    if (!view_is_data(ctl))
+        show_scopes(json_object_get(*ret, "key"), json_is_object(json_object_get(*ret, "user")));
+    return 0;
 }
 
 int run_key_whoami(struct ctl *ctl, struct err *err)

@@ -32,6 +32,11 @@ static const struct kind {
     [THING_KEY] = {"key", "/api/keys", "id", {"name"}, false, "revokedAt"},
 };
 
+const char *thing_noun(enum thing thing)
+{
+    return kinds[thing].noun;
+}
+
 const char *thing_id(enum thing thing, const json_t *value)
 {
     return view_text(value, kinds[thing].id);

@@ -26,6 +26,8 @@ int resolve_id(struct ctl *ctl, enum thing thing, const char *word, char **ret_i
 /* All of them. */
 int resolve_list(struct ctl *ctl, enum thing thing, json_t **ret, struct err *err);
 
+/* "instance" */
+const char *thing_noun(enum thing thing);
 /* The members by which things are known: its id; a name, or "". */
 const char *thing_id(enum thing thing, const json_t *value);
 const char *thing_name(enum thing thing, const json_t *value);

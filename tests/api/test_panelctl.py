@@ -674,6 +674,13 @@ class Happenings(Ctl):
         rows = self.ctl.json("audit", "list", "--key", "t", "--limit", "1", "--since", "1h")
         self.assertEqual(len(rows), 1)
         self.assertEqual(self.ctl.json("audit", "list", "--target", self.world.user_id)[0]["status"], 201)
+        self.assertEqual(self.ctl.json("audit", "--target", "owner"),
+                         self.ctl.json("audit", "--target", self.world.user_id))
+        self.assertEqual(self.ctl.json("audit", "--target", "nothing"), [])
+        self.world.create_node("owner")
+        told = self.run_ctl("audit", "--target", "owner", code=3)
+        for word in ("node", "user", self.world.user_id):
+            self.assertIn(word, told)
         self.run_ctl("audit", "list", "--limit", "0", code=2)
         # More than one page of the API holds.
         self.assertEqual(len(self.ctl.json("audit", "list", "--limit", "5000")),

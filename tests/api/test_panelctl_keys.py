@@ -226,6 +226,18 @@ class Seeing(Keys):
             self.assertNotIn(made["key"], self.run_ctl(*args))
         self.run_ctl("key", "get", "nothing", code=3)
 
+    def test_what_they_mean(self):
+        ctl, made = self.create("unscoped", "--user", "owner")
+        self.assertRegex(self.run_ctl("keys"), r"(?m) unscoped +all of the user's +owner .* valid$")
+        self.assertRegex(self.run_ctl("key", "get", "unscoped"), r"(?m)^Scopes: +all of the user's$")
+        self.assertRegex(ctl.run("key", "whoami"), r"(?m)^Scopes: +all of the user's$")
+        self.assertEqual(self.ctl.json("key", "get", "unscoped")["scopes"], ["admin"])
+        self.run_ctl("key", "revoke", "unscoped", "--yes")
+        self.create("brief", "--expires", "1s")
+        self.assertRegex(self.run_ctl("keys"), rf"(?m)^{made['id']} .* revoked$")
+        until(lambda: self.run_ctl("key", "get", "brief").count("expired"), 10, "its end is shown")
+        self.assertRegex(self.run_ctl("keys"), r"(?m) brief .* expired$")
+
     def test_who_one_is(self):
         told = self.run_ctl("key", "whoami")
         self.assertRegex(told, r"(?m)^Scopes: +admin$")
