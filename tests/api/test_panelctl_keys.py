@@ -271,6 +271,33 @@ class Seeing(Keys):
         ctl, _ = self.create("looking", "--scope", "nodes:read,instances:read")
         self.assertEqual(ctl.run("doctor").count("FAIL"), 0)
 
+    def test_the_doctor_with_a_users_own_key(self):
+        ctl, _ = self.create("his", "--user", "owner")
+        told = ctl.run("doctor")
+        self.assertRegex(told, r"(?m)^ok +key .* owner's")
+        self.assertNotIn("nodes:read", told)
+        self.assertRegex(told, r"(?m)^ok +instance ")
+        ctl, _ = self.create("his narrow", "--user", "owner", "--scope", "users:read")
+        self.assertRegex(ctl.run("doctor"), r"(?m)^warn +instance .*instances:read")
+
+    def test_the_doctor_with_a_key_that_can_not_be_read(self):
+        path = os.path.join(self.world.dir, "bad.key")
+        for text, mode, word in (("panel_x", 0o644, "chmod 600"), ("", 0o600, "empty"), ("a\tb", 0o600, "character"),
+                                 (None, None, "can't read")):
+            with self.subTest(word=word):
+                if text is None:
+                    os.unlink(path)
+                else:
+                    with open(path, "w") as file:
+                        file.write(text)
+                    os.chmod(path, mode)
+                done = self.ctl.try_run("doctor", "--key-file", path)
+                self.assertEqual((done.code, done.err), (1, ""))
+                self.assertRegex(done.out, rf"(?m)^FAIL  key .*{word}")
+                self.assertIn(path, done.out)
+                self.assertRegex(done.out, r"(?m)^ok +panel ")
+                self.assertIn(path, self.ctl.try_run("users", "--key-file", path).err)
+
 
 class Changing(Keys):
     def test_in_effect_at_once(self):
