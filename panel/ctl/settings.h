@@ -33,9 +33,6 @@ int settings_load(struct settings *settings, const struct args *args, struct err
 /* A key that was named and can't be used is an error when one is needed, and not before. */
 int settings_check_key(const struct settings *settings, struct err *err);
 /* Where the key comes from: the variable, the file, and who named that. */
-/* A key that was named and can't be used is told when a key is needed, not before: -1. */
-int settings_check_key(const struct settings *settings, struct err *err);
-
 void settings_add_key_origin(const struct settings *settings, struct strbuf *out);
 void settings_fini(struct settings *settings);
 

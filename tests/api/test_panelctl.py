@@ -310,6 +310,13 @@ class Users(Ctl):
         self.run_ctl("user", "delete", "alex", "--yes")
         self.run_ctl("user", "get", "u-17", code=3)
 
+    def test_the_trail_of_a_name_that_two_things_have(self):
+        node = self.world.create_node("owner")["id"]
+        told = self.run_ctl("audit", "--target", "owner", code=3)
+        for word in (f"node ({node})", f"user ({self.world.user_id})"):
+            self.assertIn(word, told)
+        self.assertEqual(len(self.ctl.json("audit", "--target", node)), 1)
+
     def test_refusals_say_what_the_panel_says(self):
         self.run_ctl("user", "create", "owner", "--email", "x@example.test", said="correct horse\n",
                      code=6)
@@ -677,10 +684,6 @@ class Happenings(Ctl):
         self.assertEqual(self.ctl.json("audit", "--target", "owner"),
                          self.ctl.json("audit", "--target", self.world.user_id))
         self.assertEqual(self.ctl.json("audit", "--target", "nothing"), [])
-        self.world.create_node("owner")
-        told = self.run_ctl("audit", "--target", "owner", code=3)
-        for word in ("node", "user", self.world.user_id):
-            self.assertIn(word, told)
         self.run_ctl("audit", "list", "--limit", "0", code=2)
         # More than one page of the API holds.
         self.assertEqual(len(self.ctl.json("audit", "list", "--limit", "5000")),
