@@ -138,6 +138,8 @@ static int send_until(struct ctl *ctl, const struct http_request *request, struc
 {
     bool lost = false;
     unsigned wait_ms = FIRST_WAIT_MS;
+    if (!request->keyless && settings_check_key(&ctl->settings, err) < 0)
+        return -1;
     for (int try = 1;; try++, wait_ms *= 2) {
         struct http_answer answer = {0};
         if (http_send(ctl->http, request, &answer, err) < 0) {
@@ -215,6 +217,18 @@ int api_change(struct ctl *ctl, const char *method, const char *path, const json
                                    .patience_ms = PATIENCE_MS};
     int rc = call(ctl, &request, ret, NULL, err);
     crypto_wipe(text, strlen(text)); /* it may hold a password */
+    return rc;
+}
+
+int api_login(struct ctl *ctl, const json_t *body, json_t **ret, struct err *err)
+{
+    auto_free char *text = json_dumps(body, JSON_COMPACT);
+    if (!text)
+        return err_nomem(err);
+    struct http_request request = {
+        .method = "POST", .path = "/api/auth/login", .body = text, .keyless = true};
+    int rc = call(ctl, &request, ret, NULL, err);
+    crypto_wipe(text, strlen(text));
     return rc;
 }
 

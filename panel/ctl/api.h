@@ -21,6 +21,9 @@ int api_get(struct ctl *ctl, const char *path, json_t **ret, struct err *err);
 int api_change(struct ctl *ctl, const char *method, const char *path, const json_t *body,
                json_t **ret, struct err *err);
 
+/* The one call that sends no key: a login. */
+int api_login(struct ctl *ctl, const json_t *body, json_t **ret, struct err *err);
+
 /* All pages of a list as one array; at most so many rows, 0: all. */
 int api_list(struct ctl *ctl, const char *path, size_t most, json_t **ret, struct err *err);
 

@@ -169,7 +169,7 @@ static int find_command(struct args *args, const char *const words[2], bool help
     if (!words[0])
         return 0;
     if (!noun_exists(words[0]))
-        return help_unknown_noun(words[0], err);
+        return help_unknown_noun(words[0], words[1], err);
     args->noun = words[0];
     *ret_used = 1;
     args->command = command_find(words[0], "");
@@ -203,8 +203,8 @@ static int check_count(const struct args *args, struct err *err)
         return err_set(err, ERR_INVALID, "usage",
                        "\"%.80s\" is one word too many; the command is %s",
                        args->words[command->most], help_usage(command));
-    return err_set(err, ERR_INVALID, "usage", "a word is missing; the command is %s",
-                   help_usage(command));
+    return err_set(err, ERR_INVALID, "usage", "a word is missing; the command is %s (%s)",
+                   help_usage(command), command->help);
 }
 
 int args_parse(struct args *args, int argc, char **argv, struct err *err)

@@ -105,6 +105,7 @@ static const struct column images[] = {
     {"MOUNT PATH", "MountPath", COLUMN_TEXT, IN_DETAIL, 0},
 };
 
+/* state is put beside what /api/keys tells (key.c). */
 static const struct column keys[] = {
     {"ID", "id", COLUMN_TEXT, IN_TABLE, TABLE_SHRINKS},
     {"NAME", "name", COLUMN_TEXT, IN_TABLE, TABLE_SHRINKS},
@@ -113,7 +114,8 @@ static const struct column keys[] = {
     {"AGE", "createdAt", COLUMN_AGE, IN_TABLE, 0},
     {"LAST USED", "lastUsedAt", COLUMN_AGE, IN_TABLE, 0},
     {"EXPIRES", "expiresAt", COLUMN_TIME, IN_TABLE, 0},
-    {"REVOKED", "revokedAt", COLUMN_TIME, IN_TABLE, 0},
+    {"STATE", "state", COLUMN_STATE, IN_TABLE, 0},
+    {"REVOKED", "revokedAt", COLUMN_TIME, IN_WIDE, 0},
     {"RATE LIMIT", "rateLimit", COLUMN_NUMBER, IN_WIDE, 0},
     {"ROTATED", "rotatedAt", COLUMN_TIME, IN_WIDE, 0},
     {"CREATED", "createdAt", COLUMN_TIME, IN_DETAIL, 0},
@@ -174,6 +176,7 @@ const struct view view_access = VIEW("user", "userId", "username", sharers);
 const struct view view_users = VIEW("user", "userId", "username", users);
 const struct view view_images = VIEW("image", "Id", "Name", images);
 const struct view view_keys = VIEW("key", "id", "name", keys);
+const struct view view_sessions = VIEW("session", "user.userId", "user.username", sharers);
 const struct view view_identity = VIEW("key", "key.id", "key.name", identity);
 const struct view view_audit = VIEW("request", "requestId", NULL, audit);
 const struct view view_stats = VIEW("instance", "Id", "Name", stats);

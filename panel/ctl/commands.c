@@ -19,6 +19,14 @@
         "no-wait", 0, NULL, "don't wait until it is done", NULL, BODY_NONE, NULL                   \
     }
 
+#define OUT                                                                                        \
+    {                                                                                              \
+        "out", 0,         "FILE", "the secret into this file, which only you can read",            \
+        NULL,  BODY_NONE, NULL},                                                                   \
+    {                                                                                              \
+        "replace", 0, NULL, "with --out: FILE may be there already", NULL, BODY_NONE, NULL         \
+    }
+
 const struct option_spec common_options[] = {
     {"output", 'o', "FORMAT", "table, wide, json, yaml or name (ids alone)",
      "table|wide|json|yaml|name", BODY_NONE, NULL},
@@ -84,11 +92,11 @@ static const struct option_spec node_undrain[] = {
 
 /* --- instances ------------------------------------------------------------------------------- */
 
-#define SIZES                                                                                      \
-    {"memory", 'm', "SIZE", "MiB, or with a unit: 512, 2G", NULL, BODY_TEXT, "memory"},            \
-        {"cpu", 'c', "CORES", "0.5, 2, 50%", NULL, BODY_TEXT, "cpu"},                              \
-        {"disk", 0, "SIZE", "MiB, or with a unit", NULL, BODY_TEXT, "disk"},                       \
-        {"primary", 0, "PORT", "the main host port", NULL, BODY_TEXT, "primary"},                  \
+#define SIZES(memory_, cpu_, primary_)                                                             \
+    {"memory", 'm', "SIZE", "MiB, or with a unit: 512, 2G" memory_, NULL, BODY_TEXT, "memory"},    \
+        {"cpu", 'c', "CORES", "0.5, 2, 50%" cpu_, NULL, BODY_TEXT, "cpu"},                         \
+        {"disk", 0, "SIZE", "MiB, or with a unit; kept, but no limit", NULL, BODY_TEXT, "disk"},   \
+        {"primary", 0, "PORT", "the main host port" primary_, NULL, BODY_TEXT, "primary"},         \
     {                                                                                              \
         "var", 'e', "KEY=VALUE", "a variable; KEY alone: the environment's; again for more", NULL, \
             BODY_PAIR, "variables"                                                                 \
@@ -117,7 +125,7 @@ static const struct option_spec instance_deploy[] = {
     {"node", 'n', "NODE", "where; auto (without it): where there is most room", NULL, BODY_NONE,
      NULL},
     {"tags", 0, "A,B", "with auto: which the node must have", NULL, BODY_TEXT, "tags"},
-    SIZES,
+    SIZES("; without it 512", "; without it 1", "; without it the first"),
     NO_WAIT,
 };
 static const struct option_spec instance_update[] = {
@@ -128,7 +136,7 @@ static const struct option_spec instance_update[] = {
     {"force", 0, NULL, "any other image, too: a newer one, or one that was mistyped", NULL,
      BODY_TRUE, "force"},
     {"ports", 'p', "C:H,C:H", "other ports", NULL, BODY_TEXT, "ports"},
-    SIZES,
+    SIZES("", "", ""),
     {"env", 0, "KEY=VALUE", "of its environment; KEY- removes; again for more", NULL, BODY_PAIR,
      "env"},
     NO_WAIT,
@@ -171,6 +179,7 @@ static const struct option_spec user_update[] = {
     {"current-password", 0, NULL, "to change oneself: asked for, or the first line of stdin", NULL,
      BODY_NONE, NULL},
 };
+static const struct option_spec user_login[] = {OUT};
 static const struct option_spec user_delete[] = {
     {"force", 0, NULL, "with the instances that it owns", NULL, BODY_NONE, NULL},
     YES,
@@ -207,6 +216,7 @@ static const struct option_spec key_create[] = {
     KEY_FIELDS,
     {"user", 0, "USER", "bind it to a user: it sees and does what that one may", NULL, BODY_NONE,
      NULL},
+    OUT,
 };
 static const struct option_spec key_update[] = {
     {"name", 0, "NAME", "another name", NULL, BODY_TEXT, "name"},
@@ -215,6 +225,7 @@ static const struct option_spec key_update[] = {
 static const struct option_spec key_rotate[] = {
     {"grace", 0, "SPAN", "for so long the old secret is good, too: 10m, 24h; 7d at most", NULL,
      BODY_NONE, NULL},
+    OUT,
     YES,
 };
 static const struct option_spec event_list[] = {
@@ -229,7 +240,7 @@ static const struct option_spec event_list[] = {
 };
 static const struct option_spec audit_list[] = {
     {"key", 0, "KEY", "only what this API key did: its id or name", NULL, BODY_NONE, NULL},
-    {"target", 0, "ID", "only what was done to this", NULL, BODY_NONE, NULL},
+    {"target", 0, "THING", "only what was done to this: an id, or a name", NULL, BODY_NONE, NULL},
     {"since", 0, "TIME", "only from then on: 2h, 7d, or 2026-01-31T12:00:00Z", NULL, BODY_NONE,
      NULL},
     {"limit", 0, "N", "so many at most (100)", NULL, BODY_NONE, NULL},
@@ -340,6 +351,17 @@ const struct command commands[] = {
      OPTIONS(user_update), false, false, run_user_update},
     {USER, "delete|rm", "USER", 1, 1, "delete a user", NULL, OPTIONS(user_delete), false, false,
      run_user_delete},
+    {USER, "login", "USERNAME", 1, 1, "a session of the user, which is used as a key",
+     "By name or e-mail address; no key is needed. The password is asked for; without a terminal "
+     "it "
+     "is\n"
+     "the first line of stdin. The session's token is alone on stdout, or with --out FILE there:\n"
+     "  panelctl user login alex --out alex.session\n"
+     "  panelctl instances --key-file alex.session\n"
+     "  panelctl user logout --key-file alex.session\n",
+     OPTIONS(user_login), false, false, run_user_login},
+    {USER, "logout", "", 0, 0, "end the session that is used as the key", NULL, NO_OPTIONS, false,
+     false, run_user_logout},
 
     {IMAGE, "list|ls", "", 0, 0, "all templates", NULL, OPTIONS(watching), false, false,
      run_image_list},
@@ -357,6 +379,7 @@ const struct command commands[] = {
     {KEY, "get|show", "KEY", 1, 1, "one key: what it may, until when, its last use", NULL,
      OPTIONS(watching), false, false, run_key_get},
     {KEY, "create", "NAME", 1, 1, "a new key, shown once, alone on stdout",
+     "With --out FILE it goes there, and --key-file FILE takes it from there.\n"
      "Without --scope it is an admin's. The scopes: users, nodes, images, instances and keys, "
      "each\n"
      "with :read or :write, events:read, audit:read, metrics:read; read is all that reads, admin\n"
@@ -367,7 +390,7 @@ const struct command commands[] = {
      OPTIONS(key_update), false, false, run_key_update},
     {KEY, "revoke|delete|rm", "KEY", 1, 1, "end a key, at once", NULL, OPTIONS(sure), false, false,
      run_key_revoke},
-    {KEY, "rotate", "KEY", 1, 1, "another secret, alone on stdout; the old one ends", NULL,
+    {KEY, "rotate", "KEY", 1, 1, "another secret, shown as that; the old one ends", NULL,
      OPTIONS(key_rotate), false, false, run_key_rotate},
     {KEY, "whoami", "", 0, 0, "the key that panelctl uses: what it is, and may", NULL, NO_OPTIONS,
      false, false, run_key_whoami},
@@ -390,8 +413,9 @@ const struct command commands[] = {
      NO_OPTIONS, false, false, run_doctor},
     {"help", "", "[NOUN [VERB]]", 0, 2, "what --help tells", NULL, NO_OPTIONS, true, true,
      run_help},
-    {"completion", "", "bash", 1, 1, "the script for bash, to be sourced", NULL, NO_OPTIONS, true,
-     true, run_completion},
+    {"version", "", "", 0, 0, "what --version tells", NULL, NO_OPTIONS, true, true, run_version},
+    {"completion", "", "bash", 1, 1, "the script for bash: source <(panelctl completion bash)",
+     NULL, NO_OPTIONS, true, true, run_completion},
     {"__names", "", "NOUN", 1, 1, "for completion", NULL, NO_OPTIONS, true, false, run_names},
 };
 const size_t commands_count = ARRAY_LEN(commands);
@@ -413,8 +437,8 @@ const struct noun_help nouns[] = {
      "  panelctl image get Minecraft -o json > minecraft.json\n"
      "  panelctl image update Minecraft -f minecraft.json\n"},
     {"key", "API keys: what they may do, until when",
-     "  panelctl key create shop --scope users:write,instances:read --expires 365d > shop.key\n"
-     "  panelctl key rotate shop --grace 24h\n"},
+     "  panelctl key create shop --scope users:write,instances:read --expires 365d --out shop.key\n"
+     "  panelctl key rotate shop --grace 24h --out shop.key --replace\n"},
     {"event", "what happens to nodes, instances, users and images", NULL},
     {"audit", "who did what", NULL},
     {"backup", "how a backup is made", NULL},

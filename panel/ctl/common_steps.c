@@ -131,7 +131,7 @@ static void tell_way_out(const struct ctl *ctl, const struct err *err, bool told
         step_note("  its AltImages come from its template; --force takes any other image, too");
     else if (err->code == ERR_NOT_FOUND && ctl->blind)
         step_note("  this key may not read %ss, so what was typed was taken for an id", ctl->blind);
-    else if (err->code == ERR_UNAUTHORIZED)
+    else if (err->code == ERR_UNAUTHORIZED && strcmp(err->reason, "login_failed") != 0)
         tell_of_key(ctl, err);
     else if (strcmp(err->reason, "untrusted") == 0)
         step_note(

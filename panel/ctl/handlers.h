@@ -35,6 +35,8 @@ int run_user_list(struct ctl *ctl, struct err *err);
 int run_user_get(struct ctl *ctl, struct err *err);
 int run_user_create(struct ctl *ctl, struct err *err);
 int run_user_update(struct ctl *ctl, struct err *err);
+int run_user_login(struct ctl *ctl, struct err *err);
+int run_user_logout(struct ctl *ctl, struct err *err);
 int run_user_delete(struct ctl *ctl, struct err *err);
 
 int run_image_list(struct ctl *ctl, struct err *err);
@@ -56,6 +58,7 @@ int run_audit_list(struct ctl *ctl, struct err *err);
 int run_backup(struct ctl *ctl, struct err *err);
 int run_top(struct ctl *ctl, struct err *err);
 int run_doctor(struct ctl *ctl, struct err *err);
+int run_version(struct ctl *ctl, struct err *err);
 int run_help(struct ctl *ctl, struct err *err);
 int run_completion(struct ctl *ctl, struct err *err);
 int run_names(struct ctl *ctl, struct err *err);

@@ -71,8 +71,57 @@ static void consider_forms(struct guess *guess, const char *forms)
     }
 }
 
-int help_unknown_noun(const char *noun, struct err *err)
+/* What other tools call it. */
+static const char *own_word(const char *word)
 {
+    static const char *const words[][2] = {
+        {"ps", "instance list"},    {"containers", "instance list"}, {"exec", "instance console"},
+        {"sh", "instance console"}, {"inspect", "instance get"},     {"scale", "instance update"},
+        {"status", "doctor"},       {"templates", "image list"}};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcmp(words[i][0], word) == 0)
+            return words[i][1];
+    }
+    return NULL;
+}
+
+/* The commands whose verb was said without its noun, as they would be whole. */
+static size_t add_commands_of(const char *verb, const char *next, struct strbuf *out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < commands_count; i++) {
+        const struct command *command = &commands[i];
+        if (command->hidden || !form_has(command->verb, verb))
+            continue;
+        strbuf_fmt(out, "%s\"panelctl %.*s %s%s%s\"", count++ ? ", " : "",
+                   form_first(command->noun), command->noun, verb, next && command->most ? " " : "",
+                   next && command->most ? next : "");
+    }
+    return count;
+}
+
+/* word: what was typed, or what that may have been meant to be. False: nothing is known of it. */
+static bool guess_command(const char *typed, const char *word, const char *next, struct err *err)
+{
+    auto_strbuf struct strbuf list = {0};
+    char shown[WORD_MAX + 1];
+    const char *own = own_word(word);
+    snprintf(shown, sizeof(shown), "%s", next ? next : "");
+    size_t count = add_commands_of(word, *shown ? shown : NULL, &list);
+    if (count)
+        err_set(err, ERR_INVALID, "usage", "there is no \"%.64s\" alone; did you mean %s%s?", typed,
+                count > 1 ? "one of " : "", list.data ? list.data : "");
+    else if (own)
+        err_set(err, ERR_INVALID, "usage",
+                "there is no \"%.64s\"; did you mean \"panelctl %s\"? Try: panelctl --help", typed,
+                own);
+    return count || own;
+}
+
+int help_unknown_noun(const char *noun, const char *next, struct err *err)
+{
+    if (guess_command(noun, noun, next, err))
+        return -1;
     struct guess guess = {.word = noun, .distance = WORD_MAX};
     for (size_t i = 0; i < commands_count; i++) {
         if (!commands[i].hidden)
@@ -82,6 +131,12 @@ int help_unknown_noun(const char *noun, struct err *err)
         return err_set(err, ERR_INVALID, "usage",
                        "there is no \"%.64s\"; did you mean \"%s\"? Try: panelctl --help", noun,
                        guess.best);
+    for (size_t i = 0; i < commands_count; i++) {
+        if (!commands[i].hidden)
+            consider_forms(&guess, commands[i].verb);
+    }
+    if (guess.best[0] && guess_command(noun, guess.best, next, err))
+        return -1;
     return err_set(err, ERR_INVALID, "usage", "there is no \"%.64s\". Try: panelctl --help", noun);
 }
 
@@ -101,6 +156,15 @@ int help_unknown_verb(const char *noun, const char *verb, struct err *err)
                    "there is no \"%.32s %.64s\". Try: panelctl %.32s --help", noun, verb, noun);
 }
 
+static bool has_option(const struct command *command, const char *name)
+{
+    for (size_t i = 0; command && i < command->option_count; i++) {
+        if (strcmp(command->options[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 int help_unknown_option(const struct command *command, const char *arg, struct err *err)
 {
     char name[WORD_MAX + 1];
@@ -114,6 +178,8 @@ int help_unknown_option(const struct command *command, const char *arg, struct e
         consider_forms(&guess, command->options[i].name);
     for (size_t i = 0; i < common_options_count; i++)
         consider_forms(&guess, common_options[i].name);
+    if (strcmp(name, "env") == 0 && has_option(command, "var"))
+        snprintf(guess.best, sizeof(guess.best), "var");    /* what other tools call it */
     int shown = arg[1] == '-' ? (int)strcspn(arg, "=") : 2; /* a value may be a secret */
     shown = shown > 64 ? 64 : shown;
     if (guess.best[0] && len > 1)
@@ -278,13 +344,21 @@ void help_print(FILE *out, const struct args *args)
         print_general(out);
 }
 
+int run_version(struct ctl *ctl, struct err *err)
+{
+    (void)ctl;
+    (void)err;
+    puts("panelctl " PANEL_VERSION);
+    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
 int run_help(struct ctl *ctl, struct err *err)
 {
     const char *noun = ctl->args.count > 0 ? ctl->args.words[0] : NULL;
     const char *verb = ctl->args.count > 1 ? ctl->args.words[1] : "";
     struct args args = {.noun = noun, .command = noun ? command_find(noun, verb) : NULL};
     if (noun && !noun_exists(noun))
-        return help_unknown_noun(noun, err);
+        return help_unknown_noun(noun, ctl->args.count > 1 ? verb : NULL, err);
     if (*verb && !args.command)
         return help_unknown_verb(noun, verb, err);
     help_print(stdout, &args);

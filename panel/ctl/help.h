@@ -13,7 +13,7 @@ void help_print(FILE *out, const struct args *args);
 const char *help_usage(const struct command *command);
 
 /* Each fills err (ERR_INVALID "usage") with what is wrong and what was probably meant. */
-int help_unknown_noun(const char *noun, struct err *err);
+int help_unknown_noun(const char *noun, const char *next, struct err *err);
 int help_unknown_verb(const char *noun, const char *verb, struct err *err);
 int help_unknown_option(const struct command *command, const char *arg, struct err *err);
 int help_unknown_choice(const struct option_spec *option, const char *value, struct err *err);

@@ -192,7 +192,8 @@ static int set_up(struct http *http, CURL *easy, char *why, struct transfer *tra
     auto_strbuf struct strbuf url = {0};
     const struct http_options *options = &http->options;
     strbuf_fmt(&url, "%s%s", options->url, request->path);
-    bool ok = !url.failed && add_header(transfer, "x-api-key", options->key) &&
+    bool ok = !url.failed &&
+              add_header(transfer, "x-api-key", request->keyless ? NULL : options->key) &&
               add_header(transfer, "Idempotency-Key", request->idempotency_key) &&
               add_header(transfer, "Last-Event-ID", request->last_event_id) &&
               add_header(transfer, "If-None-Match", request->etag) &&

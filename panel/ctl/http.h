@@ -29,6 +29,7 @@ struct http_request {
     const char *idempotency_key;
     const char *last_event_id;
     const char *etag;     /* If-None-Match */
+    bool keyless;         /* the key isn't sent */
     unsigned patience_ms; /* more than the timeout, where the panel is asked to wait */
 };
 

@@ -9,6 +9,7 @@
 #include "panel/ctl/body.h"
 #include "panel/ctl/common_steps.h"
 #include "panel/ctl/handlers.h"
+#include "panel/ctl/watch.h"
 
 #define FILE_MAX (4u * 1024u * 1024u) /* as the panel takes it */
 
@@ -29,12 +30,25 @@ static void tell_warnings(const struct ctl *ctl, const json_t *image)
         step_note("warning: %s: %s", view_text(row, "member"), view_text(row, "message"));
 }
 
+/* The list, by which a name is found, has no warnings. */
+static int fetch_one(struct ctl *ctl, const void *arg, json_t **ret, struct err *err)
+{
+    auto_json json_t *found = NULL;
+    (void)arg;
+    if (resolve(ctl, THING_IMAGE, ctl->args.words[0], &found, err) < 0)
+        return -1;
+    if (!json_object_get(found, "warnings"))
+        return resolve_by_id(ctl, THING_IMAGE, thing_id(THING_IMAGE, found), ret, err);
+    *ret = steal_ptr(found);
+    return 0;
+}
+
 int run_image_get(struct ctl *ctl, struct err *err)
 {
     auto_json json_t *image = NULL;
-    int rc = step_get(ctl, &view_images, THING_IMAGE, err);
+    int rc = watch_show(ctl, &view_images, false, fetch_one, NULL, err);
     if (rc != 0 || view_is_data(ctl) || ctl->format == FORMAT_NAME ||
-        resolve(ctl, THING_IMAGE, ctl->args.words[0], &image, err) < 0)
+        fetch_one(ctl, NULL, &image, err) < 0)
         return rc;
     tell_warnings(ctl, image);
     return rc;

@@ -8,6 +8,7 @@
 #include "panel/ctl/body.h"
 #include "panel/ctl/common_steps.h"
 #include "panel/ctl/handlers.h"
+#include "panel/ctl/hindrance.h"
 #include "panel/ctl/names.h"
 #include "panel/ctl/progress.h"
 #include "panel/ctl/watch.h"
@@ -102,14 +103,15 @@ static int post(struct ctl *ctl, const char *id, const char *before, const char 
 
 static int tell_state(struct ctl *ctl, const json_t *instance, struct err *err)
 {
-    const char *node = view_text(instance, "Node.status");
-    bool away = strcmp(node, "Offline") == 0;
+    auto_strbuf struct strbuf why = {0};
     if (strcmp(view_text(instance, "InternalState"), "FAILED") == 0)
         return progress_tell(ctl, instance, err);
-    return view_print_done(ctl, &view_instances, instance, err, "%s (%s) is %s%s",
+    if (!view_is_data(ctl) && ctl->format != FORMAT_NAME)
+        hindrance_add(ctl, instance, &why);
+    return view_print_done(ctl, &view_instances, instance, err, "%s (%s) is %s%s%s",
                            thing_name(THING_INSTANCE, instance), thing_id(THING_INSTANCE, instance),
-                           view_text(instance, "State"),
-                           away ? "; its node is offline, and does it when it is back" : "");
+                           view_text(instance, "State"), why.len ? "; " : "",
+                           why.len ? why.data : "");
 }
 
 static int power(struct ctl *ctl, const char *word, struct err *err)
@@ -167,10 +169,14 @@ static int delete (struct ctl *ctl, const char *word, struct err *err)
     if (api_change(ctl, "DELETE", path, NULL, &answer, err) < 0)
         return -1;
     bool gone = strcmp(view_text(answer, "state"), "DELETED") == 0;
+    auto_strbuf struct strbuf why = {0};
+    if (!gone && !view_is_data(ctl) && ctl->format != FORMAT_NAME)
+        hindrance_add(ctl, instance, &why);
+    if (gone || why.len)
+        return view_print_done(ctl, &view_instances, answer, err, "%s (%s) is deleted%s%s", name,
+                               id, why.len ? " here; " : "", why.len ? why.data : "");
     return view_print_done(ctl, &view_instances, answer, err,
-                           gone ? "%s (%s) is deleted"
-                                : "%s (%s) is deleted here, and removed when its node is back",
-                           name, id);
+                           "%s (%s) is deleted here, and removed when its node is back", name, id);
 }
 
 int run_instance_delete(struct ctl *ctl, struct err *err)

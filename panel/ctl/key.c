@@ -1,21 +1,54 @@
 /* panelctl key … : API keys, by /api/keys. See handlers.h. A key's secret is shown once, alone on
- * stdout. */
+ * stdout or into a file. */
 #include <string.h>
 
 #include "common/auto.h"
+#include "common/clock.h"
 #include "common/iso_time.h"
 #include "panel/ctl/api.h"
 #include "panel/ctl/body.h"
 #include "panel/ctl/common_steps.h"
 #include "panel/ctl/handlers.h"
 #include "panel/ctl/names.h"
+#include "panel/ctl/secret_file.h"
 #include "panel/ctl/watch.h"
+
+static bool is_over_by_now(const json_t *key)
+{
+    uint64_t ns;
+    return iso_time_parse(view_text(key, "expiresAt"), &ns) &&
+           (int64_t)(ns / 1000000u) <= clock_wall_ms();
+}
+
+/* "admin" of a key that is bound to a user is no admin's: it may what that one may. */
+static void show_scopes(json_t *key, bool bound)
+{
+    const json_t *scopes = json_object_get(key, "scopes");
+    const char *first = json_string_value(json_array_get(scopes, 0));
+    if (bound && json_array_size(scopes) == 1 && first && strcmp(first, "admin") == 0)
+        json_object_set_new(key, "scopes", json_string("all of the user's"));
+}
+
+/* For a table alone: what the members mean together. */
+static void show_meaning(const struct ctl *ctl, json_t *key)
+{
+    if (view_is_data(ctl) || ctl->format == FORMAT_NAME)
+        return;
+    show_scopes(key, *view_text(key, "userId") != '\0');
+    json_object_set_new(key, "state",
+                        json_string(thing_is_over(THING_KEY, key) ? "revoked"
+                                    : is_over_by_now(key)         ? "expired"
+                                                                  : "valid"));
+}
 
 static int fetch_all(struct ctl *ctl, const void *arg, json_t **ret, struct err *err)
 {
+    size_t i;
+    json_t *key;
     (void)arg;
     if (resolve_list(ctl, THING_KEY, ret, err) < 0)
         return -1;
+    json_array_foreach(*ret, i, key) show_meaning(ctl, key);
     names_show_users(ctl, *ret, "userId");
     return 0;
 }
@@ -30,6 +63,7 @@ static int fetch_one(struct ctl *ctl, const void *arg, json_t **ret, struct err 
     (void)arg;
     if (resolve(ctl, THING_KEY, ctl->args.words[0], ret, err) < 0)
         return -1;
+    show_meaning(ctl, *ret);
     names_show_users(ctl, *ret, "userId");
     return 0;
 }
@@ -42,7 +76,11 @@ int run_key_get(struct ctl *ctl, struct err *err)
 static int fetch_identity(struct ctl *ctl, const void *arg, json_t **ret, struct err *err)
 {
     (void)arg;
-    return api_get(ctl, "/api/auth/me", ret, err);
+    if (api_get(ctl, "/api/auth/me", ret, err) < 0)
+        return -1;
+    if (!view_is_data(ctl))
+        show_scopes(json_object_get(*ret, "key"), json_is_object(json_object_get(*ret, "user")));
+    return 0;
 }
 
 int run_key_whoami(struct ctl *ctl, struct err *err)
@@ -83,21 +121,13 @@ static int make_body(struct ctl *ctl, json_t **ret, struct err *err)
 
 /* --- secrets --------------------------------------------------------------------------------- */
 
-/* Before there is one: it is shown once, and ids alone would not show it. */
-static int check_shown(const struct ctl *ctl, struct err *err)
+static int show_secret(struct ctl *ctl, struct secret_file *file, const json_t *key,
+                       struct err *err)
 {
-    return ctl->format != FORMAT_NAME
-               ? 0
-               : err_set(err, ERR_INVALID, "usage",
-                         "with -o name (from %s) the secret would be lost; -o json has both",
-                         ctl->settings.from[SETTING_OUTPUT]);
-}
-
-static int print_secret(struct ctl *ctl, const json_t *key, struct err *err)
-{
-    if (!view_is_data(ctl))
-        step_note("Key %s (%s), shown this once:", view_text(key, "name"), view_text(key, "id"));
-    return view_print_done(ctl, &view_keys, key, err, "%s", view_text(key, "key"));
+    auto_strbuf struct strbuf what = {0};
+    strbuf_fmt(&what, "Key %s (%s)", view_text(key, "name"), view_text(key, "id"));
+    return what.failed ? err_nomem(err)
+                       : secret_file_show(file, ctl, &view_keys, key, "key", what.data, err);
 }
 
 int run_key_create(struct ctl *ctl, struct err *err)
@@ -105,12 +135,13 @@ int run_key_create(struct ctl *ctl, struct err *err)
     auto_json json_t *body = NULL;
     auto_json json_t *key = NULL;
     const char *user = args_value(&ctl->args, "user");
-    if (check_shown(ctl, err) < 0 || make_body(ctl, &body, err) < 0 ||
-        body_set(body, "name", ctl->args.words[0], err) < 0 ||
+    auto_secret_file struct secret_file file = {.fd = -1};
+    if (secret_file_open(&file, &ctl->args, err) < 0 || secret_file_check(&file, ctl, err) < 0 ||
+        make_body(ctl, &body, err) < 0 || body_set(body, "name", ctl->args.words[0], err) < 0 ||
         (user && step_set_id(ctl, body, "userId", THING_USER, user, err) < 0) ||
         api_change(ctl, "POST", "/api/keys", body, &key, err) < 0)
         return -1;
-    return print_secret(ctl, key, err);
+    return show_secret(ctl, &file, key, err);
 }
 
 /* --- one key --------------------------------------------------------------------------------- */
@@ -174,7 +205,9 @@ int run_key_rotate(struct ctl *ctl, struct err *err)
     auto_json json_t *key = NULL;
     auto_json json_t *answer = NULL;
     const char *grace = args_value(&ctl->args, "grace");
-    if (check_shown(ctl, err) < 0 || make_rotation(grace, &body, err) < 0 ||
+    auto_secret_file struct secret_file file = {.fd = -1};
+    if (secret_file_open(&file, &ctl->args, err) < 0 || secret_file_check(&file, ctl, err) < 0 ||
+        make_rotation(grace, &body, err) < 0 ||
         resolve_target(ctl, THING_KEY, ctl->args.words[0], &key, err) < 0)
         return -1;
     int go =
@@ -185,5 +218,5 @@ int run_key_rotate(struct ctl *ctl, struct err *err)
         return go < 0 ? -1 : EXIT_FAILED;
     if (change(ctl, "POST", key, "/rotate", body, &answer, err) < 0)
         return -1;
-    return print_secret(ctl, answer, err);
+    return show_secret(ctl, &file, answer, err);
 }

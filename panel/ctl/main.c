@@ -10,6 +10,7 @@
 
 #include "common/crypto.h"
 #include "panel/ctl/common_steps.h"
+#include "panel/ctl/handlers.h"
 #include "panel/ctl/help.h"
 #include "panel/ctl/http.h"
 #include "panel/ctl/text.h"
@@ -55,10 +56,8 @@ static int run(struct ctl *ctl, int argc, char **argv, struct err *err)
         help_print(stdout, &ctl->args);
         return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
     }
-    if (args_has(&ctl->args, "version")) {
-        puts("panelctl " PANEL_VERSION);
-        return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
-    }
+    if (args_has(&ctl->args, "version"))
+        return run_version(ctl, err);
     if (ctl->args.command)
         return run_command(ctl, err);
     help_print(stderr, &ctl->args); /* it doesn't say what is to be done */

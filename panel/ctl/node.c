@@ -6,13 +6,39 @@
 #include "panel/ctl/body.h"
 #include "panel/ctl/common_steps.h"
 #include "panel/ctl/handlers.h"
+#include "panel/ctl/hindrance.h"
 #include "panel/ctl/progress.h"
+#include "panel/ctl/watch.h"
 
 #define DRAIN_LOOK_MS 500
 
+/* A node that is Online can't run anything while its Docker is down, and the table says so where
+ * the eye is. */
+static void mark_docker(const struct ctl *ctl, json_t *nodes)
+{
+    size_t i;
+    json_t *node;
+    if (view_is_data(ctl))
+        return;
+    json_array_foreach(nodes, i, node)
+    {
+        if (strcmp(view_text(node, "status"), "Online") == 0 && hindrance_no_docker(node))
+            json_object_set_new(node, "status", json_string("Online, no Docker"));
+    }
+}
+
+static int fetch_all(struct ctl *ctl, const void *arg, json_t **ret, struct err *err)
+{
+    (void)arg;
+    if (resolve_list(ctl, THING_NODE, ret, err) < 0)
+        return -1;
+    mark_docker(ctl, *ret);
+    return 0;
+}
+
 int run_node_list(struct ctl *ctl, struct err *err)
 {
-    return step_list(ctl, &view_nodes, "/api/nodes", err);
+    return watch_show(ctl, &view_nodes, true, fetch_all, NULL, err);
 }
 
 int run_node_get(struct ctl *ctl, struct err *err)

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "panel/ctl/api.h"
 #include "panel/ctl/common_steps.h"
+#include "panel/ctl/hindrance.h"
 #include "panel/ctl/text.h"
 
 #define BAR_WIDTH  24
@@ -85,12 +86,24 @@ int progress_look(struct ctl *ctl, const char *path, json_t **thing, int64_t *lo
     return 0;
 }
 
+/* Once, since it goes on waiting. True: it was told. */
+static bool tell_hindrance(struct progress *progress, const json_t *instance)
+{
+    auto_strbuf struct strbuf why = {0};
+    if (!hindrance_add_known(instance, &why) || why.failed)
+        return false;
+    progress_end(progress);
+    step_note("panelctl: %s: %s; waiting for it (--no-wait doesn't)", progress->name, why.data);
+    return true;
+}
+
 int progress_install(struct ctl *ctl, json_t **instance, struct err *err)
 {
     struct progress progress;
     unsigned ms = FIRST_MS;
     int64_t lost_since = 0;
     int rc = 0;
+    bool told = false;
     auto_free char *name = strdup(thing_name(THING_INSTANCE, *instance));
     auto_free char *path = api_path("/api/instances/", thing_id(THING_INSTANCE, *instance), "");
     if (!path || !name)
@@ -98,6 +111,7 @@ int progress_install(struct ctl *ctl, json_t **instance, struct err *err)
     progress_begin(&progress, &ctl->term, name);
     while (rc == 0 && is_installing(*instance)) {
         const json_t *percent = view_member(*instance, "Progress");
+        told = told || tell_hindrance(&progress, *instance);
         progress_show(&progress, view_text(*instance, "State"),
                       json_is_integer(percent) ? (int)json_integer_value(percent) : -1);
         step_sleep_ms(ms);

@@ -32,6 +32,11 @@ static const struct kind {
     [THING_KEY] = {"key", "/api/keys", "id", {"name"}, false, "revokedAt"},
 };
 
+const char *thing_noun(enum thing thing)
+{
+    return kinds[thing].noun;
+}
+
 const char *thing_id(enum thing thing, const json_t *value)
 {
     return view_text(value, kinds[thing].id);
@@ -180,21 +185,43 @@ int resolve(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret, 
     return rc;
 }
 
+/* As the panel makes ids of users: 8-4-4-4-12. */
+static bool is_uuid(const char *word)
+{
+    static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    if (strlen(word) != sizeof(shape) - 1)
+        return false;
+    for (size_t i = 0; shape[i]; i++) {
+        if (shape[i] == '-' ? word[i] != '-' : !strchr("0123456789abcdefABCDEF", word[i]))
+            return false;
+    }
+    return true;
+}
+
 /* Who reads nothing can't look for a name, so the word has to be an id; the panel says if it's
- * none. */
+ * none. An owner sees himself alone, and shares with others by their ids. */
+static bool may_be_unseen(struct ctl *ctl, enum thing thing, const char *typed,
+                          const struct err *err)
+{
+    if (strcmp(err->reason, "forbidden") == 0 && may_be_id(typed)) {
+        ctl->blind = kinds[thing].noun;
+        return true;
+    }
+    return thing == THING_USER && strcmp(err->reason, "not_found") == 0 && is_uuid(typed);
+}
+
 int resolve_target(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret,
                    struct err *err)
 {
     const struct kind *kind = &kinds[thing];
     if (resolve(ctl, thing, typed, ret, err) == 0)
         return 0;
-    if (strcmp(err->reason, "forbidden") != 0 || !may_be_id(typed))
+    if (!may_be_unseen(ctl, thing, typed, err))
         return -1;
     *ret = json_pack("{ssss}", kind->id, typed, kind->names[0], typed);
     if (!*ret)
         return err_nomem(err);
     *err = (struct err){0};
-    ctl->blind = kind->noun;
     return 0;
 }
 

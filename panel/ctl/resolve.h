@@ -16,7 +16,7 @@ int resolve(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret, 
 int resolve_by_id(struct ctl *ctl, enum thing thing, const char *id, json_t **ret, struct err *err);
 
 /* The same for who needs no more than its id: where the key may not read such things, what was
- * typed is taken for it, and is its name, too. */
+ * typed is taken for it, and is its name, too; so is a user's whole id that no list has. */
 int resolve_target(struct ctl *ctl, enum thing thing, const char *typed, json_t **ret,
                    struct err *err);
 
@@ -26,6 +26,8 @@ int resolve_id(struct ctl *ctl, enum thing thing, const char *word, char **ret_i
 /* All of them. */
 int resolve_list(struct ctl *ctl, enum thing thing, json_t **ret, struct err *err);
 
+/* "instance" */
+const char *thing_noun(enum thing thing);
 /* The members by which things are known: its id; a name, or "". */
 const char *thing_id(enum thing thing, const json_t *value);
 const char *thing_name(enum thing thing, const json_t *value);

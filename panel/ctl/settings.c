@@ -85,12 +85,15 @@ static int set(struct settings *settings, const struct source *source, const cha
                const char *from, struct err *err)
 {
     char **slot = &settings->values[source->setting];
-    if (*slot)
+    if (*slot || (source->setting == SETTING_KEY && settings->key_fault.code))
         return 0; /* said by what goes before */
     settings->from[source->setting] = from;
     if (source->is_file) {
         settings->key_file = expand(value);
-        return settings->key_file ? read_key_file(settings->key_file, slot, err) : err_nomem(err);
+        if (!settings->key_file)
+            return err_nomem(err);
+        read_key_file(settings->key_file, slot, &settings->key_fault);
+        return 0;
     }
     *slot = source->setting == SETTING_CA ? expand(value) : strdup(value);
     return *slot ? 0 : err_nomem(err);
@@ -226,20 +229,36 @@ static int check_url(struct settings *settings, struct err *err)
     return 0;
 }
 
-static int check_key(const struct settings *settings, struct err *err)
+static int check_characters(const struct settings *settings, const char *key, struct err *err)
 {
-    const char *key = settings->values[SETTING_KEY];
-    if (!key)
+    auto_strbuf struct strbuf origin = {0};
+    const char *bad = key;
+    while (*bad > 0x20 && *bad < 0x7f)
+        bad++;
+    if (*key && !*bad)
         return 0;
-    for (const char *p = key; *p; p++) {
-        if (*p <= 0x20 || *p >= 0x7f)
-            return err_set(err, ERR_INVALID, "usage",
-                           "the key (%s) holds a character that no key has",
-                           settings->from[SETTING_KEY]);
-    }
-    return *key ? 0
-                : err_set(err, ERR_INVALID, "usage", "the key (%s) is empty",
-                          settings->from[SETTING_KEY]);
+    settings_add_key_origin(settings, &origin);
+    return err_set(err, ERR_INVALID, "usage", "the key from %s %s", origin.data ? origin.data : "",
+                   *key ? "holds a character that no key has" : "is empty");
+}
+
+static void check_key(struct settings *settings)
+{
+    char *key = settings->values[SETTING_KEY];
+    if (!key || settings->key_fault.code ||
+        check_characters(settings, key, &settings->key_fault) == 0)
+        return;
+    crypto_wipe(key, strlen(key));
+    free(key);
+    settings->values[SETTING_KEY] = NULL;
+}
+
+int settings_check_key(const struct settings *settings, struct err *err)
+{
+    if (!settings->key_fault.code)
+        return 0;
+    *err = settings->key_fault;
+    return -1;
 }
 
 static int check_timeout(struct settings *settings, struct err *err)
@@ -272,8 +291,9 @@ int settings_load(struct settings *settings, const struct args *args, struct err
         if (!settings->values[SETTING_URL])
             return err_nomem(err);
     }
-    if (check_url(settings, err) < 0 || check_key(settings, err) < 0)
+    if (check_url(settings, err) < 0)
         return -1;
+    check_key(settings);
     return check_timeout(settings, err);
 }
 

@@ -13,10 +13,12 @@
 #include "panel/ctl/api.h"
 #include "panel/ctl/common_steps.h"
 #include "panel/ctl/handlers.h"
+#include "panel/ctl/hindrance.h"
 #include "panel/ctl/stream.h"
 #include "panel/ctl/watch.h"
 
-#define EVERY_MS 1000
+#define EVERY_MS  1000
+#define NAMED_MAX 5 /* of those without figures */
 
 /* --- names ----------------------------------------------------------------------------------- */
 
@@ -47,8 +49,9 @@ static int read_names(struct ctl *ctl, json_t **names, struct err *err)
     *names = json_object();
     json_array_foreach(list, i, row)
     {
-        json_t *known = json_pack("{sOsO}", "Name", json_object_get(row, "Name"), "State",
-                                  json_object_get(row, "State"));
+        json_t *known =
+            json_pack("{sOsOsO*}", "Name", json_object_get(row, "Name"), "State",
+                      json_object_get(row, "State"), "Node", json_object_get(row, "Node"));
         if (!known || json_object_set_new(*names, view_text(row, "Id"), known) < 0)
             return err_nomem(err);
     }
@@ -140,13 +143,58 @@ static void add_sums(const json_t *stats, struct strbuf *out)
                json_array_size(stats), running, cpu, memory / 1048576);
 }
 
+/* Why nothing was measured of an instance. */
+static void add_reason(struct ctl *ctl, const json_t *instance, struct strbuf *out)
+{
+    const char *status = view_text(instance, "Node.status");
+    const char *state = view_text(instance, "State");
+    if (strcmp(status, "Offline") == 0 || strcmp(status, "Suspect") == 0)
+        strbuf_fmt(out, "its node is %s", status);
+    else if (strcmp(state, "running") != 0)
+        strbuf_fmt(out, "it is %s", state);
+    else
+        hindrance_add_docker(ctl, instance, out);
+}
+
+static void tell_missing(struct ctl *ctl, const json_t *instance, const char *id)
+{
+    auto_strbuf struct strbuf why = {0};
+    add_reason(ctl, instance, &why);
+    step_note("panelctl: no figures of %s (%s)%s%s", view_text(instance, "Name"), id,
+              why.len ? ": " : "", why.len ? why.data : "");
+}
+
+/* The panel leaves out those whose nodes don't answer. A few are named, the rest counted. */
+static void tell_left_out(struct ctl *ctl, const json_t *names, const json_t *stats)
+{
+    auto_json json_t *left = json_copy((json_t *)names);
+    size_t i;
+    size_t told = 0;
+    json_t *row;
+    const char *id;
+    json_t *instance;
+    json_array_foreach(stats, i, row) json_object_del(left, view_text(row, "Id"));
+    json_object_foreach(left, id, instance)
+    {
+        if (told++ == NAMED_MAX)
+            break;
+        tell_missing(ctl, instance, id);
+    }
+    if (json_object_size(left) > NAMED_MAX)
+        step_note("  and of %zu others", json_object_size(left) - NAMED_MAX);
+}
+
 static int print_all(struct ctl *ctl, struct err *err)
 {
     auto_json json_t *names = NULL;
     auto_json json_t *stats = NULL;
     if (fetch_all(ctl, &names, &stats, err) < 0)
         return -1;
-    return view_print_list(ctl, &view_stats, stats, err);
+    if (view_print_list(ctl, &view_stats, stats, err) < 0)
+        return -1;
+    if (!view_is_data(ctl) && ctl->format != FORMAT_NAME)
+        tell_left_out(ctl, names, stats);
+    return 0;
 }
 
 /* A second's pause; true when "q" was typed meanwhile. */
@@ -271,6 +319,11 @@ int run_instance_stats(struct ctl *ctl, struct err *err)
         return -1;
     json_object_set(stats, "Name", json_object_get(instance, "Name"));
     auto_json json_t *list = json_pack("[O]", stats);
-    return view_is_data(ctl) ? view_print_data(ctl, stats, err)
-                             : view_print_list(ctl, &view_stats, list, err);
+    if (view_is_data(ctl))
+        return view_print_data(ctl, stats, err);
+    if (view_print_list(ctl, &view_stats, list, err) < 0)
+        return -1;
+    if (ctl->format != FORMAT_NAME && !json_is_object(json_object_get(stats, "cpu")))
+        tell_missing(ctl, instance, thing_id(THING_INSTANCE, instance));
+    return 0;
 }

@@ -42,6 +42,8 @@ static int connect_again(struct stream *stream, struct err *err)
 {
     const char *id = stream->sse.id.len ? stream->sse.id.data : NULL;
     struct http_request request = {.method = "GET", .path = stream->path, .last_event_id = id};
+    if (settings_check_key(&stream->ctl->settings, err) < 0)
+        return -1;
     sse_restart(&stream->sse);
     stream->broken = false;
     stream->http = http_stream_open(stream->ctl->http, &request, take_bytes, stream, err);

@@ -143,8 +143,8 @@ int term_confirm(const struct term *term, const char *question, struct err *err)
     char answer[16];
     if (!term->in || !term->err)
         return err_set(err, ERR_INVALID, "usage",
-                       "this destroys something and there is no terminal to ask at: "
-                       "say --yes if it is meant");
+                       "there is no terminal to ask at: \"%.200s\" Say --yes if it is meant",
+                       question);
     fprintf(stderr, "%s [y/N] ", question);
     if (read_line(answer, sizeof(answer)) < 0)
         fputc('\n', stderr);

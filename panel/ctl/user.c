@@ -8,6 +8,7 @@
 #include "panel/ctl/body.h"
 #include "panel/ctl/common_steps.h"
 #include "panel/ctl/handlers.h"
+#include "panel/ctl/secret_file.h"
 
 int run_user_list(struct ctl *ctl, struct err *err)
 {
@@ -19,18 +20,59 @@ int run_user_get(struct ctl *ctl, struct err *err)
     return step_get(ctl, &view_users, THING_USER, err);
 }
 
-/* A new one is typed twice. */
-static int add_password(struct ctl *ctl, json_t *body, bool new, struct err *err)
+static int read_password(struct ctl *ctl, json_t *body, const char *member, const char *what,
+                         bool twice, struct err *err)
 {
     char *password = NULL;
-    if (term_read_secret(&ctl->term, new ? "password" : "current password", new, &password, err) <
-        0)
+    if (term_read_secret(&ctl->term, what, twice, &password, err) < 0)
         return -1;
-    int rc = body_set(body, new ? "password" : "currentPassword", password, err);
+    int rc = body_set(body, member, password, err);
     crypto_wipe(password, strlen(password));
     free(password);
     return rc < 0 ? err_set(err, ERR_INVALID, "usage", "the password is not UTF-8") : 0;
 }
+
+/* A new one is typed twice. */
+static int add_password(struct ctl *ctl, json_t *body, bool new, struct err *err)
+{
+    return new ? read_password(ctl, body, "password", "password", true, err)
+               : read_password(ctl, body, "currentPassword", "current password", false, err);
+}
+
+/* --- sessions -------------------------------------------------------------------------------- */
+
+int run_user_login(struct ctl *ctl, struct err *err)
+{
+    auto_json json_t *body = json_object();
+    auto_json json_t *session = NULL;
+    auto_strbuf struct strbuf what = {0};
+    auto_secret_file struct secret_file file = {.fd = -1};
+    if (!body)
+        return err_nomem(err);
+    if (secret_file_open(&file, &ctl->args, err) < 0 || secret_file_check(&file, ctl, err) < 0 ||
+        body_set(body, "username", ctl->args.words[0], err) < 0 ||
+        read_password(ctl, body, "password", "password", false, err) < 0 ||
+        api_login(ctl, body, &session, err) < 0)
+        return -1;
+    strbuf_fmt(&what, "The session of %s until %s", view_text(session, "user.username"),
+               view_text(session, "expiresAt"));
+    return what.failed
+               ? err_nomem(err)
+               : secret_file_show(&file, ctl, &view_sessions, session, "token", what.data, err);
+}
+
+int run_user_logout(struct ctl *ctl, struct err *err)
+{
+    auto_json json_t *answer = NULL;
+    auto_strbuf struct strbuf origin = {0};
+    if (api_change(ctl, "POST", "/api/auth/logout", NULL, &answer, err) < 0)
+        return -1;
+    settings_add_key_origin(&ctl->settings, &origin);
+    return view_print_done(ctl, NULL, answer, err, "the session from %s has ended",
+                           origin.data ? origin.data : "");
+}
+
+/* --- users ----------------------------------------------------------------------------------- */
 
 int run_user_create(struct ctl *ctl, struct err *err)
 {

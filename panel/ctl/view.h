@@ -71,6 +71,6 @@ int view_put(const struct strbuf *out, struct err *err);
 enum tone view_tone(const char *state);
 
 extern const struct view view_nodes, view_orphans, view_instances, view_access, view_users,
-    view_images, view_keys, view_identity, view_audit, view_stats;
+    view_images, view_keys, view_sessions, view_identity, view_audit, view_stats;
 
 #endif

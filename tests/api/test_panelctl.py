@@ -60,6 +60,7 @@ class Words(unittest.TestCase):
         for args, words in ((["nods"], ['"nods"', '"node"']), (["node", "lst"], ["node list"]),
                             (["node", "list", "--wach"], ["--watch"]),
                             (["instance", "stp", "x"], ["instance stop"]),
+                            (["instance", "deploy", "x", "--env", "A=b"], ["--env", "--var"]),
                             (["nodes", "-o", "jsn"], ["json", "jsn"]),
                             (["node", "get"], ["node get NODE"]),
                             (["node", "get", "a", "b"], ['"b"']),
@@ -75,6 +76,25 @@ class Words(unittest.TestCase):
                 told = self.ctl.run(*args, code=2)
                 for word in words:
                     self.assertIn(word, told)
+
+    def test_a_verb_alone_is_answered_with_the_whole_command(self):
+        for args, command in ((["stop", "hello"], "instance stop hello"), (["logs", "hello"], "instance logs hello"),
+                              (["logs", "-f", "hello"], "instance logs hello"), (["drain", "n1"], "node drain n1"),
+                              (["suspend", "hello"], "instance suspend hello"), (["deploy"], "instance deploy"),
+                              (["whoami"], "key whoami"), (["lgos", "x"], "instance logs x"),
+                              (["ps"], "instance list"), (["import", "x"], "image import x")):
+            with self.subTest(args=args):
+                told = self.ctl.run(*args, code=2)
+                self.assertIn(f'did you mean "panelctl {command}"?', told)
+        told = self.ctl.run("delete", "hello", code=2)
+        for noun in ("node", "instance", "user", "image"):
+            self.assertIn(f'"panelctl {noun} delete hello"', told)
+        self.assertIn("instance stop", self.ctl.run("help", "stop", code=2))
+
+    def test_version_as_a_word_and_what_completion_wants(self):
+        self.assertRegex(self.ctl.run("version"), r"^panelctl \d+\.\d+\.\d+\n$")
+        self.assertEqual(self.ctl.run("version"), self.ctl.run("--version"))
+        self.assertIn("source <(panelctl completion bash)", self.ctl.run("completion", code=2))
 
     def test_states_are_those_of_the_api(self):
         schema = openapi.load().document["components"]["schemas"]["Instance"]["properties"]
@@ -290,6 +310,13 @@ class Users(Ctl):
         self.run_ctl("user", "delete", "alex", "--yes")
         self.run_ctl("user", "get", "u-17", code=3)
 
+    def test_the_trail_of_a_name_that_two_things_have(self):
+        node = self.world.create_node("owner")["id"]
+        told = self.run_ctl("audit", "--target", "owner", code=3)
+        for word in (f"node ({node})", f"user ({self.world.user_id})"):
+            self.assertIn(word, told)
+        self.assertEqual(len(self.ctl.json("audit", "--target", node)), 1)
+
     def test_refusals_say_what_the_panel_says(self):
         self.run_ctl("user", "create", "owner", "--email", "x@example.test", said="correct horse\n",
                      code=6)
@@ -311,6 +338,9 @@ class Images(Ctl):
         self.assertIn("warning: Variables.MOTD", done.err)
         image = self.ctl.json("image", "get", "Web")
         self.assertEqual(image["Kept"], {"a": 1})
+        for word in ("Web", image["Id"]):  # both tell what of it isn't done
+            self.assertIn("warning: Variables.MOTD", self.ctl.try_run("image", "get", word).err)
+        self.assertIn("Variables.MOTD", [one["member"] for one in image["warnings"]])
         # What was got can be put back.
         image["Env"] = ["TZ=CET"]
         self.run_ctl("image", "update", "Web", "-f", "-", "--description", "other",
@@ -516,10 +546,27 @@ class Instances(Ctl):
         self.assertEqual(self.run_ctl("instance", "unshare", "a", "sharer", code=3).count(other), 1)
         self.run_ctl("instances", "--shared", code=2)
 
+    def test_an_owner_shares_with_whom_he_does_not_see(self):
+        self.deploy("a")
+        other = self.world.add_user("unseen")
+        key = self.ctl.json("key", "create", "owners", "--user", "owner")["key"]
+        owner = Panelctl(self.world.dir, self.ctl.url, key)
+        self.assertEqual([user["username"] for user in owner.json("users")], ["owner"])
+        self.assertIn("may use a", owner.run("instance", "share", "a", other))
+        self.assertEqual(owner.run("instance", "users", "a", "-o", "name").strip(), other)
+        self.assertIn("may no longer", owner.run("instance", "unshare", "a", other))
+        self.assertIn('no user "unseen"', owner.run("instance", "share", "a", "unseen", code=3))
+        nobody = "0d9f7b3a-52c1-4c8e-9a27-61c3e2f5b840"
+        owner.run("instance", "share", "a", nobody, code=3)  # in the panel's words
+        owner.run("user", "get", other, code=3)
+
     def test_delete(self):
         self.deploy("a")
         self.deploy("b")
-        self.assertIn("--yes", self.run_ctl("instance", "delete", "a", code=2))
+        told = self.run_ctl("instance", "delete", "a", "b", code=2)
+        self.assertEqual(told.count("--yes"), 2)
+        for name in ("a", "b"):
+            self.assertRegex(told, rf"Delete instance {name} \([a-z0-9]+\)")
         told = self.run_ctl("instance", "delete", "a", "b", "-y")
         self.assertEqual(told.count("is deleted"), 2)
         self.assertEqual(self.ctl.json("instances"), [])
@@ -634,6 +681,9 @@ class Happenings(Ctl):
         rows = self.ctl.json("audit", "list", "--key", "t", "--limit", "1", "--since", "1h")
         self.assertEqual(len(rows), 1)
         self.assertEqual(self.ctl.json("audit", "list", "--target", self.world.user_id)[0]["status"], 201)
+        self.assertEqual(self.ctl.json("audit", "--target", "owner"),
+                         self.ctl.json("audit", "--target", self.world.user_id))
+        self.assertEqual(self.ctl.json("audit", "--target", "nothing"), [])
         self.run_ctl("audit", "list", "--limit", "0", code=2)
         # More than one page of the API holds.
         self.assertEqual(len(self.ctl.json("audit", "list", "--limit", "5000")),

@@ -1,5 +1,8 @@
 """panelctl key … against the real panel: what is made with it works, is refused, and ends."""
 import datetime
+import os
+import stat
+import tempfile
 import unittest
 
 from lib.panelctl import Panelctl
@@ -118,6 +121,99 @@ class Making(Keys):
         self.assertIn("rateLimit", self.run_ctl("key", "create", "x", "--rate", "many", code=1))
 
 
+class Files(Keys):
+    """--out FILE, which --key-file then takes whatever the umask is."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(dir=self.world.dir)
+        self.path = os.path.join(self.dir, "shop.key")
+
+    def held(self):
+        """The file's secret. Nobody else can read it, and no other file is left beside it."""
+        self.assertEqual(os.listdir(self.dir), ["shop.key"])
+        self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
+        with open(self.path) as file:
+            return file.read()
+
+    def works(self):
+        Panelctl(self.world.dir, self.world.panel.url).run("users", "--key-file", self.path)
+
+    def test_made(self):
+        before = os.umask(0o022)
+        try:
+            told = self.run_ctl("key", "create", "filed", "--out", self.path)
+        finally:
+            os.umask(before)
+        self.assertRegex(self.held(), r"\Apanel_[0-9A-Za-z]{36}\n\Z")
+        self.assertIn(self.path, told)
+        self.assertNotIn(self.held().strip(), told)
+        self.works()
+
+    def test_no_format_shows_it_beside(self):
+        for i, form in enumerate(("json", "yaml", "name")):
+            told = self.run_ctl("key", "create", f"form{i}", "--out", self.path, "--replace", "-o", form)
+            self.assertNotIn(self.held().strip(), told)
+            self.assertIn(self.ctl.json("key", "get", f"form{i}")["id"], told)
+
+    def test_what_is_there_is_kept(self):
+        self.run_ctl("key", "create", "first", "--out", self.path)
+        first = self.held()
+        before = len(self.ctl.json("keys"))
+        self.assertIn("--replace", self.run_ctl("key", "create", "x", "--out", self.path, code=6))
+        self.assertIn("--replace", self.run_ctl("key", "rotate", "first", "--yes", "--out", self.path, code=6))
+        self.run_ctl("key", "create", "x", "--out", self.path, "--replace", "--scope", "users:all", code=1)
+        self.assertIn("regular file", self.run_ctl("key", "create", "x", "--out", self.dir, "--replace", code=2))
+        self.assertIn("/nowhere/x", self.run_ctl("key", "create", "x", "--out", "/nowhere/x", code=1))
+        self.assertIn("--out", self.run_ctl("key", "create", "x", "--replace", code=2))
+        self.assertEqual((self.held(), len(self.ctl.json("keys"))), (first, before))
+        self.works()
+
+    def test_rotated(self):
+        self.run_ctl("key", "create", "turned", "--out", self.path)
+        first = self.held()
+        self.run_ctl("key", "rotate", "turned", "--yes", "--out", self.path, "--replace")
+        self.assertNotEqual(self.held(), first)
+        self.works()
+        self.by(first.strip()).run("users", code=4)
+
+
+class Sessions(Keys):
+    def test_from_login_to_logout(self):
+        path = os.path.join(self.world.dir, "owner.session")
+        stranger = Panelctl(self.world.dir, self.world.panel.url)
+        told = stranger.run("user", "login", "owner", "--out", path, said="correct horse\n")
+        self.assertIn("The session of owner until 2", told)
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        used = ("--key-file", path)
+        self.assertRegex(stranger.run("key", "whoami", *used), r"(?m)^Session: +yes$")
+        self.assertIn("has ended", stranger.run("user", "logout", *used))
+        stranger.run("key", "whoami", *used, code=4)
+        # A key that is no longer good is no hindrance, nor a file that isn't there yet.
+        stranger.run("user", "login", "owner@example.test", *used, "--out", path, "--replace",
+                     said="correct horse\n")
+        stranger.run("key", "whoami", *used)
+        os.unlink(path)
+        stranger.run("user", "login", "owner", *used, "--out", path, said="correct horse\n")
+        stranger.run("key", "whoami", *used)
+
+    def test_alone_on_stdout(self):
+        stranger = Panelctl(self.world.dir, self.world.panel.url)
+        token = stranger.run("user", "login", "owner", said="correct horse\n")
+        self.assertRegex(token, r"\A\S+\n\Z")
+        self.by(token.strip()).run("user", "logout")
+        self.assertIn("lost", stranger.run("user", "login", "owner", "-o", "name", said="correct horse\n", code=2))
+        self.assertEqual(stranger.json("user", "login", "owner", said="correct horse\n")["user"]["username"], "owner")
+
+    def test_refused(self):
+        path = os.path.join(self.world.dir, "none.session")
+        stranger = Panelctl(self.world.dir, self.world.panel.url)
+        told = stranger.run("user", "login", "owner", "--out", path, said="wrong horse\n", code=4)
+        self.assertNotIn("no key is set", told)
+        self.assertFalse(os.path.exists(path))
+        stranger.run("user", "logout", code=4)
+        self.run_ctl("user", "logout", code=1)  # a key is no session
+
+
 class Seeing(Keys):
     def test_lists_and_one(self):
         _, made = self.create("seen", "--scope", "read", "--rate", "7")
@@ -129,6 +225,18 @@ class Seeing(Keys):
         for args in (["keys"], ["keys", "-o", "wide"], ["key", "get", "seen"], ["keys", "-o", "yaml"]):
             self.assertNotIn(made["key"], self.run_ctl(*args))
         self.run_ctl("key", "get", "nothing", code=3)
+
+    def test_what_they_mean(self):
+        ctl, made = self.create("unscoped", "--user", "owner")
+        self.assertRegex(self.run_ctl("keys"), r"(?m) unscoped +all of the user's +owner .* valid$")
+        self.assertRegex(self.run_ctl("key", "get", "unscoped"), r"(?m)^Scopes: +all of the user's$")
+        self.assertRegex(ctl.run("key", "whoami"), r"(?m)^Scopes: +all of the user's$")
+        self.assertEqual(self.ctl.json("key", "get", "unscoped")["scopes"], ["admin"])
+        self.run_ctl("key", "revoke", "unscoped", "--yes")
+        self.create("brief", "--expires", "1s")
+        self.assertRegex(self.run_ctl("keys"), rf"(?m)^{made['id']} .* revoked$")
+        until(lambda: self.run_ctl("key", "get", "brief").count("expired"), 10, "its end is shown")
+        self.assertRegex(self.run_ctl("keys"), r"(?m) brief .* expired$")
 
     def test_who_one_is(self):
         told = self.run_ctl("key", "whoami")
@@ -162,6 +270,33 @@ class Seeing(Keys):
         self.assertNotIn("paneld key", told.out)
         ctl, _ = self.create("looking", "--scope", "nodes:read,instances:read")
         self.assertEqual(ctl.run("doctor").count("FAIL"), 0)
+
+    def test_the_doctor_with_a_users_own_key(self):
+        ctl, _ = self.create("his", "--user", "owner")
+        told = ctl.run("doctor")
+        self.assertRegex(told, r"(?m)^ok +key .* owner's")
+        self.assertNotIn("nodes:read", told)
+        self.assertRegex(told, r"(?m)^ok +instance ")
+        ctl, _ = self.create("his narrow", "--user", "owner", "--scope", "users:read")
+        self.assertRegex(ctl.run("doctor"), r"(?m)^warn +instance .*instances:read")
+
+    def test_the_doctor_with_a_key_that_can_not_be_read(self):
+        path = os.path.join(self.world.dir, "bad.key")
+        for text, mode, word in (("panel_x", 0o644, "chmod 600"), ("", 0o600, "empty"), ("a\tb", 0o600, "character"),
+                                 (None, None, "can't read")):
+            with self.subTest(word=word):
+                if text is None:
+                    os.unlink(path)
+                else:
+                    with open(path, "w") as file:
+                        file.write(text)
+                    os.chmod(path, mode)
+                done = self.ctl.try_run("doctor", "--key-file", path)
+                self.assertEqual((done.code, done.err), (1, ""))
+                self.assertRegex(done.out, rf"(?m)^FAIL  key .*{word}")
+                self.assertIn(path, done.out)
+                self.assertRegex(done.out, r"(?m)^ok +panel ")
+                self.assertIn(path, self.ctl.try_run("users", "--key-file", path).err)
 
 
 class Changing(Keys):

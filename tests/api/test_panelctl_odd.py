@@ -294,6 +294,79 @@ class Doctor(Odd):
                 panel.stop()
 
 
+class Hindered(Odd):
+    """A node that can't do it now is told of, whatever it was asked for."""
+
+    CHANGES = (["start", "web"], ["stop", "web"], ["restart", "web"], ["kill", "web"], ["suspend", "web"],
+               ["unsuspend", "web"], ["update", "web", "--name", "web"], ["delete", "web", "--yes"])
+    ID = "abcdefghijabcdefghij"
+
+    def serve(self, node_status="Online", docker="up", state="stopping", **more):
+        instance = {"Id": self.ID, "Name": "web", "State": state, "InternalState": "READY", "Error": None,
+                    "Node": {"id": "n-1", "name": "n1", "status": node_status}, **more}
+        node = dict(Doctor.NODE, docker={"status": docker, "version": None, "error": "no socket"})
+        at = f"/api/instances/{self.ID}"
+        self.panel.on("GET", "/api/instances", (200, [instance]))
+        for method, path in (("GET", at), ("PATCH", at), ("POST", f"{at}/power"),
+                             ("POST", f"/api/instances/suspend/{self.ID}"),
+                             ("POST", f"/api/instances/unsuspend/{self.ID}")):
+            self.panel.on(method, path, (200, instance))
+        self.panel.on("DELETE", at, (200, {"Id": self.ID, "state": "DELETING"}))
+        self.panel.on("GET", "/api/nodes", (200, [node]))
+        self.panel.on("GET", "/api/nodes/n-1", (200, node))
+        return instance
+
+    def test_every_change_says_so(self):
+        for given, words in (({"node_status": "Offline"}, "its node is offline"),
+                             ({"node_status": "Suspect"}, "its node does not answer"),
+                             ({"docker": "down"}, "Docker of its node does not answer (no socket)")):
+            self.serve(**given)
+            for args in self.CHANGES:
+                with self.subTest(args=args, given=given):
+                    told = self.ctl.run("instance", *args)
+                    self.assertIn(words, told)
+                    self.assertIn("back", told)
+                    self.ctl.json("instance", *args)
+
+    def test_nothing_is_said_of_a_node_that_is_well_or_unseen(self):
+        for answer in ((200, dict(Doctor.NODE, docker={"status": "up"})), (403, error("forbidden"))):
+            self.serve()
+            self.panel.on("GET", "/api/nodes/n-1", answer)
+            self.assertEqual(self.ctl.run("instance", "stop", "web"), f"web ({self.ID}) is stopping\n")
+
+    def test_who_waits_is_told_what_for(self):
+        away = self.serve("Offline", InternalState="INSTALLING")
+        there = dict(away, InternalState="READY", State="running", Node=dict(away["Node"], status="Online"))
+        self.panel.on("GET", f"/api/instances/{self.ID}", (200, away), (200, away), (200, away), (200, there))
+        done = self.ctl.try_run("instance", "update", "web", "--name", "web")
+        self.assertEqual(done.code, 0, done.err)
+        self.assertEqual(done.err.count("its node is offline"), 1)
+        self.assertNotIn("offline", done.out)
+
+    def test_stats_without_figures_say_why(self):
+        empty = dict(Stats.stats(self.ID, 0, 0), running=False, cpu=None, memory=None, network=None, pids=None)
+        for given, words in (({"state": "stopped"}, "it is stopped"), ({"node_status": "Offline"}, "node is Offline"),
+                             ({"state": "running", "docker": "down"}, "no socket")):
+            with self.subTest(given=given):
+                self.serve(**given)
+                self.panel.on("GET", f"/api/instances/{self.ID}/stats", (200, empty))
+                self.panel.on("GET", "/api/stats", (200, []))
+                for args in (["web"], []):
+                    done = self.ctl.try_run("instance", "stats", *args)
+                    self.assertEqual(done.code, 0, done.err)
+                    self.assertIn(f"no figures of web ({self.ID})", done.err)
+                    self.assertIn(words, done.err)
+        self.panel.on("GET", f"/api/instances/{self.ID}/stats", (200, Stats.stats(self.ID, 1, 1)))
+        self.assertEqual(self.ctl.try_run("instance", "stats", "web").err, "")
+
+    def test_the_table_of_nodes_shows_a_docker_that_is_down(self):
+        self.serve(docker="down")
+        self.assertRegex(self.ctl.run("nodes"), r"(?m)^n-1 +n1 +Online, no Docker ")
+        self.assertEqual(self.ctl.json("nodes")[0]["status"], "Online")
+        self.serve()
+        self.assertRegex(self.ctl.run("nodes"), r"(?m)^n-1 +n1 +Online  ")
+
+
 class Routes(Odd):
     """Whatever the API can, panelctl can."""
 
@@ -302,7 +375,7 @@ class Routes(Odd):
         ("POST", "/api/getUser"), ("POST", "/api/getInstance"), ("DELETE", "/api/images/delete"),
         ("DELETE", "/api/instance/delete"), ("POST", "/api/instances/{id}/console"),
     }
-    FOR_PROGRAMS = ("/api/auth/login", "/api/auth/logout", "/api/openapi.json")
+    FOR_PROGRAMS = ("/api/openapi.json",)
 
     LINES = """
         user list|user create x --email e|user update abc --admin no|user delete abc --yes
@@ -315,7 +388,7 @@ class Routes(Odd):
         instance logs abc|instance console abc|instance command abc x|instance stats abc
         instance users abc|instance share abc abc|instance unshare abc abc
         key list|key get abc|key create x|key update abc --name x|key revoke abc --yes|key rotate abc --yes
-        key whoami
+        key whoami|user login x|user logout
         event list|audit list|top"""
 
     def answer(self, asked):
