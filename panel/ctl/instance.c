@@ -100,16 +100,24 @@ static int post(struct ctl *ctl, const char *id, const char *before, const char 
     return path ? api_change(ctl, "POST", path, body, ret, err) : err_nomem(err);
 }
 
+/* What is wanted is kept: when a node that can't be told now does it. */
+static const char *outlook(const char *node_status)
+{
+    if (strcmp(node_status, "Offline") == 0)
+        return "; its node is offline, and does it when it is back";
+    if (strcmp(node_status, "Unconfigured") == 0)
+        return "; nobody has joined its node yet, which does it when it is there";
+    return "";
+}
+
 static int tell_state(struct ctl *ctl, const json_t *instance, struct err *err)
 {
-    const char *node = view_text(instance, "Node.status");
-    bool away = strcmp(node, "Offline") == 0;
     if (strcmp(view_text(instance, "InternalState"), "FAILED") == 0)
         return progress_tell(ctl, instance, err);
     return view_print_done(ctl, &view_instances, instance, err, "%s (%s) is %s%s",
                            thing_name(THING_INSTANCE, instance), thing_id(THING_INSTANCE, instance),
                            view_text(instance, "State"),
-                           away ? "; its node is offline, and does it when it is back" : "");
+                           outlook(view_text(instance, "Node.status")));
 }
 
 static int power(struct ctl *ctl, const char *word, struct err *err)

@@ -487,6 +487,22 @@ static int copy_place(struct fleet_node *node, const struct node *row)
     return 0;
 }
 
+/* It has joined: from now on it is dialled. */
+static int begin(struct fleet_node *node, struct err *err)
+{
+    struct link_owner owner = {&node->fleet->inbox, &node->fleet->timers, on_pipe, node};
+    if (link_create(&owner, node->id, &node->link, err) < 0)
+        return -1;
+    metric_add(METRIC_LINKS_IDLE, 1);
+    node->joined = true;
+    node->last_answer = clock_mono_ms(); /* the benefit of the doubt: Suspect for three beats */
+    node->live.status = NODE_SUSPECT;
+    publish(node);
+    update_status(node);
+    dial_queue(node);
+    return 0;
+}
+
 struct fleet_node *node_add(struct fleet *fleet, const struct node *row, struct err *err)
 {
     struct fleet_node *node = calloc(1, sizeof(*node));
@@ -494,20 +510,17 @@ struct fleet_node *node_add(struct fleet *fleet, const struct node *row, struct 
         err_nomem(err);
         return NULL;
     }
-    struct link_owner owner = {&fleet->inbox, &fleet->timers, on_pipe, node};
     snprintf(node->id, sizeof(node->id), "%s", row->id);
     node->fleet = fleet;
     node->queue_tail = &node->queue;
     node->deleted = row->deleted;
     node->drained = row->drained;
-    node->last_answer = clock_mono_ms(); /* the benefit of the doubt: Suspect for three beats */
-    node->live.status = NODE_SUSPECT;
+    node->live.status = NODE_UNCONFIGURED;
     node->live.last_seen = row->last_seen;
     take_version(node->live.agent_version, row->agent_version);
     take_version(node->live.docker_version, row->docker_version);
-    if (copy_place(node, row) < 0 || link_create(&owner, node->id, &node->link, err) < 0) {
-        if (!node->address)
-            err_nomem(err);
+    if (copy_place(node, row) < 0) {
+        err_nomem(err);
         goto fail;
     }
     HASH_ADD_STR(fleet->nodes, id, node);
@@ -515,17 +528,26 @@ struct fleet_node *node_add(struct fleet *fleet, const struct node *row, struct 
         err_nomem(err);
         goto fail;
     }
-    metric_add(METRIC_LINKS_IDLE, 1);
-    publish(node);
-    update_status(node);
-    dial_queue(node);
+    if (!row->joined) {
+        publish(node);
+    } else if (begin(node, err) < 0) {
+        node_remove(node);
+        return NULL;
+    }
     return node;
 fail:
-    link_destroy(node->link);
     free(node->address);
     free(node->port);
     free(node);
     return NULL;
+}
+
+static void dial_anew(struct fleet_node *node)
+{
+    dial_abandon(node);
+    node->inventory_done = false;
+    dial_queue(node);
+    update_status(node);
 }
 
 void node_update(struct fleet_node *node, const struct node *row)
@@ -535,16 +557,16 @@ void node_update(struct fleet_node *node, const struct node *row)
         node->deleted = true;
         board_remove(node->fleet->board, node->id);
     }
-    if (strcmp(node->address, row->address) == 0 && strcmp(node->port, row->port) == 0)
-        return;
-    if (copy_place(node, row) < 0) {
+    struct err err;
+    bool moved = strcmp(node->address, row->address) != 0 || strcmp(node->port, row->port) != 0;
+    if (moved && copy_place(node, row) < 0) {
         fleet_rescan_later(node->fleet);
         return;
     }
-    dial_abandon(node);
-    node->inventory_done = false;
-    dial_queue(node);
-    update_status(node);
+    if (node->joined && moved)
+        dial_anew(node);
+    else if (!node->joined && row->joined && begin(node, &err) < 0)
+        fleet_rescan_later(node->fleet);
 }
 
 void node_remove(struct fleet_node *node)
@@ -561,7 +583,8 @@ void node_remove(struct fleet_node *node)
     link_destroy(node->link);
     HASH_ITER(hh, node->orphans, orphan, next)
     remove_orphan(node, orphan);
-    metric_add(METRIC_LINKS_IDLE, -1); /* which it was left as */
+    if (node->joined)
+        metric_add(METRIC_LINKS_IDLE, -1); /* which it was left as */
     HASH_DEL(fleet->nodes, node);
     board_remove(fleet->board, node->id);
     free(node->address);

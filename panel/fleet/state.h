@@ -107,9 +107,10 @@ struct fleet_node {
     struct fleet *fleet;
     char *address;
     char *port;
+    bool joined;  /* before that there is nobody to be dialled */
     bool deleted; /* leaves when its last instance has */
     bool drained; /* nothing on it is to run, as its instances' rows say, too */
-    struct link *link;
+    struct link *link; /* once it has joined */
     enum link_state link_state;
     bool in_window;         /* it is one of fleet.dialing */
     unsigned dial_failures; /* since it was last understood */

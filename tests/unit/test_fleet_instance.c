@@ -37,8 +37,12 @@ static int set_up(void **state)
     fleet.dial_tail = &fleet.dial_queue;
     assert_int_equal(board_create(&fleet.board, &err), 0);
     mailbox_init(&fleet.inbox, NULL, NULL);
-    struct node row = {
-        .id = "n1", .address = "127.0.0.1", .port = "1", .agent_version = "", .docker_version = ""};
+    struct node row = {.id = "n1",
+                       .address = "127.0.0.1",
+                       .port = "1",
+                       .agent_version = "",
+                       .docker_version = "",
+                       .joined = true};
     struct fleet_node *node = node_add(&fleet, &row, &err);
     assert_non_null(node);
     dial_abandon(node);
@@ -367,6 +371,7 @@ static void test_at_its_end_the_fleet_dials_nobody(void **state)
         char id[8];
         snprintf(id, sizeof(id), "n%u", i);
         struct node row = {.id = id,
+                           .joined = true,
                            .address = "127.0.0.1",
                            .port = "1",
                            .agent_version = "",
