@@ -171,15 +171,17 @@ void renewal_consider(struct fleet_node *node, const Wire__SyncReply *answer)
     int64_t now = clock_mono_ms();
     struct ca_state ca;
     struct err err = {0};
-    if (node->renewing || now < node->next_renewal)
-        return;
     ca_look(node->fleet->ca, &ca);
+    /* What was tried under other CAs is no reason to wait. */
+    if (node->renewing || (now < node->next_renewal && node->renewal_ca == ca.changes))
+        return;
     bool tells = trusts_others(answer, &ca);
     bool moves = tells || is_of_another(answer, &ca);
     if (!moves && !is_near_its_end(answer->cert_not_after))
         return;
     if (moves && node->fleet->moving >= MOVING_MAX)
         return; /* its next answer comes in a beat */
+    node->renewal_ca = ca.changes;
     node->next_renewal = now + (moves ? MOVE_RETRY_MS : RETRY_MS);
     if ((tells ? tell_trusted(node, &err) : ask_for_request(node, &err)) < 0) {
         (tells ? note_not_told : note_failure)(node, err.msg);

@@ -107,9 +107,9 @@ struct fleet_node {
     struct fleet *fleet;
     char *address;
     char *port;
-    bool joined;  /* before that there is nobody to be dialled */
-    bool deleted; /* leaves when its last instance has */
-    bool drained; /* nothing on it is to run, as its instances' rows say, too */
+    bool joined;       /* before that there is nobody to be dialled */
+    bool deleted;      /* leaves when its last instance has */
+    bool drained;      /* nothing on it is to run, as its instances' rows say, too */
     struct link *link; /* once it has joined */
     enum link_state link_state;
     bool in_window;         /* it is one of fleet.dialing */
@@ -145,6 +145,7 @@ struct fleet_node {
     bool renewing;
     bool moving;          /* because of another CA */
     int64_t next_renewal; /* mono ms */
+    uint32_t renewal_ca;  /* the CA's changes that this was said under */
     struct orphan *orphans;
     bool orphans_changed; /* since the board was told */
     /* what somebody looks at */

@@ -21,9 +21,11 @@ HURRY = {"PANEL_HURRY": "60"}  # what is tried again in a minute is tried again 
 
 
 class Case(unittest.TestCase):
+    env = HURRY
+
     def setUp(self):
         self.world = World("scripted")
-        self.world.panel.env.update(HURRY)
+        self.world.panel.env.update(self.env)
         self.world.start()
         self.panel, self.agent = self.world.panel, self.world.agent
 
@@ -181,6 +183,18 @@ class Rotation(Case):
     def panel_tool(self, *args):
         done = run_tool([places.PANELD, *args, "--data", self.panel.data], self.world.dir)
         self.assertEqual(done.code, 0, done.err)
+
+
+class Unhurried(Case):
+    """With the times that a panel has, but for its beat."""
+    env = {}
+
+    def test_the_end_of_the_old_shows_within_a_beat(self):
+        self.ca("rotate")
+        self.all_moved()
+        self.ca("retire")
+        until(lambda: self.status()["moved"] == 1, 4, lambda: f"all trust it alone; {self.status()}")
+        self.assertRegex(self.ca("status").out, r"1 of 1 nodes are known to trust it alone\.\n$")
 
 
 def places_in(path):
