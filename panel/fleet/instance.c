@@ -448,12 +448,27 @@ static const char *step_word(enum instance_observed observed)
     return words[observed];
 }
 
+/* What the node said of its last attempt tells more than how long it took. */
+static void say_last_reason(struct fleet_instance *inst, unsigned seconds)
+{
+    char text[ERROR_MESSAGE_SIZE];
+    char code[sizeof(inst->error->code)];
+    snprintf(code, sizeof(code), "%s", instance_error_code(inst));
+    snprintf(text, sizeof(text), "not installed within %u s, last: %s", seconds,
+             instance_error_message(inst));
+    set_error(inst, code, text);
+}
+
 static void say_not_installed(struct fleet_instance *inst)
 {
     char text[300];
     unsigned seconds = inst->fleet->settings.install_timeout_ms / 1000;
     const struct fleet_node *node = inst->node;
     bool offline = !node_is_ready(node);
+    if (!offline && inst->error) {
+        say_last_reason(inst, seconds);
+        return;
+    }
     if (node->joined)
         snprintf(text, sizeof(text), "not installed within %u s: %s; retry, or choose another node",
                  seconds, offline ? "its node does not answer" : step_word(inst->observed));
