@@ -146,6 +146,12 @@ static uint32_t due_beat_ms(const struct fleet_node *node)
     return node->syncing && node->sync_beat_ms > beat ? node->sync_beat_ms : beat;
 }
 
+/* It has taken another certificate, or CA, which ends its link: that is no missed beat yet. */
+static bool is_swapping(const struct fleet_node *node)
+{
+    return node->live.status == NODE_ONLINE && clock_mono_ms() < node->swaps_until;
+}
+
 /* Derive the status from the age of the last answer, and come back when it would change. */
 static void update_status(struct fleet_node *node)
 {
@@ -157,7 +163,7 @@ static void update_status(struct fleet_node *node)
     if (now >= offline_at) {
         set_status(node, NODE_OFFLINE);
         next = INT64_MAX;
-    } else if (now >= suspect_at || !speaks_up(node)) {
+    } else if (now >= suspect_at || (!speaks_up(node) && !is_swapping(node))) {
         if (node->live.status != NODE_OFFLINE)
             set_status(node, NODE_SUSPECT);
         next = offline_at;
@@ -342,12 +348,10 @@ static void take_reply(struct fleet_node *node, const Wire__SyncReply *reply)
 
 /* --- the Sync under way ---------------------------------------------------------------------- */
 
-/* An agent that answers but can't be understood, or is too long silent, gets a new connection. */
-static void start_over(struct fleet_node *node)
+static void relink(struct fleet_node *node)
 {
     node->inventory_done = false;
     dial_abandon(node);
-    node->dial_failures++;
     dial_after_rest(node);
     update_status(node);
 }
@@ -364,6 +368,13 @@ static void sync_next(struct fleet_node *node, size_t statuses)
     int64_t now = clock_mono_ms();
     if (node->heard_until < now - CREDIT_MS)
         node->heard_until = now - CREDIT_MS;
+/* An agent that answers but can't be understood, or is too long silent, gets a new connection. */
+static void start_over(struct fleet_node *node)
+{
+    node->dial_failures++;
+    relink(node);
+}
+
     node->heard_until += 2 + (int64_t)statuses / 8;
     node->sync_timer.fire = sync_is_due;
     if (node->heard_until <= now)
@@ -412,6 +423,10 @@ static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
     metric_add(METRIC_BEATS, 1);
     node->missed = 0;
     node->dial_failures = 0;
+    if (err && err->code != ERR_TIMEOUT && is_swapping(node)) {
+        relink(node);
+        return;
+    }
     node->answered = true;
     node->live.cert_not_after = answer->cert_not_after;
     node->last_answer = clock_mono_ms();
@@ -471,6 +486,9 @@ static void on_pipe(void *arg, bool up)
 
 /* --- coming and going ------------------------------------------------------------------------ */
 
+    } else if (node->link_state == LINK_UP && is_swapping(node)) {
+        relink(node);
+        return;
 static int copy_place(struct fleet_node *node, const struct node *row)
 {
     char *address = strdup(row->address);

@@ -18,6 +18,7 @@
 #define MOVE_RETRY_MS HURRIED(60u * 1000)
 #define MOVING_MAX    16u
 #define CALL_MS       15000
+#define SWAP_MS       5000 /* an agent takes what it was given within a second of its answer */
 
 /* --- how each ends --------------------------------------------------------------------------- */
 
@@ -35,6 +36,12 @@ static void begin_step(struct fleet_node *node, bool moves)
     node->calls++;
     node->moving = moves;
     node->fleet->moving += moves;
+}
+
+/* Its listener is another soon, and the link ends. */
+static void note_swap(struct fleet_node *node)
+{
+    node->swaps_until = clock_mono_ms() + SWAP_MS;
 }
 
 static bool is_acked(Wire__Envelope *const *reply, const struct err *err)
@@ -58,6 +65,7 @@ static void installed(void *arg, Wire__Envelope **reply, const struct err *err)
         note_failure(node, err ? err->msg : "the agent refused it");
         return;
     }
+    note_swap(node);
     metric_add(METRIC_RENEWALS, 1);
     log_info("certificate renewed", "node=%s op=%s", node->id, "renew");
 }
@@ -119,6 +127,7 @@ static void trusted(void *arg, Wire__Envelope **reply, const struct err *err)
         note_not_told(node, err ? err->msg : "the agent refused it");
         return;
     }
+    note_swap(node);
     node->next_renewal = 0; /* its certificate is next */
     log_info("node told whom to trust", "node=%s op=%s", node->id, "trust");
 }

@@ -144,6 +144,7 @@ struct fleet_node {
     uint32_t ca_changes; /* the fleet's, when it was dialled */
     bool renewing;
     bool moving;          /* because of another CA */
+    int64_t swaps_until;  /* mono ms; before that its link may end for another certificate */
     int64_t next_renewal; /* mono ms */
     uint32_t renewal_ca;  /* the CA's changes that this was said under */
     struct orphan *orphans;

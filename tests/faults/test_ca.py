@@ -193,6 +193,22 @@ class Unhurried(Case):
         self.ca("rotate")
         self.all_moved()
         self.ca("retire")
+    def test_a_planned_new_link_is_no_missed_beat(self):
+        self.panel.config["heartbeatMs"] = 3000
+        self.panel.restart()
+        self.online()
+        begun = len(self.panel.daemon.log())
+        self.ca("rotate")
+        self.all_moved()
+        self.ca("retire")
+        until(lambda: self.status()["moved"] == 1 and self.trusted() == 1, 20, "it trusts the new one alone")
+        until(lambda: self.agent.daemon.log().count("msg=listening") >= 4, 10, "its listener is swapped")
+        self.online()
+        said = self.panel.daemon.log()[begun:]
+        self.assertEqual(said.count('msg="certificate renewed"'), 1)
+        for word in ("to=Suspect", "doesn't sync", "link lost", "level=error"):
+            self.assertNotIn(word, said)
+
         until(lambda: self.status()["moved"] == 1, 4, lambda: f"all trust it alone; {self.status()}")
         self.assertRegex(self.ca("status").out, r"1 of 1 nodes are known to trust it alone\.\n$")
 
