@@ -188,6 +188,18 @@ static void status_due(struct timer *timer)
     update_status((struct fleet_node *)((char *)timer - offsetof(struct fleet_node, status_timer)));
 }
 
+void node_refused(struct fleet_node *node)
+{
+    if (node->live.refused)
+        return;
+    node->live.refused = true;
+    publish(node);
+    log_warn("node refused",
+             "node=%s op=%s reason=\"the certificate there has expired, is of a CA that was ended, "
+             "or is another's; panelctl node token %s prints how it joins again\"",
+             node->id, "dial", node->id);
+}
+
 /* --- what an answer brings ------------------------------------------------------------------- */
 
 static struct orphan *add_orphan(struct fleet_node *node, const Wire__InstanceStatus *status)
@@ -356,6 +368,13 @@ static void relink(struct fleet_node *node)
     update_status(node);
 }
 
+/* An agent that answers but can't be understood, or is too long silent, gets a new connection. */
+static void start_over(struct fleet_node *node)
+{
+    node->dial_failures++;
+    relink(node);
+}
+
 static void sync_is_due(struct timer *timer)
 {
     sync_start((struct fleet_node *)((char *)timer - offsetof(struct fleet_node, sync_timer)));
@@ -368,13 +387,6 @@ static void sync_next(struct fleet_node *node, size_t statuses)
     int64_t now = clock_mono_ms();
     if (node->heard_until < now - CREDIT_MS)
         node->heard_until = now - CREDIT_MS;
-/* An agent that answers but can't be understood, or is too long silent, gets a new connection. */
-static void start_over(struct fleet_node *node)
-{
-    node->dial_failures++;
-    relink(node);
-}
-
     node->heard_until += 2 + (int64_t)statuses / 8;
     node->sync_timer.fire = sync_is_due;
     if (node->heard_until <= now)
@@ -411,6 +423,10 @@ static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
         sync_start(node); /* perhaps it was only slow */
         return;
     }
+    if (err && err->code != ERR_TIMEOUT && is_swapping(node)) {
+        relink(node);
+        return;
+    }
     const char *wrong = err ? err->msg : wrong_with(*reply);
     if (!wrong && renewal_is_too_late(node, (*reply)->sync_reply))
         wrong = "its CA has been ended";
@@ -423,10 +439,6 @@ static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
     metric_add(METRIC_BEATS, 1);
     node->missed = 0;
     node->dial_failures = 0;
-    if (err && err->code != ERR_TIMEOUT && is_swapping(node)) {
-        relink(node);
-        return;
-    }
     node->answered = true;
     node->live.cert_not_after = answer->cert_not_after;
     node->last_answer = clock_mono_ms();
@@ -474,6 +486,9 @@ static void on_pipe(void *arg, bool up)
         node->missed = 0;
         node->sync_is_stale = node->syncing;
         sync_start(node);
+    } else if (node->link_state == LINK_UP && is_swapping(node)) {
+        relink(node);
+        return;
     } else if (node->link_state == LINK_UP) {
         log_info("link lost", "node=%s", node->id);
         metric_add(METRIC_LINKS_LOST, 1);
@@ -486,9 +501,6 @@ static void on_pipe(void *arg, bool up)
 
 /* --- coming and going ------------------------------------------------------------------------ */
 
-    } else if (node->link_state == LINK_UP && is_swapping(node)) {
-        relink(node);
-        return;
 static int copy_place(struct fleet_node *node, const struct node *row)
 {
     char *address = strdup(row->address);

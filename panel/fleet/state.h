@@ -196,7 +196,8 @@ struct fleet {
     uint64_t attempts;
     /* dialling */
     struct fleet_node *dial_queue, **dial_tail;
-    unsigned dialing; /* in a handshake that is not slow */
+    unsigned dialing;        /* in a handshake that is not slow */
+    int64_t refusals_looked; /* mono ms, when last */
     char *panel_key, *panel_cert;
     char *trusted;           /* whom nodes' certificates may be from */
     uint32_t ca_changes;     /* that all three belong to */
@@ -218,6 +219,8 @@ bool node_is_ready(const struct fleet_node *node);
  * before that shows; beats tell sooner. */
 bool node_answers(const struct fleet_node *node);
 void node_facts_committed(struct fleet_node *node);
+/* Who answers there has no certificate that is good now. Told once, until it connects. */
+void node_refused(struct fleet_node *node);
 /* A deleted node goes when nothing of it is left. */
 void node_remove_if_empty(struct fleet_node *node);
 /* It is to be removed, or was an instance after all. */
