@@ -35,7 +35,7 @@ static const char *why_behind(const struct survey *survey, const struct node_liv
         return NULL;
     bool ended = !survey->ca.rotating && live->cert_issuer[0] &&
                  strcmp(live->cert_issuer, survey->ca.signer) != 0;
-    if (live->status != NODE_ONLINE && (live->refused || ended))
+    if (ended || (live->refused && live->status != NODE_ONLINE))
         return "its certificate isn't good any more: it has to join again; \"panelctl node token "
                "NODE\" prints how";
     if (live->status != NODE_ONLINE)
