@@ -194,10 +194,9 @@ void node_refused(struct fleet_node *node)
         return;
     node->live.refused = true;
     publish(node);
-    log_warn("node refused",
-             "node=%s op=%s reason=\"the certificate there has expired, is of a CA that was ended, "
-             "or is another's; panelctl node token %s prints how it joins again\"",
-             node->id, "dial", node->id);
+    log_warn("node refused", "node=%s op=%s reason=\"%s\"", node->id, "dial",
+             "the certificate there has expired, is of a CA that was ended, or is another's; "
+             "panelctl node token prints how the node joins again");
 }
 
 /* --- what an answer brings ------------------------------------------------------------------- */
