@@ -205,8 +205,9 @@ static void check_visited(struct doctor *doctor, const char *peer, unsigned port
                    id->listen);
         doctor_advise("does paneld run, does it still know this node (panelctl node get %s), and "
                       "does TCP port %s of %s let it in? A node that was deleted there joins "
-                      "anew: panelctl node create",
-                      id->node_id, id->port, id->address);
+                      "anew: panelctl node create. One whose CA the panel has ended (paneld ca "
+                      "retire) joins again: panelctl node token %s prints how",
+                      id->node_id, id->port, id->address, id->node_id);
     } else {
         doctor_say(doctor, FINDING_WARNING, "port",
                    "the agent listens on %s, but the panel has never come through", id->listen);

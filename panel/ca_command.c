@@ -33,8 +33,14 @@ static const char *why_behind(const struct survey *survey, const struct node_liv
                  strcmp(live->ca_digest, survey->ca.bundle_digest) == 0;
     if (moved)
         return NULL;
+    bool ended = !survey->ca.rotating && live->cert_issuer[0] &&
+                 strcmp(live->cert_issuer, survey->ca.signer) != 0;
+    if (ended || (live->refused && live->status != NODE_ONLINE))
+        return "its certificate isn't good any more: it has to join again; \"panelctl node token "
+               "NODE\" prints how";
     if (live->status != NODE_ONLINE)
-        return "not Online: it moves when it is";
+        return survey->ca.rotating ? "not Online: it moves when it is"
+                                   : "not Online: what it trusts shows when it is";
     if (!live->cert_issuer[0])
         return "its panel-agent is too old to move: upgrade it";
     return "moving";

@@ -276,8 +276,9 @@ static void check_status(struct doctor *doctor, const json_t *node)
         strbuf_fmt(&fix,
                    "does %s answer at port %s from the panel's host? There: systemctl status "
                    "panel-agent, and panel-agent's log; is the address right (panelctl node update "
-                   "%s --address)?",
-                   view_text(node, "address"), view_text(node, "port"), name);
+                   "%s --address)? If its certificate ended, or \"paneld ca status\" names it, it "
+                   "joins again: panelctl node token %s prints how",
+                   view_text(node, "address"), view_text(node, "port"), name, name);
         find(doctor, strcmp(status, "Suspect") == 0 ? GRADE_WARN : GRADE_FAIL, "node", fix.data,
              "%s is %s%s", name, status, ago);
     }

@@ -15,13 +15,16 @@ bool hindrance_no_docker(const json_t *node)
 
 bool hindrance_add_known(const json_t *instance, struct strbuf *out)
 {
-    static const char *const words[][2] = {{"Offline", "is offline"},
-                                           {"Suspect", "does not answer"}};
+    static const char *const words[][2] = {
+        {"Offline", "its node is offline, and does it when it is back"},
+        {"Suspect", "its node does not answer, and does it when it is back"},
+        {"Unconfigured", "nobody has joined its node yet, which does it when it is there"},
+    };
     const char *status = view_text(instance, "Node.status");
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (strcmp(status, words[i][0]) != 0)
             continue;
-        strbuf_fmt(out, "its node %s, and does it when it is back", words[i][1]);
+        strbuf_str(out, words[i][1]);
         return true;
     }
     return false;

@@ -30,6 +30,7 @@ struct node_live {
                               * its agent is too old to */
     char ca_digest[65];      /* of all that it trusts */
     uint32_t orphans;        /* containers with our label that the store doesn't know */
+    bool refused;            /* an agent answers there, with no certificate that is good now */
     uint64_t cert_not_after; /* of its agent; seconds since 1970; 0: not told yet */
 };
 

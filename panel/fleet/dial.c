@@ -16,6 +16,7 @@
 #define DIAL_HANDSHAKE_MS 2000
 #define DIAL_PATIENCE_MS  8000
 #define REST_MIN_MS       100u
+#define REFUSALS_EVERY_MS 5000
 #define CERT_LIFE_MS      (30LL * 24 * 3600 * 1000) /* of its 365 days */
 
 static void dial_next(struct fleet *fleet);
@@ -93,9 +94,30 @@ static void leave_window(struct fleet_node *node)
     dial_next(node->fleet);
 }
 
+/* nng tries again by itself and doesn't say why; its figures do, at a price by the fleet's size. */
+static void look_for_refusals(struct fleet *fleet)
+{
+    int64_t now = clock_mono_ms();
+    struct fleet_node *node;
+    struct fleet_node *next;
+    if (fleet->refusals_looked && now < fleet->refusals_looked + REFUSALS_EVERY_MS)
+        return;
+    fleet->refusals_looked = now;
+    struct link_figures *figures = link_figures_take();
+    if (!figures)
+        return;
+    HASH_ITER(hh, fleet->nodes, node, next)
+    {
+        if (node->link_state == LINK_DIALING && link_was_refused(node->link, figures))
+            node_refused(node);
+    }
+    link_figures_free(figures);
+}
+
 static void patience_over(struct timer *timer)
 {
     struct fleet_node *node = node_of(timer);
+    look_for_refusals(node->fleet);
     dial_abandon(node);
     metric_add(METRIC_DIALS_FAILED, 1);
     node->dial_failures++;
@@ -107,6 +129,7 @@ static void handshake_is_slow(struct timer *timer)
     struct fleet_node *node = node_of(timer);
     node->dial_timer.fire = patience_over;
     timers_set(&node->fleet->timers, timer, clock_mono_ms() + DIAL_PATIENCE_MS - DIAL_HANDSHAKE_MS);
+    look_for_refusals(node->fleet);
     leave_window(node);
 }
 
@@ -199,6 +222,7 @@ bool dial_succeeded(struct fleet_node *node)
         return false;
     }
     set_state(node, LINK_UP);
+    node->live.refused = false;
     timers_cancel(&node->fleet->timers, &node->dial_timer);
     leave_window(node);
     return true;

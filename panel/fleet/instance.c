@@ -448,6 +448,38 @@ static const char *step_word(enum instance_observed observed)
     return words[observed];
 }
 
+/* What the node said of its last attempt tells more than how long it took. */
+static void say_last_reason(struct fleet_instance *inst, unsigned seconds)
+{
+    char text[ERROR_MESSAGE_SIZE];
+    char code[sizeof(inst->error->code)];
+    snprintf(code, sizeof(code), "%s", instance_error_code(inst));
+    snprintf(text, sizeof(text), "not installed within %u s, last: %s", seconds,
+             instance_error_message(inst));
+    set_error(inst, code, text);
+}
+
+static void say_not_installed(struct fleet_instance *inst)
+{
+    char text[300];
+    unsigned seconds = inst->fleet->settings.install_timeout_ms / 1000;
+    const struct fleet_node *node = inst->node;
+    bool offline = !node_is_ready(node);
+    if (!offline && inst->error) {
+        say_last_reason(inst, seconds);
+        return;
+    }
+    if (node->joined)
+        snprintf(text, sizeof(text), "not installed within %u s: %s; retry, or choose another node",
+                 seconds, offline ? "its node does not answer" : step_word(inst->observed));
+    else
+        snprintf(
+            text, sizeof(text),
+            "not installed within %u s: nobody has joined its node (%s) yet; join it, and retry",
+            seconds, node->id);
+    set_error(inst, offline ? "node_offline" : "install_timeout", text);
+}
+
 /* A failed attempt has said it already. */
 static void say_why(struct fleet_instance *inst)
 {
@@ -457,11 +489,7 @@ static void say_why(struct fleet_instance *inst)
                  inst->stop_timeout_ms / 1000);
         set_error(inst, WORD_STOP_TIMEOUT, text);
     } else if (!inst->failed_now) {
-        bool offline = !node_is_ready(inst->node);
-        snprintf(text, sizeof(text), "not installed within %u s: %s; retry, or choose another node",
-                 inst->fleet->settings.install_timeout_ms / 1000,
-                 offline ? "its node does not answer" : step_word(inst->observed));
-        set_error(inst, offline ? "node_offline" : "install_timeout", text);
+        say_not_installed(inst);
     }
 }
 
@@ -505,6 +533,7 @@ void instance_drive(struct fleet_instance *inst)
         .failed_now = inst->failed_now,
         .error_code = instance_error_code(inst),
         .told = inst->told,
+        .never_there = !inst->node->joined,
         .node_ready = node_is_ready(inst->node),
         .deadline_passed = clock_mono_ms() >= instance_deadline(inst),
         .may_choose_ports = inst->port_choices > 0,

@@ -277,6 +277,27 @@ void link_hang_up(struct link *link)
         nng_aio_cancel(call->aio);
 }
 
+/* A snapshot of nng's statistics, under a name that says no more than is asked of it. */
+struct link_figures *link_figures_take(void)
+{
+    nng_stat *stats;
+    return nng_stats_get(&stats) ? NULL : (struct link_figures *)stats;
+}
+
+void link_figures_free(struct link_figures *figures)
+{
+    if (figures)
+        nng_stats_free((nng_stat *)figures);
+}
+
+bool link_was_refused(const struct link *link, struct link_figures *figures)
+{
+    nng_stat *dialer =
+        link->dialing ? nng_stat_find_dialer((nng_stat *)figures, link->dialer) : NULL;
+    nng_stat *refused = dialer ? nng_stat_find(dialer, "auth") : NULL;
+    return refused && nng_stat_value(refused) > 0;
+}
+
 /* --- calls ----------------------------------------------------------------------------------- */
 
 static void call_home(struct task *task);

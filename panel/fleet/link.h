@@ -49,6 +49,14 @@ int link_dial(struct link *link, const char *address, const char *port, const st
 /* Drop the connection, or stop trying. Calls under way fail. */
 void link_hang_up(struct link *link);
 
+/* How often handshakes failed, of all links: nng's own figures, copied. Takes time by the number of
+ * links. NULL: no memory for it. */
+struct link_figures;
+struct link_figures *link_figures_take(void);
+void link_figures_free(struct link_figures *figures);
+/* Has somebody answered since link_dial() whose certificate isn't good, or who found ours so? */
+bool link_was_refused(const struct link *link, struct link_figures *figures);
+
 /* Send a request (copied, with a call_id of its own) and call done once: with the reply, which the
  * callee may keep by setting *reply to NULL, or with err. A timeout means that the outcome is
  * unknown. On -1 done is not called. */

@@ -146,6 +146,12 @@ static uint32_t due_beat_ms(const struct fleet_node *node)
     return node->syncing && node->sync_beat_ms > beat ? node->sync_beat_ms : beat;
 }
 
+/* It has taken another certificate, or CA, which ends its link: that is no missed beat yet. */
+static bool is_swapping(const struct fleet_node *node)
+{
+    return node->live.status == NODE_ONLINE && clock_mono_ms() < node->swaps_until;
+}
+
 /* Derive the status from the age of the last answer, and come back when it would change. */
 static void update_status(struct fleet_node *node)
 {
@@ -157,7 +163,7 @@ static void update_status(struct fleet_node *node)
     if (now >= offline_at) {
         set_status(node, NODE_OFFLINE);
         next = INT64_MAX;
-    } else if (now >= suspect_at || !speaks_up(node)) {
+    } else if (now >= suspect_at || (!speaks_up(node) && !is_swapping(node))) {
         if (node->live.status != NODE_OFFLINE)
             set_status(node, NODE_SUSPECT);
         next = offline_at;
@@ -180,6 +186,17 @@ void node_facts_committed(struct fleet_node *node)
 static void status_due(struct timer *timer)
 {
     update_status((struct fleet_node *)((char *)timer - offsetof(struct fleet_node, status_timer)));
+}
+
+void node_refused(struct fleet_node *node)
+{
+    if (node->live.refused)
+        return;
+    node->live.refused = true;
+    publish(node);
+    log_warn("node refused", "node=%s op=%s reason=\"%s\"", node->id, "dial",
+             "the certificate there has expired, is of a CA that was ended, or is another's; "
+             "panelctl node token prints how the node joins again");
 }
 
 /* --- what an answer brings ------------------------------------------------------------------- */
@@ -342,14 +359,19 @@ static void take_reply(struct fleet_node *node, const Wire__SyncReply *reply)
 
 /* --- the Sync under way ---------------------------------------------------------------------- */
 
-/* An agent that answers but can't be understood, or is too long silent, gets a new connection. */
-static void start_over(struct fleet_node *node)
+static void relink(struct fleet_node *node)
 {
     node->inventory_done = false;
     dial_abandon(node);
-    node->dial_failures++;
     dial_after_rest(node);
     update_status(node);
+}
+
+/* An agent that answers but can't be understood, or is too long silent, gets a new connection. */
+static void start_over(struct fleet_node *node)
+{
+    node->dial_failures++;
+    relink(node);
 }
 
 static void sync_is_due(struct timer *timer)
@@ -398,6 +420,10 @@ static void sync_done(void *arg, Wire__Envelope **reply, const struct err *err)
     if (err && err->code == ERR_TIMEOUT && ++node->missed < 2) {
         update_status(node);
         sync_start(node); /* perhaps it was only slow */
+        return;
+    }
+    if (err && err->code != ERR_TIMEOUT && is_swapping(node)) {
+        relink(node);
         return;
     }
     const char *wrong = err ? err->msg : wrong_with(*reply);
@@ -459,6 +485,9 @@ static void on_pipe(void *arg, bool up)
         node->missed = 0;
         node->sync_is_stale = node->syncing;
         sync_start(node);
+    } else if (node->link_state == LINK_UP && is_swapping(node)) {
+        relink(node);
+        return;
     } else if (node->link_state == LINK_UP) {
         log_info("link lost", "node=%s", node->id);
         metric_add(METRIC_LINKS_LOST, 1);
@@ -487,6 +516,22 @@ static int copy_place(struct fleet_node *node, const struct node *row)
     return 0;
 }
 
+/* It has joined: from now on it is dialled. */
+static int begin(struct fleet_node *node, struct err *err)
+{
+    struct link_owner owner = {&node->fleet->inbox, &node->fleet->timers, on_pipe, node};
+    if (link_create(&owner, node->id, &node->link, err) < 0)
+        return -1;
+    metric_add(METRIC_LINKS_IDLE, 1);
+    node->joined = true;
+    node->last_answer = clock_mono_ms(); /* the benefit of the doubt: Suspect for three beats */
+    node->live.status = NODE_SUSPECT;
+    publish(node);
+    update_status(node);
+    dial_queue(node);
+    return 0;
+}
+
 struct fleet_node *node_add(struct fleet *fleet, const struct node *row, struct err *err)
 {
     struct fleet_node *node = calloc(1, sizeof(*node));
@@ -494,20 +539,17 @@ struct fleet_node *node_add(struct fleet *fleet, const struct node *row, struct 
         err_nomem(err);
         return NULL;
     }
-    struct link_owner owner = {&fleet->inbox, &fleet->timers, on_pipe, node};
     snprintf(node->id, sizeof(node->id), "%s", row->id);
     node->fleet = fleet;
     node->queue_tail = &node->queue;
     node->deleted = row->deleted;
     node->drained = row->drained;
-    node->last_answer = clock_mono_ms(); /* the benefit of the doubt: Suspect for three beats */
-    node->live.status = NODE_SUSPECT;
+    node->live.status = NODE_UNCONFIGURED;
     node->live.last_seen = row->last_seen;
     take_version(node->live.agent_version, row->agent_version);
     take_version(node->live.docker_version, row->docker_version);
-    if (copy_place(node, row) < 0 || link_create(&owner, node->id, &node->link, err) < 0) {
-        if (!node->address)
-            err_nomem(err);
+    if (copy_place(node, row) < 0) {
+        err_nomem(err);
         goto fail;
     }
     HASH_ADD_STR(fleet->nodes, id, node);
@@ -515,17 +557,26 @@ struct fleet_node *node_add(struct fleet *fleet, const struct node *row, struct 
         err_nomem(err);
         goto fail;
     }
-    metric_add(METRIC_LINKS_IDLE, 1);
-    publish(node);
-    update_status(node);
-    dial_queue(node);
+    if (!row->joined) {
+        publish(node);
+    } else if (begin(node, err) < 0) {
+        node_remove(node);
+        return NULL;
+    }
     return node;
 fail:
-    link_destroy(node->link);
     free(node->address);
     free(node->port);
     free(node);
     return NULL;
+}
+
+static void dial_anew(struct fleet_node *node)
+{
+    dial_abandon(node);
+    node->inventory_done = false;
+    dial_queue(node);
+    update_status(node);
 }
 
 void node_update(struct fleet_node *node, const struct node *row)
@@ -535,16 +586,16 @@ void node_update(struct fleet_node *node, const struct node *row)
         node->deleted = true;
         board_remove(node->fleet->board, node->id);
     }
-    if (strcmp(node->address, row->address) == 0 && strcmp(node->port, row->port) == 0)
-        return;
-    if (copy_place(node, row) < 0) {
+    struct err err;
+    bool moved = strcmp(node->address, row->address) != 0 || strcmp(node->port, row->port) != 0;
+    if (moved && copy_place(node, row) < 0) {
         fleet_rescan_later(node->fleet);
         return;
     }
-    dial_abandon(node);
-    node->inventory_done = false;
-    dial_queue(node);
-    update_status(node);
+    if (node->joined && moved)
+        dial_anew(node);
+    else if (!node->joined && row->joined && begin(node, &err) < 0)
+        fleet_rescan_later(node->fleet);
 }
 
 void node_remove(struct fleet_node *node)
@@ -561,7 +612,8 @@ void node_remove(struct fleet_node *node)
     link_destroy(node->link);
     HASH_ITER(hh, node->orphans, orphan, next)
     remove_orphan(node, orphan);
-    metric_add(METRIC_LINKS_IDLE, -1); /* which it was left as */
+    if (node->joined)
+        metric_add(METRIC_LINKS_IDLE, -1); /* which it was left as */
     HASH_DEL(fleet->nodes, node);
     board_remove(fleet->board, node->id);
     free(node->address);

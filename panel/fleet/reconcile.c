@@ -62,7 +62,7 @@ static struct reconcile_decision decide(enum reconcile_step step, enum instance_
 
 static struct reconcile_decision want_gone(const struct reconcile_view *view)
 {
-    if (view->observed == OBSERVED_REMOVED && view->told)
+    if (view->never_there || (view->observed == OBSERVED_REMOVED && view->told))
         return decide(STEP_FORGET, view->phase, 0);
     if (!view->node_ready || view->observed == OBSERVED_REMOVING)
         return decide(STEP_WAIT, view->phase, 0);

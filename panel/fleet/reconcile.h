@@ -19,6 +19,7 @@ struct reconcile_view {
     bool failed_now;        /* observed is FAILED for the latest attempt */
     const char *error_code; /* of that failure, or of the last one */
     bool told;              /* what was seen is the node's word on the present wish */
+    bool never_there;       /* nobody has joined its node, so nothing of it can be there */
     bool node_ready;        /* it answers, and its inventory is complete */
     bool deadline_passed;   /* of INSTALLING, or, of one to be down, of stopping */
     bool may_choose_ports;  /* the panel chose host ports of it, and may choose others */

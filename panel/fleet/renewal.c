@@ -18,6 +18,7 @@
 #define MOVE_RETRY_MS HURRIED(60u * 1000)
 #define MOVING_MAX    16u
 #define CALL_MS       15000
+#define SWAP_MS       5000 /* an agent takes what it was given within a second of its answer */
 
 /* --- how each ends --------------------------------------------------------------------------- */
 
@@ -35,6 +36,12 @@ static void begin_step(struct fleet_node *node, bool moves)
     node->calls++;
     node->moving = moves;
     node->fleet->moving += moves;
+}
+
+/* Its listener is another soon, and the link ends. */
+static void note_swap(struct fleet_node *node)
+{
+    node->swaps_until = clock_mono_ms() + SWAP_MS;
 }
 
 static bool is_acked(Wire__Envelope *const *reply, const struct err *err)
@@ -58,6 +65,7 @@ static void installed(void *arg, Wire__Envelope **reply, const struct err *err)
         note_failure(node, err ? err->msg : "the agent refused it");
         return;
     }
+    note_swap(node);
     metric_add(METRIC_RENEWALS, 1);
     log_info("certificate renewed", "node=%s op=%s", node->id, "renew");
 }
@@ -119,6 +127,7 @@ static void trusted(void *arg, Wire__Envelope **reply, const struct err *err)
         note_not_told(node, err ? err->msg : "the agent refused it");
         return;
     }
+    note_swap(node);
     node->next_renewal = 0; /* its certificate is next */
     log_info("node told whom to trust", "node=%s op=%s", node->id, "trust");
 }
@@ -171,15 +180,17 @@ void renewal_consider(struct fleet_node *node, const Wire__SyncReply *answer)
     int64_t now = clock_mono_ms();
     struct ca_state ca;
     struct err err = {0};
-    if (node->renewing || now < node->next_renewal)
-        return;
     ca_look(node->fleet->ca, &ca);
+    /* What was tried under other CAs is no reason to wait. */
+    if (node->renewing || (now < node->next_renewal && node->renewal_ca == ca.changes))
+        return;
     bool tells = trusts_others(answer, &ca);
     bool moves = tells || is_of_another(answer, &ca);
     if (!moves && !is_near_its_end(answer->cert_not_after))
         return;
     if (moves && node->fleet->moving >= MOVING_MAX)
         return; /* its next answer comes in a beat */
+    node->renewal_ca = ca.changes;
     node->next_renewal = now + (moves ? MOVE_RETRY_MS : RETRY_MS);
     if ((tells ? tell_trusted(node, &err) : ask_for_request(node, &err)) < 0) {
         (tells ? note_not_told : note_failure)(node, err.msg);

@@ -107,9 +107,10 @@ struct fleet_node {
     struct fleet *fleet;
     char *address;
     char *port;
-    bool deleted; /* leaves when its last instance has */
-    bool drained; /* nothing on it is to run, as its instances' rows say, too */
-    struct link *link;
+    bool joined;       /* before that there is nobody to be dialled */
+    bool deleted;      /* leaves when its last instance has */
+    bool drained;      /* nothing on it is to run, as its instances' rows say, too */
+    struct link *link; /* once it has joined */
     enum link_state link_state;
     bool in_window;         /* it is one of fleet.dialing */
     unsigned dial_failures; /* since it was last understood */
@@ -143,7 +144,9 @@ struct fleet_node {
     uint32_t ca_changes; /* the fleet's, when it was dialled */
     bool renewing;
     bool moving;          /* because of another CA */
+    int64_t swaps_until;  /* mono ms; before that its link may end for another certificate */
     int64_t next_renewal; /* mono ms */
+    uint32_t renewal_ca;  /* the CA's changes that this was said under */
     struct orphan *orphans;
     bool orphans_changed; /* since the board was told */
     /* what somebody looks at */
@@ -193,7 +196,8 @@ struct fleet {
     uint64_t attempts;
     /* dialling */
     struct fleet_node *dial_queue, **dial_tail;
-    unsigned dialing; /* in a handshake that is not slow */
+    unsigned dialing;        /* in a handshake that is not slow */
+    int64_t refusals_looked; /* mono ms, when last */
     char *panel_key, *panel_cert;
     char *trusted;           /* whom nodes' certificates may be from */
     uint32_t ca_changes;     /* that all three belong to */
@@ -215,6 +219,8 @@ bool node_is_ready(const struct fleet_node *node);
  * before that shows; beats tell sooner. */
 bool node_answers(const struct fleet_node *node);
 void node_facts_committed(struct fleet_node *node);
+/* Who answers there has no certificate that is good now. Told once, until it connects. */
+void node_refused(struct fleet_node *node);
 /* A deleted node goes when nothing of it is left. */
 void node_remove_if_empty(struct fleet_node *node);
 /* It is to be removed, or was an instance after all. */

@@ -100,8 +100,10 @@ void wait_add(struct task *task)
     }
     if (wait->goal != FLEET_GOAL_READY && inst->node->live.status != NODE_ONLINE) {
         instance_drive(inst);
-        wait_finish(wait, FLEET_NODE_OFFLINE);
-        return;
+        if (!inst->forgetting) {
+            wait_finish(wait, FLEET_NODE_OFFLINE);
+            return;
+        }
     }
     wait->deadline.fire = wait_timed_out;
     timers_set(&fleet->timers, &wait->deadline, clock_mono_ms() + wait->timeout_ms);

@@ -120,8 +120,7 @@ int store_node_scan(struct store *store, const char *id, store_node_fn fn, void 
     auto_reader struct reader *reader = reader_begin(store, err);
     struct db *db = reader_db(reader);
     struct stmt *stmt =
-        db ? db_stmt(db, COLUMNS "WHERE joined = 1 AND (?1 IS NULL OR id = ?1) ORDER BY seq", err)
-           : NULL;
+        db ? db_stmt(db, COLUMNS "WHERE ?1 IS NULL OR id = ?1 ORDER BY seq", err) : NULL;
     if (!stmt)
         return -1;
     db_bind_text(stmt, 1, id);

@@ -337,7 +337,7 @@ int store_node_rejoin(struct store_tx *tx, const char *id,
 int store_node_delete(struct store_tx *tx, const char *id, bool force, struct err *err);
 /* Inside apply(): forget a deleted node that has no instances left; 0 also when it still has. */
 int store_node_forget(struct store_tx *tx, const char *id, struct err *err);
-/* Every node the fleet must talk to: all that joined, deleted ones with instances left included. */
+/* Every node: one that nobody has joined yet, and a deleted one with instances left, included. */
 int store_node_scan(struct store *store, const char *id, store_node_fn fn, void *arg,
                     struct err *err);
 

@@ -409,7 +409,8 @@ class Port(Case):
         found = until(lambda: (f := doctor(agent.state)).rows["port"][0] == "WARNING" and f, 20,
                       "it is seen that nobody is connected")
         self.find(found, "port", "WARNING", "not connected now",
-                  advice=("panelctl node get " + node["id"], "paneld run", node["port"]))
+                  advice=("panelctl node get " + node["id"], "paneld run", node["port"],
+                          "panelctl node token " + node["id"]))
         agent.stop()
 
     def test_a_node_that_joined_by_an_address_of_its_own_alone(self):

@@ -10,6 +10,7 @@ from lib import places
 from lib.agent import Agent
 from lib.daemon import run_tool
 from lib.paneld import Paneld
+from lib.panelctl import Panelctl
 from lib.scripted_engine import ScriptedEngine
 from lib.skyport import BCRYPT, IMAGE_ID, NODE_ID, Skyport
 from lib.wait import until
@@ -176,6 +177,85 @@ class Whole(Case):
         report = self.report()
         self.assertIn("the name of its volume can't be used", json.dumps(report))
         self.assertNotIn("touch", self.command().out)
+
+
+class NotJoined(Case):
+    """What is asked of instances before anybody has joined their node."""
+
+    def setUp(self):
+        super().setUp()
+        self.theirs.instances.append(self.theirs.instance("5e6f7a8b", port=25566))
+        self.panel.config["installTimeoutMs"] = 1500
+        report = self.report()
+        self.join = next(item["joinCommand"] for item in report["items"] if item["kind"] == "node").split()[-1]
+        self.api = self.panel.start().client()
+
+    def started(self):
+        return self.api.post("/api/instances/1a2b3c4d/power", {"action": "start"}).expect(200).json
+
+    def failed(self):
+        """The start has ended, with a reason that names the node."""
+        until(lambda: self.api.instance("1a2b3c4d")["InternalState"] == "FAILED", 10, "INSTALLING ends")
+        error = self.api.instance("1a2b3c4d")["Error"]
+        self.assertEqual(error["code"], "node_offline")
+        self.assertIn(f"nobody has joined its node ({NODE_ID}) yet", error["message"])
+
+    def no_complaint(self):
+        """Nothing of all that is a mistake."""
+        self.assertNotIn("level=error", self.panel.daemon.log())
+        self.assertNotIn("not loaded", self.panel.daemon.log())
+
+    def test_a_start_ends_at_its_deadline(self):
+        self.assertEqual(self.started()["InternalState"], "INSTALLING")
+        self.assertEqual(self.api.node(NODE_ID)["status"], "Unconfigured")
+        self.failed()
+        self.no_complaint()
+
+    def test_a_start_ends_after_a_restart_too(self):
+        self.started()
+        self.panel.crash()  # and starts it again
+        self.failed()
+        self.no_complaint()
+
+    def test_a_start_that_is_taken_back_ends_too(self):
+        self.started()
+        self.api.post("/api/instances/1a2b3c4d/power", {"action": "stop"}).expect(200)
+        until(lambda: self.api.instance("1a2b3c4d")["InternalState"] == "READY", 10, "it is as it was")
+        self.assertIsNone(self.api.instance("1a2b3c4d")["Error"])
+        self.no_complaint()
+
+    def test_panelctl_says_what_becomes_of_a_start(self):
+        said = Panelctl(self.dir, self.panel.url, self.panel.key).run("instance", "start", "1a2b3c4d")
+        self.assertIn("nobody has joined its node yet, which does it when it is there", said)
+
+    def test_a_start_is_done_when_the_node_is_there(self):
+        engine = ScriptedEngine(os.path.join(self.dir, "docker.sock"))
+        engine.start()
+        self.addCleanup(engine.stop)
+        agent = Agent(self.dir, engine.path)
+        self.addCleanup(agent.kill)
+        self.panel.stop()
+        self.panel.config.pop("installTimeoutMs")
+        self.panel.start()
+        self.started()
+        agent.join(self.panel.url, self.join)
+        agent.start()
+        until(lambda: self.api.instance("1a2b3c4d")["State"] == "running", 20, "it runs")
+        self.no_complaint()
+        self.panel.stop()
+        agent.stop()
+
+    def test_what_is_deleted_is_gone_at_once(self):
+        answer = self.api.delete("/api/instance/delete", {"id": "1a2b3c4d"}).expect(201).json
+        self.assertEqual(answer["state"], "DELETED")
+        self.assertEqual(self.api.node(NODE_ID)["allocated"]["instances"], 1)
+        self.api.delete("/api/nodes/delete", {"nodeId": NODE_ID}).refused(400, "node_has_instances")
+        self.api.delete("/api/nodes/delete", {"nodeId": NODE_ID, "force": True}).expect(201)
+        until(lambda: "instance removed\" instance=5e6f7a8b" in self.panel.daemon.log(), 10, "the other is gone, too")
+        with sqlite3.connect(f"{self.panel.data}/panel.db") as db:
+            until(lambda: not db.execute("SELECT id FROM nodes").fetchall(), 10, "the node is gone")
+        db.close()
+        self.no_complaint()
 
 
 class Again(Case):

@@ -717,6 +717,7 @@ class Doctor(Ctl):
         self.assertEqual((code, found["node"]["status"]), (1, "FAIL"))
         self.assertIn("last seen", found["node"]["message"])
         self.assertIn("systemctl status panel-agent", found["node"]["fix"])
+        self.assertIn("joins again: panelctl node token node", found["node"]["fix"])
         self.world.agent.start()
         self.world.await_status(self.world.node_id, "Online")
 

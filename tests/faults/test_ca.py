@@ -21,9 +21,11 @@ HURRY = {"PANEL_HURRY": "60"}  # what is tried again in a minute is tried again 
 
 
 class Case(unittest.TestCase):
+    env = HURRY
+
     def setUp(self):
         self.world = World("scripted")
-        self.world.panel.env.update(HURRY)
+        self.world.panel.env.update(self.env)
         self.world.start()
         self.panel, self.agent = self.world.panel, self.world.agent
 
@@ -146,10 +148,14 @@ class Rotation(Case):
         instance = self.world.deploy()
         self.agent.stop()
         self.ca("rotate")
-        self.ca("retire", "--force")
+        self.assertIn("it has to join again", self.ca("retire", "--force").out)
+        self.panel.restart()  # now the panel knows nothing of what the node said
+        self.assertRegex(self.ca("status").out, "node  not Online: what it trusts shows when it is")
         self.agent.start()
         self.world.await_status(self.world.node_id, "Offline", timeout=20)
+        until(lambda: "join again" in self.ca("status").out, 20, "its handshake is seen to be refused")
         hold(lambda: self.world.api.node(self.world.node_id)["status"] == "Offline", 2, "it isn't let in")
+        self.assertEqual(self.panel.daemon.log().count(f'msg="node refused" node={self.world.node_id}'), 1)
         self.agent.stop()
         token = self.world.api.post(f"/api/nodes/{self.world.node_id}/token", {}).expect(201).json
         self.agent.join(self.panel.url, token["joinToken"]).start()
@@ -181,6 +187,34 @@ class Rotation(Case):
     def panel_tool(self, *args):
         done = run_tool([places.PANELD, *args, "--data", self.panel.data], self.world.dir)
         self.assertEqual(done.code, 0, done.err)
+
+
+class Unhurried(Case):
+    """With the times that a panel has, but for its beat."""
+    env = {}
+
+    def test_a_planned_new_link_is_no_missed_beat(self):
+        self.panel.config["heartbeatMs"] = 3000
+        self.panel.restart()
+        self.online()
+        begun = len(self.panel.daemon.log())
+        self.ca("rotate")
+        self.all_moved()
+        self.ca("retire")
+        until(lambda: self.status()["moved"] == 1 and self.trusted() == 1, 20, "it trusts the new one alone")
+        until(lambda: self.agent.daemon.log().count("msg=listening") >= 4, 10, "its listener is swapped")
+        self.online()
+        said = self.panel.daemon.log()[begun:]
+        self.assertEqual(said.count('msg="certificate renewed"'), 1)
+        for word in ("to=Suspect", "doesn't sync", "link lost", "level=error"):
+            self.assertNotIn(word, said)
+
+    def test_the_end_of_the_old_shows_within_a_beat(self):
+        self.ca("rotate")
+        self.all_moved()
+        self.ca("retire")
+        until(lambda: self.status()["moved"] == 1, 4, lambda: f"all trust it alone; {self.status()}")
+        self.assertRegex(self.ca("status").out, r"1 of 1 nodes are known to trust it alone\.\n$")
 
 
 def places_in(path):

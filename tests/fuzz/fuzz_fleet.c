@@ -80,6 +80,23 @@ unsigned link_lingering(void)
 
 void link_silence(void) {}
 
+struct link_figures *link_figures_take(void)
+{
+    return NULL;
+}
+
+void link_figures_free(struct link_figures *figures)
+{
+    (void)figures;
+}
+
+bool link_was_refused(const struct link *link, struct link_figures *figures)
+{
+    (void)link;
+    (void)figures;
+    return false;
+}
+
 int link_dial(struct link *link, const char *address, const char *port, const struct link_tls *tls,
               struct err *err)
 {
@@ -267,7 +284,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fleet.dial_tail = &fleet.dial_queue;
     CHECK(board_create(&fleet.board, &err) == 0);
     mailbox_init(&fleet.inbox, NULL, NULL);
-    CHECK(store_node_scan(fuzz_store.store, NULL, load_node, &fleet, &err) == 1);
+    CHECK(store_node_scan(fuzz_store.store, "n1", load_node, &fleet, &err) == 1);
     CHECK(store_instance_scan(fuzz_store.store, NULL, NULL, load_instance, &fleet, &err) >= 0);
     for (int i = 0; in.size && i < EVENTS_MAX; i++) {
         take_event(&in);

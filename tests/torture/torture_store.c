@@ -632,7 +632,7 @@ static int read_all(struct err *err)
         store_answer_find(store, "scope", "k1", digest, &answer, err) < 0)
         return -1;
     free(answer.body);
-    if (count != 11 || strlen(key.id) != 16)
+    if (count != 12 || strlen(key.id) != 16)
         return -1; /* half an answer that says it is whole */
     return 0;
 }

@@ -37,8 +37,12 @@ static int set_up(void **state)
     fleet.dial_tail = &fleet.dial_queue;
     assert_int_equal(board_create(&fleet.board, &err), 0);
     mailbox_init(&fleet.inbox, NULL, NULL);
-    struct node row = {
-        .id = "n1", .address = "127.0.0.1", .port = "1", .agent_version = "", .docker_version = ""};
+    struct node row = {.id = "n1",
+                       .address = "127.0.0.1",
+                       .port = "1",
+                       .agent_version = "",
+                       .docker_version = "",
+                       .joined = true};
     struct fleet_node *node = node_add(&fleet, &row, &err);
     assert_non_null(node);
     dial_abandon(node);
@@ -171,6 +175,30 @@ static void test_what_was_sent_is_looked_at_again_by_its_deadline(void **state)
     inst->deadline = now - 1; /* but not over and over, when it has passed */
     instance_send(inst);
     assert_true(inst->timer.due_mono_ms > now + 3000);
+}
+
+static void test_a_deadline_tells_what_the_node_said_last(void **state)
+{
+    (void)state;
+    int64_t now = clock_mono_ms();
+    Wire__InstanceStatus status = WIRE__INSTANCE_STATUS__INIT;
+    inst->phase = PHASE_INSTALLING;
+    inst->deadline = now + 60000;
+    status.instance_id = inst->id;
+    status.generation = inst->generation;
+    status.attempt = inst->attempt;
+    status.observed = WIRE__OBSERVED__OBSERVED_FAILED;
+    status.error_code = "registry_unreachable";
+    status.error_message = "no such host";
+    instance_take_status(inst, &status);
+    timers_run(&fleet.timers, now + 3000); /* the next attempt, of which nothing is heard */
+    assert_false(inst->failed_now);
+    inst->deadline = now - 1;
+    instance_drive(inst);
+    assert_int_equal(inst->phase, PHASE_FAILED);
+    assert_string_equal(instance_error_code(inst), "registry_unreachable");
+    assert_string_equal(instance_error_message(inst),
+                        "not installed within 600 s, last: no such host");
 }
 
 static void hear_that_its_port_is_in_use(void)
@@ -367,6 +395,7 @@ static void test_at_its_end_the_fleet_dials_nobody(void **state)
         char id[8];
         snprintf(id, sizeof(id), "n%u", i);
         struct node row = {.id = id,
+                           .joined = true,
                            .address = "127.0.0.1",
                            .port = "1",
                            .agent_version = "",
@@ -449,6 +478,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_at_its_end_the_fleet_dials_nobody, set_up, tear_down),
         TEST(test_what_was_sent_is_looked_at_again_by_its_deadline),
+        TEST(test_a_deadline_tells_what_the_node_said_last),
         TEST(test_a_retry_outlives_a_write_that_has_to_wait),
         TEST(test_a_choice_of_ports_waits_for_the_write_under_way),
         TEST(test_a_queue_left_by_a_lost_link_is_sent),

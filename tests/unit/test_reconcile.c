@@ -191,6 +191,11 @@ static void test_delete_asks_until_removed(void **state)
     expect(view_of(PHASE_DELETING, OBSERVED_ABSENT), STEP_REMOVE, PHASE_DELETING);
     expect(view_of(PHASE_DELETING, OBSERVED_REMOVING), STEP_WAIT, PHASE_DELETING);
     expect(view_of(PHASE_DELETING, OBSERVED_REMOVED), STEP_FORGET, PHASE_DELETING);
+    struct reconcile_view nowhere = view_of(PHASE_DELETING, OBSERVED_NOTHING);
+    nowhere.node_ready = nowhere.told = false;
+    expect(nowhere, STEP_WAIT, PHASE_DELETING);
+    nowhere.never_there = true;
+    expect(nowhere, STEP_FORGET, PHASE_DELETING);
 }
 
 /* Every combination: INSTALLING past its deadline ends; nothing is sent to a node that isn't
