@@ -84,6 +84,9 @@ bool http_req_is_tls(const struct http_req *req);
  * after the request was answered. */
 #define HTTP_PEER_MAX 8
 size_t http_req_peer(const struct http_req *req, uint8_t out[HTTP_PEER_MAX]);
+/* Its sender's whole address as text, for the log; "" when it isn't known. As above. */
+#define HTTP_CLIENT_SIZE 46
+void http_req_client(const struct http_req *req, char out[HTTP_CLIENT_SIZE]);
 /* Did it come from this machine, as far as its connection tells? A proxy here makes it so for all.
  * In admit only. */
 bool http_req_is_loopback(const struct http_req *req);

@@ -5,6 +5,7 @@
  * request_expire() may race, and the loser only lets go. */
 #include "panel/http/internal.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,23 @@ size_t http_req_peer(const struct http_req *req, uint8_t out[HTTP_PEER_MAX])
     bool is_v4 = IN6_IS_ADDR_V4MAPPED(address);
     memcpy(out, address->s6_addr + (is_v4 ? 12 : 0), is_v4 ? 4 : 8);
     return is_v4 ? 4 : 8;
+}
+
+void http_req_client(const struct http_req *req, char out[HTTP_CLIENT_SIZE])
+{
+    const struct sockaddr *peer = server_peer(req);
+    out[0] = '\0';
+    if (peer && peer->sa_family == AF_INET) {
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, out,
+                  HTTP_CLIENT_SIZE);
+        return;
+    }
+    if (!peer || peer->sa_family != AF_INET6)
+        return;
+    const struct in6_addr *address = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+    bool is_v4 = IN6_IS_ADDR_V4MAPPED(address);
+    inet_ntop(is_v4 ? AF_INET : AF_INET6, address->s6_addr + (is_v4 ? 12 : 0), out,
+              HTTP_CLIENT_SIZE);
 }
 
 bool http_req_is_loopback(const struct http_req *req)
