@@ -49,6 +49,12 @@ static bool is_listen(const char *text)
     return read_listen(text, address, sizeof(address), &port);
 }
 
+static bool is_proxies(const char *text)
+{
+    struct http_proxies proxies;
+    return http_proxies_read(text, &proxies);
+}
+
 /* With a host, and with nothing that can't stand in one. */
 static bool is_url(const char *text)
 {
@@ -136,6 +142,16 @@ static const struct setting rows[] = {
      .form = "a URL that begins with http:// or https://, such as https://panel.example.com",
      .word = "URL",
      .help = "what joinCommand tells agents to join at; set it when nodes are on other machines"},
+    {.name = "trustedProxies",
+     .kind = SETTING_TEXT,
+     .offset = AT(trusted_proxies),
+     .none = "none",
+     .fits = is_proxies,
+     .form = "up to 16 IP addresses with commas between, such as 127.0.0.1,::1",
+     .word = "ADDR,...",
+     .help = "from these the last address in X-Forwarded-For that isn't one of them is the "
+             "client's, for the limits on logins and the log; without, all behind a proxy share "
+             "one limit"},
     LOG_SETTINGS(struct config, CONFIG_LOG),
     {.name = "metricsAccess",
      .kind = SETTING_CHOICE,
@@ -242,6 +258,7 @@ int config_load(struct config *config, const struct settings_given *given, struc
     if (settings_load(&config_table, given, config, faults) < 0)
         return -1;
     (void)read_listen(config->listen, config->address, sizeof(config->address), &config->port);
+    (void)http_proxies_read(config->trusted_proxies, &config->proxies);
     return 0;
 }
 

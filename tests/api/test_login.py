@@ -1,5 +1,6 @@
 """Users by their password: sessions, their end, and who guesses."""
 import contextlib
+import json
 import re
 import sqlite3
 import statistics
@@ -9,7 +10,7 @@ from lib import places
 from lib.client import Client
 from lib.events import EventStream
 from lib.metrics import scrape
-from lib.paneld import Paneld
+from lib.paneld import QUICK, Paneld
 from lib.skyport import BCRYPT
 from lib.wait import until
 from lib.world import World
@@ -291,6 +292,46 @@ class Told(unittest.TestCase):
         self.api.request("PATCH", f"/api/users/{answer['user']['userId']}",
                          {"username": "x", "currentPassword": "wrong"}, key=answer["token"]).refused(403)
         self.assertEqual((self.refusals(), self.count("wrong")), ([("127.0.0.1", "watched")], 1))
+
+    def test_where_they_come_from_is_the_peer_whatever_they_say(self):
+        self.log_in("watched", **{"X-Forwarded-For": "192.0.2.7"}).refused(401)
+        self.assertEqual(self.refusals(), [("127.0.0.1", "watched")])
+        statuses = [self.log_in("watched", **{"X-Forwarded-For": f"192.0.2.{n}"}).status for n in range(11)]
+        self.assertEqual(statuses, [401] * 9 + [429] * 2)
+
+
+class BehindProxies(Told):
+    """The tests are the proxy that trustedProxies names."""
+
+    def config(self):
+        return {**QUICK, "trustedProxies": "127.0.0.1, 10.0.0.2"}
+
+    def from_address(self, *lines, password="wrong"):
+        """A login with these lines of X-Forwarded-For."""
+        connection = self.api.connect()
+        with contextlib.closing(connection):
+            connection.putrequest("POST", "/api/auth/login")
+            body = json.dumps({"username": "watched", "password": password}).encode()
+            for name, value in (("Content-Length", len(body)), ("Content-Type", "application/json"),
+                                *(("X-Forwarded-For", line) for line in lines)):
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            return connection.getresponse().status
+
+    def test_where_they_come_from_is_the_peer_whatever_they_say(self):
+        """Here it is what the proxy says."""
+        for lines, client in ((("192.0.2.7",), "192.0.2.7"), (("1.1.1.1, 192.0.2.8, 10.0.0.2",), "192.0.2.8"),
+                              (("1.1.1.1", "192.0.2.9"), "192.0.2.9"), (("192.0.2.6", "10.0.0.2"), "192.0.2.6"),
+                              (("2001:db8::1",), "2001:db8::1"), (("192.0.2.7, unknown",), "127.0.0.1")):
+            with self.subTest(lines=lines):
+                self.assertEqual(self.from_address(*lines), 401)
+                self.assertEqual(self.refusals()[-1], (client, "watched"))
+
+    def test_one_does_not_lock_out_another(self):
+        statuses = [self.from_address(f"1.1.1.{n}, 192.0.2.7") for n in range(12)]
+        self.assertEqual(statuses, [401] * 10 + [429] * 2)
+        self.assertEqual(self.from_address("192.0.2.8", password=PASSWORD), 201)
+        self.assertEqual(self.from_address("192.0.2.7", password=PASSWORD), 429)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,8 @@ class Sources(Case):
 
     def test_each_setting_can_be_given_in_each_way(self):
         other = {"text": "unix:///x/y", "switch": True}
-        special = {"listen": "127.0.0.2:9", "publicUrl": "https://x.example.test"}
+        special = {"listen": "127.0.0.2:9", "publicUrl": "https://x.example.test",
+                   "trustedProxies": "127.0.0.1, ::1"}
         for program, prefix in PROGRAMS:
             rows = self.settings(program)
             lasts = {name: row["choices"][-1] if "choices" in row else row.get("most")
