@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -142,11 +143,22 @@ static int create_key(const struct config *config, const struct arguments *args,
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
+/* Of what is done by now: that it lacks a row undoes nothing. */
+static void note_done(const struct config *config, const char *command, const char *file)
+{
+    struct err err = {0};
+    auto_free char *path = realpath(file, NULL);
+    if (key_command_note(config->data, command, path ? path : file, &err) < 0)
+        fprintf(stderr, "paneld: done, but not in the audit trail: %s\n", err.msg);
+}
+
 static int back_up(const struct config *config, const struct arguments *args, const char *file)
 {
     struct err err = {0};
-    if (backup_write(config->data, file, args->replace, &err) < 0 ||
-        owner_give_back(config->data, &err) < 0)
+    if (backup_write(config->data, file, args->replace, &err) < 0)
+        return fail_command("back up", &err);
+    note_done(config, "backup", file);
+    if (owner_give_back(config->data, &err) < 0)
         return fail_command("back up", &err);
     printf("backed up to %s; it holds keys, so keep it as you keep those\n", file);
     return 0;
@@ -164,8 +176,12 @@ static int restore(const struct config *config, const struct arguments *args, co
                     config->data);
         return fail_command("restore", &err);
     }
-    if (backup_restore(config->data, file, args->replace, &err) < 0 ||
-        owner_give_back(config->data, &err) < 0)
+    if (backup_restore(config->data, file, args->replace, &err) < 0)
+        return fail_command("restore", &err);
+    close(lock);
+    lock = -1;
+    note_done(config, "restore", file);
+    if (owner_give_back(config->data, &err) < 0)
         return fail_command("restore", &err);
     printf(
         "restored to %s%s\n"
@@ -182,6 +198,8 @@ static int import_skyport(const struct config *config, const struct arguments *a
     enum import_result result;
     if (import_command(config, file, &args->import, stdout, &result, &err) < 0)
         return fail_command("import", &err);
+    if (!args->import.dry_run && result != IMPORT_REFUSED)
+        note_done(config, "import-skyport", file);
     return fflush(stdout) == 0 ? (int)result : 1;
 }
 
