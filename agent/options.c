@@ -343,6 +343,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct options_com
         *ret_status = extra.help ? print_help() : puts("panel-agent " PANEL_VERSION) < 0;
         return -1;
     }
+    settings_warn_of_strangers(&options_table);
     if (settings_load(&options_table, &ret_command->given, ret, &faults) < 0) {
         settings_print_faults(&faults, "panel-agent");
         *ret_status = ret_command->given.file || ret_command->action == OPTIONS_CHECK ? 1 : 2;

@@ -74,11 +74,13 @@ static bool is_url(const char *text)
 static void check(const void *values, struct strbuf *faults)
 {
     const struct config *config = values;
-    if (!config->tls_cert != !config->tls_key)
+    if (!config->tls_cert != !config->tls_key &&
+        settings_both_fit(&config_table, values, "tlsCert", "tlsKey"))
         strbuf_fmt(faults,
                    "tlsCert and tlsKey go together, and only %s is set; set the other, too\n",
                    config->tls_cert ? "tlsCert" : "tlsKey");
-    if (config->auto_port_first > config->auto_port_last)
+    if (config->auto_port_first > config->auto_port_last &&
+        settings_both_fit(&config_table, values, "autoPortFirst", "autoPortLast"))
         strbuf_fmt(faults, "autoPortFirst (%lld) must not be above autoPortLast (%lld)\n",
                    (long long)config->auto_port_first, (long long)config->auto_port_last);
 }
@@ -289,7 +291,7 @@ int config_load_tls(const struct config *config, struct tls_pair **ret_pair, str
     struct err err = {0};
     int rc = 0;
     *ret_pair = NULL;
-    if (!config->tls_cert)
+    if (!config->tls_cert || !config->tls_key)
         return 0;
     if (fs_read(config->tls_cert, PEM_MAX, &cert, NULL, &err) < 0)
         rc = tls_fault(config, "tlsCert", config->tls_cert, err.msg, faults);

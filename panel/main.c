@@ -431,24 +431,24 @@ static int check_belonging(const struct arguments *args, const struct command *c
 }
 
 /* What root can read the daemon's user may not be able to, so it is looked at as that user. */
-static int check_settings(const struct config *config, const struct settings_given *given)
+static int check_settings(const struct config *config, const struct settings_given *given,
+                          struct strbuf *faults)
 {
     struct tls_pair *pair;
     struct err err = {0};
     char user[64];
-    auto_strbuf struct strbuf faults = {0};
     bool other = owner_is_other(config->data);
     if (other)
         owner_name(config->data, user, sizeof(user));
     if (owner_become(config->data, &err) < 0)
         return fail_command("look at the files as the daemon does", &err);
     if (given->file && access(given->file, R_OK) < 0)
-        strbuf_fmt(&faults, "%s can't be read: %s\n", given->file, strerror(errno));
-    if (config_load_tls(config, &pair, &faults) == 0 && pair)
-        config_judge_tls(config, pair, &faults);
+        strbuf_fmt(faults, "%s can't be read: %s\n", given->file, strerror(errno));
+    if (config_load_tls(config, &pair, faults) == 0 && pair)
+        config_judge_tls(config, pair, faults);
     tls_pair_destroy(pair);
-    settings_print_faults(&faults, "paneld");
-    if (!faults.len && !faults.failed) {
+    settings_print_faults(faults, "paneld");
+    if (!faults->len && !faults->failed) {
         puts("the settings are right");
         return 0;
     }
@@ -462,14 +462,18 @@ static int run_command(struct arguments *args, const struct command *command, st
 {
     struct err err = {0};
     auto_strbuf struct strbuf faults = {0};
-    if (config_load(config, &args->given, &faults) < 0) {
-        settings_print_faults(&faults, "paneld");
-        return args->check_only || args->given.file ? 1 : 2;
+    int loaded = config_load(config, &args->given, &faults);
+    if (args->check_only) {
+        settings_warn_of_strangers(&config_table);
+        return check_settings(config, &args->given, &faults);
     }
-    if (args->check_only)
-        return check_settings(config, &args->given);
+    if (loaded < 0) {
+        settings_print_faults(&faults, "paneld");
+        return args->given.file ? 1 : 2;
+    }
     log_level_set(config->log_level);
     log_format_set(config->log_format);
+    settings_warn_of_strangers(&config_table);
     if (take_user(config, command, &err) < 0)
         return fail_command("begin", &err);
     if (command)
