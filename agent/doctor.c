@@ -167,7 +167,12 @@ enum doctor_status doctor_run(const struct options *options, const struct option
 {
     struct doctor doctor = {.options = options};
     struct err err = {0};
+    auto_free char *ca = NULL;
     say_settings(&doctor, command);
+    if (options_read_ca(command, &ca, &err) < 0) {
+        doctor_say(&doctor, FINDING_BROKEN, "panel", "%s", err.msg);
+        doctor_advise("name the file (PEM) with the CA's certificate");
+    }
     if (owner_become(options->state, &err) < 0)
         doctor_say(&doctor, FINDING_WARNING, "user", "%s", err.msg);
     bool usable = check_state(&doctor);
@@ -181,7 +186,8 @@ enum doctor_status doctor_run(const struct options *options, const struct option
         doctor_check_port(&doctor);
         doctor_check_address(&doctor, panel_url);
     }
-    doctor_check_panel(&doctor, panel_url);
+    if (!command->ca_cert || ca)
+        doctor_check_panel(&doctor, panel_url, ca ? ca : doctor.identity.panel_ca);
     if (usable)
         doctor_check_disk(&doctor, options->state);
     doctor_check_cgroups(&doctor, "/sys/fs/cgroup", "/proc");

@@ -36,8 +36,8 @@ void doctor_check_address(struct doctor *doctor, const char *panel_url);
 
 /* doctor_reach.c: who should answer. */
 void doctor_check_docker(struct doctor *doctor);
-/* url NULL: it isn't known. */
-void doctor_check_panel(struct doctor *doctor, const char *url);
+/* url NULL: it isn't known. ca: by whose certificates it is trusted, PEM; NULL: the system's. */
+void doctor_check_panel(struct doctor *doctor, const char *url, const char *ca);
 /* Its clock against ours, seconds since 1970. */
 void doctor_check_clock(struct doctor *doctor, int64_t theirs, int64_t ours);
 

@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "agent/docker.h"
 #include "agent/doctor_parts.h"
+#include "agent/http_client.h"
 #include "agent/loop.h"
 #include "agent/service.h"
 #include "common/auto.h"
@@ -169,12 +171,44 @@ static void check_description(struct doctor *doctor, const char *url, long statu
 static void say_no_panel(struct doctor *doctor, const struct err *err)
 {
     doctor_say(doctor, doctor->joined ? FINDING_WARNING : FINDING_BROKEN, "panel", "%s", err->msg);
+    if (strcmp(err->reason, HTTP_UNTRUSTED) == 0) {
+        doctor_advise("panel-agent doctor --ca-cert FILE; a join with it keeps it");
+        return;
+    }
     doctor_advise(
         "is that its address, does paneld run (systemctl status paneld) and listen beyond "
         "127.0.0.1 (\"listen\" in /etc/panel/paneld.json), is its port open?");
 }
 
-void doctor_check_panel(struct doctor *doctor, const char *url)
+/* What is at an http:// address has moved when https:// is spoken there, trusted or not. */
+static bool has_moved(const char *full)
+{
+    auto_free char *https = NULL;
+    auto_free char *body = NULL;
+    int64_t date;
+    long status;
+    struct err err = {0};
+    if (strncasecmp(full, "http://", 7) != 0 || asprintf(&https, "https://%s", full + 7) < 0) {
+        https = NULL;
+        return false;
+    }
+    return http_get(https, NULL, PANEL_WAIT_MS, &status, &date, &body, &err) == 0 ||
+           strcmp(err.reason, HTTP_UNTRUSTED) == 0;
+}
+
+static void say_moved(struct doctor *doctor, const char *url)
+{
+    const char *rest = url + strlen("http://");
+    doctor_say(doctor, doctor->joined ? FINDING_WARNING : FINDING_BROKEN, "panel",
+               "%s speaks HTTPS now: its address is https://%s", url, rest);
+    doctor_advise("panel-agent doctor --panel https://%s, with --ca-cert FILE where its CA is your "
+                  "own%s",
+                  rest,
+                  doctor->joined ? "; the node works on as it is, and a join anew keeps the address"
+                                 : "; join likewise");
+}
+
+void doctor_check_panel(struct doctor *doctor, const char *url, const char *ca)
 {
     auto_free char *full = NULL;
     auto_free char *body = NULL;
@@ -195,7 +229,12 @@ void doctor_check_panel(struct doctor *doctor, const char *url)
         full = NULL;
         return;
     }
-    if (http_get(full, PANEL_WAIT_MS, &status, &date, &body, &err) < 0) {
+    int rc = http_get(full, ca, PANEL_WAIT_MS, &status, &date, &body, &err);
+    if ((rc < 0 || (status != 200 && status != 405)) && has_moved(full)) {
+        say_moved(doctor, url);
+        return;
+    }
+    if (rc < 0) {
         say_no_panel(doctor, &err);
         return;
     }

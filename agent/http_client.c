@@ -428,9 +428,42 @@ static size_t take_date(char *data, size_t size, size_t count, void *arg)
     return size * count;
 }
 
+/* As bytes, not as a file: the agent's user need not be able to read what root named. */
+static int trust(CURL *easy, const char *ca, struct err *err)
+{
+    struct curl_blob blob = {
+        .data = (void *)(uintptr_t)ca, .len = strlen(ca), .flags = CURL_BLOB_COPY};
+    CURLcode rc = curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+    if (rc == CURLE_OK)
+        return 0;
+    return rc == CURLE_OUT_OF_MEMORY
+               ? err_nomem(err)
+               : err_set(err, ERR_INTERNAL, "no_own_ca",
+                         "--ca-cert can't be had with this libcurl: %s", curl_easy_strerror(rc));
+}
+
+/* rc is why there was none. */
+static int say_no_answer(CURLcode rc, const char *url, const char *ca, const char *why,
+                         struct err *err)
+{
+    if (!why[0])
+        why = curl_easy_strerror(rc);
+    if (rc == CURLE_SSL_CACERT_BADFILE)
+        return err_set(err, ERR_INVALID, HTTP_UNTRUSTED,
+                       "what --ca-cert names is no certificate (PEM): %s", why);
+    if (rc == CURLE_PEER_FAILED_VERIFICATION)
+        return err_set(err, ERR_OFFLINE, HTTP_UNTRUSTED,
+                       ca ? "%s is not trusted: %s; does its certificate come from the CA that "
+                            "--ca-cert names, and is it for this name?"
+                          : "%s is not trusted: %s; where its certificate comes from a CA of your "
+                            "own, name that CA's: --ca-cert FILE",
+                       url, why);
+    return err_set(err, ERR_OFFLINE, "no_answer", "no answer from %s: %s", url, why);
+}
+
 /* One request that waits, with json POSTed or, where that is NULL, GET. */
-static int ask(const char *url, const char *json, uint32_t timeout_ms, long *ret_status,
-               int64_t *ret_date, char **ret_body, struct err *err)
+static int ask(const char *url, const char *ca, const char *json, uint32_t timeout_ms,
+               long *ret_status, int64_t *ret_date, char **ret_body, struct err *err)
 {
     pthread_once(&curl_once, init_curl);
     auto_strbuf struct strbuf answer = {0};
@@ -441,6 +474,11 @@ static int ask(const char *url, const char *json, uint32_t timeout_ms, long *ret
         curl_easy_cleanup(easy);
         curl_slist_free_all(headers);
         return err_nomem(err);
+    }
+    if (ca && trust(easy, ca, err) < 0) {
+        curl_easy_cleanup(easy);
+        curl_slist_free_all(headers);
+        return -1;
     }
     *ret_date = -1;
     curl_easy_setopt(easy, CURLOPT_URL, url);
@@ -462,23 +500,22 @@ static int ask(const char *url, const char *json, uint32_t timeout_ms, long *ret
     curl_easy_cleanup(easy);
     curl_slist_free_all(headers);
     if (rc != CURLE_OK)
-        return err_set(err, ERR_OFFLINE, "no_answer", "no answer from %s: %s", url,
-                       why[0] ? why : curl_easy_strerror(rc));
+        return say_no_answer(rc, url, ca, why, err);
     *ret_body = strbuf_steal(&answer);
     return *ret_body ? 0 : err_nomem(err);
 }
 
-int http_post_json(const char *url, const char *json, uint32_t timeout_ms, long *ret_status,
-                   char **ret_body, struct err *err)
+int http_post_json(const char *url, const char *ca, const char *json, uint32_t timeout_ms,
+                   long *ret_status, char **ret_body, struct err *err)
 {
     int64_t date;
-    return ask(url, json, timeout_ms, ret_status, &date, ret_body, err);
+    return ask(url, ca, json, timeout_ms, ret_status, &date, ret_body, err);
 }
 
-int http_get(const char *url, uint32_t timeout_ms, long *ret_status, int64_t *ret_date,
-             char **ret_body, struct err *err)
+int http_get(const char *url, const char *ca, uint32_t timeout_ms, long *ret_status,
+             int64_t *ret_date, char **ret_body, struct err *err)
 {
-    return ask(url, NULL, timeout_ms, ret_status, ret_date, ret_body, err);
+    return ask(url, ca, NULL, timeout_ms, ret_status, ret_date, ret_body, err);
 }
 
 /* ---- Downloads ---- */

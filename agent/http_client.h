@@ -69,14 +69,16 @@ bool http_client_poll(struct http_client *client, int fd, int ms);
 void http_client_wake(struct http_client *client);
 
 /* POST a JSON text to an http:// or https:// address, redirects refused; blocks for up to
- * timeout_ms. 0 with *ret_status and the answer's body for the caller to free, whatever the
- * status; -1 when there was no answer. */
-int http_post_json(const char *url, const char *json, uint32_t timeout_ms, long *ret_status,
-                   char **ret_body, struct err *err);
+ * timeout_ms. ca: the certificates (PEM) that an https:// one's must come from; NULL: the system's.
+ * 0 with *ret_status and the answer's body for the caller to free, whatever the status; -1 when
+ * there was no answer, with the reason HTTP_UNTRUSTED when that is the certificate's fault. */
+#define HTTP_UNTRUSTED "untrusted"
+int http_post_json(const char *url, const char *ca, const char *json, uint32_t timeout_ms,
+                   long *ret_status, char **ret_body, struct err *err);
 
 /* GET it, likewise. *ret_date: the clock of who answered, seconds since 1970; -1 when not told. */
-int http_get(const char *url, uint32_t timeout_ms, long *ret_status, int64_t *ret_date,
-             char **ret_body, struct err *err);
+int http_get(const char *url, const char *ca, uint32_t timeout_ms, long *ret_status,
+             int64_t *ret_date, char **ret_body, struct err *err);
 
 struct sockaddr;
 

@@ -85,7 +85,8 @@ static int load_json(struct identity *identity, struct err *err)
                     take_text(root, "listen", &identity->listen, err) < 0))
         rc = -1;
     const char *url = rc == 0 ? json_string_value(json_object_get(root, "panelUrl")) : NULL;
-    if (url && !(identity->panel_url = strdup(url)))
+    const char *ca = rc == 0 ? json_string_value(json_object_get(root, "panelCa")) : NULL;
+    if ((url && !(identity->panel_url = strdup(url))) || (ca && !(identity->panel_ca = strdup(ca))))
         rc = err_nomem(err);
     json_decref(root);
     if (rc == 0 &&
@@ -174,6 +175,8 @@ int identity_store(const struct identity *identity, struct err *err)
     jw_string(&sb, "listen", identity->listen);
     if (identity->panel_url)
         jw_string(&sb, "panelUrl", identity->panel_url);
+    if (identity->panel_ca)
+        jw_string(&sb, "panelCa", identity->panel_ca);
     jw_object_end(&sb);
     strbuf_char(&sb, '\n');
     if (sb.failed)
@@ -191,6 +194,7 @@ void identity_fini(struct identity *identity)
     free(identity->dir);
     free(identity->panel_id);
     free(identity->panel_url);
+    free(identity->panel_ca);
     free(identity->node_id);
     free(identity->address);
     free(identity->port);

@@ -1,7 +1,7 @@
 /* Who this node is: what joining left in the state folder, and what renews itself there.
  *
  *   identity.json  panelId, nodeId, address, port, listen,    written last: its presence is
- *                  panelUrl                                   "has joined"
+ *                  panelUrl, panelCa                          "has joined"
  *   agent.key      the node's private key, 0600
  *   agent.crt      the node's certificate
  *   ca.crt         whom the panel's certificate must come from
@@ -21,6 +21,7 @@ struct identity {
     char *dir; /* absolute */
     char *panel_id;
     char *panel_url; /* where it joined, for the doctor; NULL: an agent of before 0.1 did it */
+    char *panel_ca;  /* by whose certificates its HTTPS is trusted, PEM; NULL: the system's */
     char *node_id;
     char *address;
     char *port;

@@ -179,11 +179,11 @@ static int make_url(const char *panel, char **ret, struct err *err)
     return 0;
 }
 
-static int post(const char *url, const char *request, json_t **ret, struct err *err)
+static int post(const char *url, const char *ca, const char *request, json_t **ret, struct err *err)
 {
     auto_free char *body = NULL;
     long status = 0;
-    if (http_post_json(url, request, JOIN_TIMEOUT_MS, &status, &body, err) < 0)
+    if (http_post_json(url, ca, request, JOIN_TIMEOUT_MS, &status, &body, err) < 0)
         return -1;
     json_t *root = json_loads(body, JSON_REJECT_DUPLICATES, NULL);
     if (status == 200 && json_is_object(root)) {
@@ -318,8 +318,8 @@ static int check_present(const char *dir, const struct ticket *ticket, char **re
 }
 
 static int exchange(const struct options *options, const struct options_command *command,
-                    const struct ticket *ticket, const char *dir, const char *pending_path,
-                    struct identity *identity, struct err *err)
+                    const char *ca, const struct ticket *ticket, const char *dir,
+                    const char *pending_path, struct identity *identity, struct err *err)
 {
     struct pending pending = {0};
     auto_free char *url = NULL;
@@ -331,10 +331,12 @@ static int exchange(const struct options *options, const struct options_command 
     if (rc == 0 && !(request = make_request(ticket, &pending)))
         rc = err_nomem(err);
     if (rc == 0)
-        rc = post(url, request, &answer, err);
+        rc = post(url, ca, request, &answer, err);
     if (rc == 0)
         rc = fill_identity(options, command->panel_url, ticket, &pending, answer, dir, identity,
                            err);
+    if (rc == 0 && ca && !(identity->panel_ca = strdup(ca)))
+        rc = err_nomem(err);
     json_decref(answer);
     free_pending(&pending);
     return rc;
@@ -353,7 +355,7 @@ static void say_what_next(const struct options *options)
 }
 
 static int join_in(const struct options *options, const struct options_command *command,
-                   const struct ticket *ticket, const char *dir, struct err *err)
+                   const char *ca, const struct ticket *ticket, const char *dir, struct err *err)
 {
     struct identity identity = {0};
     auto_free char *pending_path = fs_join(dir, "join.pending");
@@ -363,7 +365,7 @@ static int join_in(const struct options *options, const struct options_command *
         return err_nomem(err);
     if (check_present(dir, ticket, &old_panel, err) < 0)
         return -1;
-    int rc = exchange(options, command, ticket, dir, pending_path, &identity, err);
+    int rc = exchange(options, command, ca, ticket, dir, pending_path, &identity, err);
     if (rc < 0 && old_panel)
         err_wrap(
             err,
@@ -394,9 +396,10 @@ static int run(const struct options *options, const struct options_command *comm
 {
     struct ticket ticket;
     auto_fd int lock = -1;
+    auto_free char *ca = NULL;
     /* The package's agent runs as a user of its own, who has to be able to read what we write. */
-    if (parse_token(command->token, &ticket, err) < 0 || owner_become(options->state, err) < 0 ||
-        fs_make_dir(options->state, 0700, err) < 0)
+    if (parse_token(command->token, &ticket, err) < 0 || options_read_ca(command, &ca, err) < 0 ||
+        owner_become(options->state, err) < 0 || fs_make_dir(options->state, 0700, err) < 0)
         return -1;
     if (fs_lock(options->state, "agent.lock", &lock, err) < 0)
         return err->code == ERR_CONFLICT
@@ -404,7 +407,7 @@ static int run(const struct options *options, const struct options_command *comm
                              "panel-agent is running with %s: stop it first", options->state)
                    : -1;
     auto_free char *dir = realpath(options->state, NULL);
-    int rc = dir ? join_in(options, command, &ticket, dir, err)
+    int rc = dir ? join_in(options, command, ca, &ticket, dir, err)
                  : err_io(err, errno, "can't open %s", options->state);
     crypto_wipe(&ticket, sizeof(ticket));
     return rc;

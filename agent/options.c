@@ -10,11 +10,13 @@
 #include "agent/address.h"
 #include "agent/service.h"
 #include "common/auto.h"
+#include "common/fs.h"
 #include "common/json_writer.h"
 #include "common/log_settings.h"
 
 #define SCHEME      "unix://"
 #define SERVICE_MAX 64 /* words of its line */
+#define CA_MAX      32768
 
 /* --- the table ------------------------------------------------------------------------------- */
 
@@ -110,6 +112,14 @@ struct install_limits options_install_limits(const struct options *options)
                                    .allow_local = options->install_allow_local};
 }
 
+int options_read_ca(const struct options_command *command, char **ret_ca, struct err *err)
+{
+    *ret_ca = NULL;
+    if (command->ca_cert && fs_read(command->ca_cert, CA_MAX, ret_ca, NULL, err) < 0)
+        return err_wrap(err, "--ca-cert");
+    return 0;
+}
+
 void options_fini(struct options *options)
 {
     settings_fini(&options_table, options);
@@ -121,13 +131,14 @@ static const char help[] =
     "panel-agent runs on every node and keeps its Docker containers as the panel wants them.\n"
     "\n"
     "Usage:\n"
-    "  panel-agent join --panel URL --token TOKEN [--listen ADDR:PORT] [--state DIR]\n"
+    "  panel-agent join --panel URL --token TOKEN [--ca-cert FILE] [--listen ADDR:PORT]\n"
+    "                   [--state DIR]\n"
     "      Make this machine a node of the panel, once. \"panelctl node create\" prints the whole\n"
     "      command (it is the joinCommand of POST /api/nodes/create). The token works once and\n"
     "      within an hour; the secret in it never leaves this machine. After a failure the same\n"
     "      command may be run again.\n"
     "\n"
-    "  panel-agent doctor [--panel URL] [settings]\n"
+    "  panel-agent doctor [--panel URL] [--ca-cert FILE] [settings]\n"
     "      Say what keeps this machine from being a good node, and what to do. Exits with 0 when\n"
     "      all is well, 1 when something is broken, 3 when there are warnings alone.\n"
     "\n"
@@ -142,6 +153,9 @@ static const char help[] =
     "Options:\n"
     "  --panel URL                 of join and doctor: the panel, https:// or http://\n"
     "  --token TOKEN               of join: pj1.<node>.<secret>\n"
+    "  --ca-cert FILE              of join and doctor: trust the panel's HTTPS by this CA (PEM); "
+    "kept by\n"
+    "                              join for the doctor\n"
     "  --config FILE               read settings from FILE, one JSON object: {\"logLevel\": "
     "\"debug\"}\n"
     "  --check-config              say all that is wrong with the settings, and exit\n"
@@ -205,6 +219,9 @@ static int check_extra(const struct extra *extra, struct options_command *comman
     if (!is_join && command->action != OPTIONS_DOCTOR && command->panel_url)
         return err_set(err, ERR_INVALID, "bad_option",
                        "--panel belongs to: panel-agent join, panel-agent doctor");
+    if (!is_join && command->action != OPTIONS_DOCTOR && command->ca_cert)
+        return err_set(err, ERR_INVALID, "bad_option",
+                       "--ca-cert belongs to: panel-agent join, panel-agent doctor");
     if (is_join && (!command->panel_url || !command->token))
         return err_set(err, ERR_INVALID, "bad_option", "join needs --panel URL and --token TOKEN");
     if (extra->output && command->action != OPTIONS_SHOW)
@@ -267,6 +284,7 @@ static int read_line(int argc, char **argv, struct options_command *command, str
     const struct argument own[] = {
         {.name = "panel", .value = &command->panel_url},
         {.name = "token", .value = &command->token},
+        {.name = "ca-cert", .value = &command->ca_cert},
         {.name = "config", .value = &command->given.file},
         {.name = "check-config", .given = &extra->check},
         {.name = "output", .letter = 'o', .value = &extra->output},
@@ -325,6 +343,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct options_com
         *ret_status = extra.help ? print_help() : puts("panel-agent " PANEL_VERSION) < 0;
         return -1;
     }
+    settings_warn_of_strangers(&options_table);
     if (settings_load(&options_table, &ret_command->given, ret, &faults) < 0) {
         settings_print_faults(&faults, "panel-agent");
         *ret_status = ret_command->given.file || ret_command->action == OPTIONS_CHECK ? 1 : 2;

@@ -45,6 +45,7 @@ struct options_command {
     struct settings_given given;
     const char *panel_url; /* of join and the doctor */
     const char *token;     /* of join */
+    const char *ca_cert;   /* of join and the doctor: a file; NULL: the system's, or as joined */
     bool as_json;          /* of config */
     bool of_service;       /* given holds what the packaged service has, besides what was typed */
     char service_line[OPTIONS_LINE_MAX]; /* what it points to */
@@ -58,6 +59,10 @@ struct options_command {
 int options_parse(int argc, char **argv, struct options *ret, struct options_command *ret_command,
                   int *ret_status);
 void options_fini(struct options *options);
+
+/* What the file of --ca-cert has, for the caller to free; NULL without one. As who typed it: before
+ * becoming the service's user. */
+int options_read_ca(const struct options_command *command, char **ret_ca, struct err *err);
 
 const char *options_docker_socket(const struct options *options);
 /* The address of the settings, where they have one, in place of that of joining. */

@@ -178,7 +178,7 @@ static uint64_t hash_bytes(uint64_t hash, const char *text, size_t max)
 /* What makes lines alike: the event, and the thing it is about. */
 static uint64_t kind_of(const char *event, const struct fields *fields)
 {
-    static const char *const about[] = {"node", "instance"};
+    static const char *const about[] = {"node", "instance", "client"};
     uint64_t hash = hash_bytes(14695981039346656037u, event, SIZE_MAX);
     for (size_t i = 0; i < ARRAY_LEN(about); i++) {
         const struct field *field = find_field(fields, about[i]);

@@ -9,9 +9,9 @@
  * control character gets through. What a line is about goes by the same names everywhere: req (a
  * request's id), op (what is being done), node, instance. Any thread.
  *
- * Lines of one kind about one thing, as a flapping node writes them, are limited: after LOG_BURST
- * of them one every LOG_EVERY_MS, which says how many were left out (suppressed=N). A line with req
- * is one of its kind. */
+ * Lines of one kind about one thing (node, instance, client), as a flapping node writes them, are
+ * limited: after LOG_BURST of them one every LOG_EVERY_MS, which says how many were left out
+ * (suppressed=N). A line with req is one of its kind. */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
 

@@ -72,6 +72,7 @@ static void put_source_place(const struct intake *in, const struct setting *sett
 /* shown is the value, quoted where it is a text. */
 static int misfit(const struct intake *in, const struct setting *setting, const char *shown)
 {
+    head_of(in->values)->misfits |= UINT64_C(1) << (setting - in->table->rows);
     put_source_place(in, setting);
     strbuf_str(in->faults, " must be ");
     settings_put_form(setting, in->faults);
@@ -305,9 +306,18 @@ int settings_load(const struct settings_table *table, const struct settings_give
         if (given->flags[i])
             (void)put_text(&in, &table->rows[i], given->flags[i]);
     }
-    if (!faults->len && !faults->failed && table->check)
+    if (!faults->failed && table->check)
         table->check(values, faults);
     return faults->len || faults->failed ? -1 : 0;
+}
+
+bool settings_both_fit(const struct settings_table *table, const void *values, const char *one,
+                       const char *other)
+{
+    const struct settings_head *head = values;
+    uint64_t both = UINT64_C(1) << settings_find(table, one) | UINT64_C(1)
+                                                                   << settings_find(table, other);
+    return !(head->misfits & both);
 }
 
 void settings_fini(const struct settings_table *table, void *values)

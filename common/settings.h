@@ -50,13 +50,15 @@ struct setting {
 struct settings_head {
     const char *file; /* that was read; or NULL */
     unsigned char source[SETTINGS_MAX];
+    uint64_t misfits; /* rows of which some source had a value that doesn't fit */
 };
 
 struct settings_table {
     const char *prefix; /* of environment variables: "PANELD_" */
     const struct setting *rows;
     size_t count;
-    /* What only holds for several together; adds to faults. Every value fits by itself. Or NULL. */
+    /* What only holds for several together; adds to faults. Every value fits by itself, but that of
+     * a row of the head's misfits is not the one that was meant. Or NULL. */
     void (*check)(const void *values, struct strbuf *faults);
 };
 
@@ -72,6 +74,13 @@ struct settings_given {
 int settings_load(const struct settings_table *table, const struct settings_given *given,
                   void *values, struct strbuf *faults);
 void settings_fini(const struct settings_table *table, void *values);
+/* In check(): is the value of both the one that was meant? */
+bool settings_both_fit(const struct settings_table *table, const void *values, const char *one,
+                       const char *other);
+
+/* A line of the log for each variable of the environment that begins with the prefix and is no
+ * setting, with the name that may have been meant. It is no fault: others may put theirs there. */
+void settings_warn_of_strangers(const struct settings_table *table);
 
 /* The row of that name, or of that flag (without its dashes); -1 when there is none. */
 int settings_find(const struct settings_table *table, const char *name);

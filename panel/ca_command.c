@@ -13,6 +13,7 @@
 #include "common/json_writer.h"
 #include "common/log.h"
 #include "panel/control.h"
+#include "panel/host_audit.h"
 
 #define NAMED_MAX 1000u
 
@@ -93,6 +94,14 @@ static int put_status(const struct ca_rooms *rooms, struct strbuf *out, struct e
     return rc;
 }
 
+/* It is done by then: without its row it stays so, and the log tells. */
+static void note(const struct ca_rooms *rooms, const char *command, const char *detail)
+{
+    struct err err = {0};
+    if (host_audit_write(rooms->store, command, detail, &err) < 0)
+        log_error("not in the audit trail", "command=\"%s\" reason=\"%s\"", command, err.msg);
+}
+
 static int rotate(const struct ca_rooms *rooms, struct err *err)
 {
     struct ca_state ca;
@@ -100,6 +109,7 @@ static int rotate(const struct ca_rooms *rooms, struct err *err)
         return -1;
     ca_look(rooms->ca, &ca);
     log_info("a new CA signs from now on", "name=%s", ca.signer);
+    note(rooms, "ca rotate", "");
     return 0;
 }
 
@@ -118,6 +128,7 @@ static int retire(const struct ca_rooms *rooms, bool force, struct err *err)
     if (ca_retire(rooms->ca, err) < 0)
         return -1;
     log_info("the old CA is ended", "nodes=%u behind=%u", survey.nodes, survey.behind);
+    note(rooms, "ca retire", survey.behind ? "force=true" : "");
     return 0;
 }
 

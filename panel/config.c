@@ -49,6 +49,12 @@ static bool is_listen(const char *text)
     return read_listen(text, address, sizeof(address), &port);
 }
 
+static bool is_proxies(const char *text)
+{
+    struct http_proxies proxies;
+    return http_proxies_read(text, &proxies);
+}
+
 /* With a host, and with nothing that can't stand in one. */
 static bool is_url(const char *text)
 {
@@ -68,11 +74,13 @@ static bool is_url(const char *text)
 static void check(const void *values, struct strbuf *faults)
 {
     const struct config *config = values;
-    if (!config->tls_cert != !config->tls_key)
+    if (!config->tls_cert != !config->tls_key &&
+        settings_both_fit(&config_table, values, "tlsCert", "tlsKey"))
         strbuf_fmt(faults,
                    "tlsCert and tlsKey go together, and only %s is set; set the other, too\n",
                    config->tls_cert ? "tlsCert" : "tlsKey");
-    if (config->auto_port_first > config->auto_port_last)
+    if (config->auto_port_first > config->auto_port_last &&
+        settings_both_fit(&config_table, values, "autoPortFirst", "autoPortLast"))
         strbuf_fmt(faults, "autoPortFirst (%lld) must not be above autoPortLast (%lld)\n",
                    (long long)config->auto_port_first, (long long)config->auto_port_last);
 }
@@ -136,6 +144,16 @@ static const struct setting rows[] = {
      .form = "a URL that begins with http:// or https://, such as https://panel.example.com",
      .word = "URL",
      .help = "what joinCommand tells agents to join at; set it when nodes are on other machines"},
+    {.name = "trustedProxies",
+     .kind = SETTING_TEXT,
+     .offset = AT(trusted_proxies),
+     .none = "none",
+     .fits = is_proxies,
+     .form = "up to 16 IP addresses with commas between, such as 127.0.0.1,::1",
+     .word = "ADDR,...",
+     .help = "from these the last address in X-Forwarded-For that isn't one of them is the "
+             "client's, for the limits on logins and the log; without, all behind a proxy share "
+             "one limit"},
     LOG_SETTINGS(struct config, CONFIG_LOG),
     {.name = "metricsAccess",
      .kind = SETTING_CHOICE,
@@ -242,6 +260,7 @@ int config_load(struct config *config, const struct settings_given *given, struc
     if (settings_load(&config_table, given, config, faults) < 0)
         return -1;
     (void)read_listen(config->listen, config->address, sizeof(config->address), &config->port);
+    (void)http_proxies_read(config->trusted_proxies, &config->proxies);
     return 0;
 }
 
@@ -272,7 +291,7 @@ int config_load_tls(const struct config *config, struct tls_pair **ret_pair, str
     struct err err = {0};
     int rc = 0;
     *ret_pair = NULL;
-    if (!config->tls_cert)
+    if (!config->tls_cert || !config->tls_key)
         return 0;
     if (fs_read(config->tls_cert, PEM_MAX, &cert, NULL, &err) < 0)
         rc = tls_fault(config, "tlsCert", config->tls_cert, err.msg, faults);

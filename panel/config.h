@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/settings.h"
 #include "panel/api/api.h"
+#include "panel/http/proxies.h"
 
 /* Who takes a change while the daemon runs; see reload.c. What has none needs a restart. */
 enum config_part {
@@ -31,7 +32,8 @@ struct config {
     enum log_level log_level;
     enum log_format log_format;
     enum metrics_access metrics_access;
-    char *public_url; /* what agents are told to join at; NULL: from each request's Host */
+    char *public_url;      /* what agents are told to join at; NULL: from each request's Host */
+    char *trusted_proxies; /* IP addresses with commas between; or NULL */
     int64_t heartbeat_ms;
     int64_t install_timeout_ms;
     int64_t stop_timeout_ms;
@@ -44,6 +46,8 @@ struct config {
     /* made from listen by config_load() */
     char address[64];
     uint16_t port;
+    /* and from trusted_proxies */
+    struct http_proxies proxies;
 };
 
 extern const struct settings_table config_table;

@@ -2,7 +2,8 @@
  *
  * Request: {"command": "key.create" | "key.list" | "key.revoke", "name"}, and for a create
  * "scopes", a text, "userId", and "expiresAt", wall ms, each where it isn't the usual. A change has
- * a row in the audit trail, as one that comes over the API has. */
+ * a row in the audit trail, as one that comes over the API has; "note", with "file", adds that of a
+ * command which is done by itself. */
 #include "panel/key_command.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include "common/log.h"
 #include "common/utf8.h"
 #include "panel/control.h"
+#include "panel/host_audit.h"
 #include "panel/store/store.h"
 
 #define DAEMON_WAIT_MS 10000
@@ -37,28 +39,12 @@ struct key_change {
     sem_t finished;
 };
 
-static int audit(struct store_tx *tx, const char *command, const char *key_id, int status,
-                 struct err *err)
-{
-    int64_t seq;
-    struct audit row = {.request_id = "",
-                        .key_id = "host",
-                        .key_name = "paneld on its host",
-                        .method = "COMMAND",
-                        .path = command,
-                        .target = key_id,
-                        .detail = "",
-                        .status = status,
-                        .code = ""};
-    return store_audit_add(tx, &row, &seq, err);
-}
-
 static int apply_create(struct store_change *change, struct store_tx *tx, struct err *err)
 {
     struct key_change *key = (struct key_change *)change;
     if (store_key_create(tx, &key->key, key->digest, err) < 0)
         return -1;
-    return audit(tx, "key create", key->key.id, 201, err);
+    return host_audit_add(tx, "key create", key->key.id, 201, err);
 }
 
 static int apply_revoke(struct store_change *change, struct store_tx *tx, struct err *err)
@@ -66,7 +52,7 @@ static int apply_revoke(struct store_change *change, struct store_tx *tx, struct
     char id[API_KEY_ID_SIZE];
     if (store_key_revoke(tx, ((struct key_change *)change)->name, id, err) < 0)
         return -1;
-    return audit(tx, "key revoke", id, 200, err);
+    return host_audit_add(tx, "key revoke", id, 200, err);
 }
 
 static void done(struct store_change *change, const struct err *err)
@@ -188,10 +174,33 @@ static int revoke_key(struct store *store, const json_t *request, struct strbuf 
     return 0;
 }
 
+/* What is done by the command itself, beside the store. */
+static int note_done(struct store *store, const json_t *request, struct strbuf *out,
+                     struct err *err)
+{
+    static const char *const noted[] = {"backup", "restore", "import-skyport"};
+    const char *command = json_string_value(json_object_get(request, "name"));
+    const char *file = json_string_value(json_object_get(request, "file"));
+    auto_strbuf struct strbuf detail = {0};
+    size_t i = 0;
+    while (i < ARRAY_LEN(noted) && (!command || strcmp(noted[i], command) != 0))
+        i++;
+    if (i == ARRAY_LEN(noted))
+        return err_set(err, ERR_INVALID, "unknown_command", "this paneld notes no such command");
+    strbuf_fmt(&detail, "file=%s", file ? file : "");
+    if (detail.failed)
+        return err_nomem(err);
+    jw_bool(out, "noted", true);
+    return host_audit_write(store, noted[i], detail.data, err);
+}
+
 static const struct {
     const char *command;
     int (*run)(struct store *store, const json_t *request, struct strbuf *out, struct err *err);
-} commands[] = {{"key.create", create_key}, {"key.list", list_keys}, {"key.revoke", revoke_key}};
+} commands[] = {{"key.create", create_key},
+                {"key.list", list_keys},
+                {"key.revoke", revoke_key},
+                {"note", note_done}};
 
 int key_answer(void *arg, const char *request, struct strbuf *out, struct err *err)
 {
@@ -425,6 +434,25 @@ int key_command_revoke(const char *dir, const char *id_or_name, struct err *err)
     if (check_name(id_or_name, err) < 0)
         return -1;
     auto_strbuf struct strbuf request = begin_request("key.revoke", id_or_name);
+    json_t *answer = ask(dir, &request, err);
+    json_decref(answer);
+    return answer ? 0 : -1;
+}
+
+static bool is_running(const char *dir)
+{
+    struct err err = {0};
+    auto_fd int lock = -1;
+    return fs_lock(dir, "panel.lock", &lock, &err) < 0 && err.code == ERR_CONFLICT;
+}
+
+int key_command_note(const char *dir, const char *command, const char *file, struct err *err)
+{
+    auto_strbuf struct strbuf request = begin_request("note", command);
+    jw_string(&request, "file", file);
+    /* A backup only reads: of a panel that doesn't run it leaves all as it is. */
+    if (strcmp(command, "backup") == 0 && !is_running(dir))
+        return 0;
     json_t *answer = ask(dir, &request, err);
     json_decref(answer);
     return answer ? 0 : -1;

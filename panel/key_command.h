@@ -28,4 +28,8 @@ int key_command_create(const char *dir, const struct key_wish *wish, char out_ke
 int key_command_list(const char *dir, FILE *to, struct err *err);
 int key_command_revoke(const char *dir, const char *id_or_name, struct err *err);
 
+/* Leave a row in the audit trail that backup, restore or import-skyport was done with that file; of
+ * a backup only where the daemon runs. */
+int key_command_note(const char *dir, const char *command, const char *file, struct err *err);
+
 #endif

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -142,11 +143,22 @@ static int create_key(const struct config *config, const struct arguments *args,
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
+/* Of what is done by now: that it lacks a row undoes nothing. */
+static void note_done(const struct config *config, const char *command, const char *file)
+{
+    struct err err = {0};
+    auto_free char *path = realpath(file, NULL);
+    if (key_command_note(config->data, command, path ? path : file, &err) < 0)
+        fprintf(stderr, "paneld: done, but not in the audit trail: %s\n", err.msg);
+}
+
 static int back_up(const struct config *config, const struct arguments *args, const char *file)
 {
     struct err err = {0};
-    if (backup_write(config->data, file, args->replace, &err) < 0 ||
-        owner_give_back(config->data, &err) < 0)
+    if (backup_write(config->data, file, args->replace, &err) < 0)
+        return fail_command("back up", &err);
+    note_done(config, "backup", file);
+    if (owner_give_back(config->data, &err) < 0)
         return fail_command("back up", &err);
     printf("backed up to %s; it holds keys, so keep it as you keep those\n", file);
     return 0;
@@ -164,8 +176,12 @@ static int restore(const struct config *config, const struct arguments *args, co
                     config->data);
         return fail_command("restore", &err);
     }
-    if (backup_restore(config->data, file, args->replace, &err) < 0 ||
-        owner_give_back(config->data, &err) < 0)
+    if (backup_restore(config->data, file, args->replace, &err) < 0)
+        return fail_command("restore", &err);
+    close(lock);
+    lock = -1;
+    note_done(config, "restore", file);
+    if (owner_give_back(config->data, &err) < 0)
         return fail_command("restore", &err);
     printf(
         "restored to %s%s\n"
@@ -182,6 +198,8 @@ static int import_skyport(const struct config *config, const struct arguments *a
     enum import_result result;
     if (import_command(config, file, &args->import, stdout, &result, &err) < 0)
         return fail_command("import", &err);
+    if (!args->import.dry_run && result != IMPORT_REFUSED)
+        note_done(config, "import-skyport", file);
     return fflush(stdout) == 0 ? (int)result : 1;
 }
 
@@ -413,24 +431,24 @@ static int check_belonging(const struct arguments *args, const struct command *c
 }
 
 /* What root can read the daemon's user may not be able to, so it is looked at as that user. */
-static int check_settings(const struct config *config, const struct settings_given *given)
+static int check_settings(const struct config *config, const struct settings_given *given,
+                          struct strbuf *faults)
 {
     struct tls_pair *pair;
     struct err err = {0};
     char user[64];
-    auto_strbuf struct strbuf faults = {0};
     bool other = owner_is_other(config->data);
     if (other)
         owner_name(config->data, user, sizeof(user));
     if (owner_become(config->data, &err) < 0)
         return fail_command("look at the files as the daemon does", &err);
     if (given->file && access(given->file, R_OK) < 0)
-        strbuf_fmt(&faults, "%s can't be read: %s\n", given->file, strerror(errno));
-    if (config_load_tls(config, &pair, &faults) == 0 && pair)
-        config_judge_tls(config, pair, &faults);
+        strbuf_fmt(faults, "%s can't be read: %s\n", given->file, strerror(errno));
+    if (config_load_tls(config, &pair, faults) == 0 && pair)
+        config_judge_tls(config, pair, faults);
     tls_pair_destroy(pair);
-    settings_print_faults(&faults, "paneld");
-    if (!faults.len && !faults.failed) {
+    settings_print_faults(faults, "paneld");
+    if (!faults->len && !faults->failed) {
         puts("the settings are right");
         return 0;
     }
@@ -444,14 +462,18 @@ static int run_command(struct arguments *args, const struct command *command, st
 {
     struct err err = {0};
     auto_strbuf struct strbuf faults = {0};
-    if (config_load(config, &args->given, &faults) < 0) {
-        settings_print_faults(&faults, "paneld");
-        return args->check_only || args->given.file ? 1 : 2;
+    int loaded = config_load(config, &args->given, &faults);
+    if (args->check_only) {
+        settings_warn_of_strangers(&config_table);
+        return check_settings(config, &args->given, &faults);
     }
-    if (args->check_only)
-        return check_settings(config, &args->given);
+    if (loaded < 0) {
+        settings_print_faults(&faults, "paneld");
+        return args->given.file ? 1 : 2;
+    }
     log_level_set(config->log_level);
     log_format_set(config->log_format);
+    settings_warn_of_strangers(&config_table);
     if (take_user(config, command, &err) < 0)
         return fail_command("begin", &err);
     if (command)

@@ -96,6 +96,7 @@ static int serve_http(struct rooms *rooms, const struct config *config, struct e
         .head_timeout_ms = 15000,
         .body_timeout_ms = 30000,
         .idle_timeout_ms = 60000,
+        .proxies = config->proxies,
     };
     struct http_app app = api_http_app(rooms->api);
     return http_server_start(&settings, &app, &rooms->server, err);

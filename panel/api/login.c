@@ -23,6 +23,7 @@
 #include "panel/api/login.h"
 #include "panel/api/wire.h"
 #include "panel/auth/api_key.h"
+#include "panel/metrics/metrics.h"
 
 #define TEXT_MAX 1024
 #define HOUR_MS  3600000LL
@@ -45,6 +46,7 @@ void attempt_begin(struct attempt *attempt, struct call *call, const char *accou
     for (; account[len - 1] && len < TEXT_MAX; len++)
         text[len] = (char)tolower((unsigned char)account[len - 1]);
     attempt->account = limiter_thing(logins, text, len);
+    http_req_client(call->req, attempt->client);
     text[0] = 'h';
     memcpy(text + len, peer, peer_len);
     attempt->here = limiter_thing(logins, text, len + peer_len);
@@ -65,12 +67,15 @@ int attempt_check(const struct attempt *attempt, struct call *call, struct err *
         struct limiter_count here = limiter_add(logins, attempt->here, now);
         left = here.count > TRIES_HERE ? here.left_ms : 0;
     }
-    return left ? identity_refuse_rate(call->req, left, "There were too many attempts to log in",
-                                       err)
-                : 0;
+    if (!left)
+        return 0;
+    metric_add(METRIC_PASSWORDS_UNTRIED, 1);
+    return identity_refuse_rate(call->req, left, "There were too many attempts to log in", err);
 }
 
-void attempt_end(const struct attempt *attempt, const struct call *call, bool right)
+/* Without the request's id, so that the log leaves some out when they are many. */
+void attempt_end(const struct attempt *attempt, const struct call *call, const char *user,
+                 bool right)
 {
     struct limiter *logins = call->api->limiters.logins;
     int64_t now = clock_mono_ms();
@@ -80,6 +85,9 @@ void attempt_end(const struct attempt *attempt, const struct call *call, bool ri
     }
     limiter_add(logins, attempt->account, now);
     limiter_add(logins, attempt->address, now);
+    metric_add(METRIC_PASSWORDS_WRONG, 1);
+    log_warn("password refused", "client=%s user=\"%.64s\"",
+             attempt->client[0] ? attempt->client : "unknown", user[0] ? user : "unknown");
 }
 
 /* --- login ----------------------------------------------------------------------------------- */
@@ -198,12 +206,11 @@ static void on_verified(void *arg, bool right, const struct err *err)
     struct login *login = arg;
     struct err refusal = {0};
     if (!err) {
-        attempt_end(&login->attempt, login->call, right);
+        attempt_end(&login->attempt, login->call, login->user.username, right);
         if (right) {
             begin_session(login);
             return;
         }
-        log_info("login refused", "req=%s", http_req_id(login->call->req));
         refuse_login(&refusal);
         err = &refusal;
     }

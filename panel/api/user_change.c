@@ -70,6 +70,7 @@ struct patch {
     struct attempt attempt;            /* at the one in force, where that is asked for */
     char in_force[PASSWORD_HASH_SIZE]; /* what it was compared with; "": it wasn't asked for */
     char hash[PASSWORD_HASH_SIZE];
+    char username[sizeof(((struct user_login *)0)->username)]; /* whose it is; for the log */
 };
 
 static int put_user(const struct user *user, void *arg, struct err *err)
@@ -151,7 +152,7 @@ static void on_verified(void *arg, bool right, const struct err *err)
     struct call *call = patch->mutation.call;
     struct err refusal = {0};
     if (!err) {
-        attempt_end(&patch->attempt, call, right);
+        attempt_end(&patch->attempt, call, patch->username, right);
         if (right) {
             submit_patch(patch);
             return;
@@ -174,6 +175,7 @@ static int ask_password(struct patch *patch, const char *current, struct err *er
     if (found < 0)
         return -1;
     memcpy(patch->in_force, login.hash, sizeof(patch->in_force));
+    memcpy(patch->username, login.username, sizeof(patch->username));
     crypto_wipe(login.hash, sizeof(login.hash));
     call_defer(call);
     return password_pool_verify(call->api->rooms.passwords, current, strlen(current),

@@ -220,6 +220,30 @@ static bool check_panel(struct doctor *doctor)
     return good;
 }
 
+/* Does it do what it is for? A read of its lists tells nothing of a disk that is full. */
+static void check_ready(struct doctor *doctor)
+{
+    struct err err = {0};
+    struct http_answer answer = {0};
+    struct http_request request = {.method = "GET", .path = "/readyz"};
+    if (http_send(doctor->ctl->http, &request, &answer, &err) < 0) {
+        find(doctor, GRADE_FAIL, "ready", reach_fix(err.reason), "%s", err.msg);
+        return;
+    }
+    if (answer.status / 100 == 2) {
+        find(doctor, GRADE_OK, "ready", NULL, "it can write");
+    } else if (answer.status == 404) {
+        find(doctor, GRADE_OK, "ready", NULL, "not asked: /readyz is not passed on to it");
+    } else {
+        api_fail(doctor->ctl, &answer, &err);
+        find(doctor, GRADE_FAIL, "ready",
+             "on the panel's host: df and the log (journalctl -u paneld); until then changes are "
+             "refused, and what runs goes on",
+             "%s", err.msg);
+    }
+    http_answer_fini(&answer);
+}
+
 /* --- versions -------------------------------------------------------------------------------- */
 
 /* The panel tells its version in its description, where it serves one. */
@@ -414,6 +438,7 @@ int run_doctor(struct ctl *ctl, struct err *err)
     int rc = doctor.findings ? 0 : err_nomem(err);
     check_settings(&doctor);
     if (rc == 0 && check_panel(&doctor)) {
+        check_ready(&doctor);
         check_version(&doctor);
         rc = doctor.nodes_unseen ? 0 : check_nodes(&doctor, err);
         if (rc == 0)

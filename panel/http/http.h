@@ -15,6 +15,7 @@
 #include "common/err.h"
 #include "common/shared.h"
 #include "common/strbuf.h"
+#include "panel/http/proxies.h"
 
 struct http_req;
 struct http_server;
@@ -53,6 +54,7 @@ struct http_settings {
     uint32_t head_timeout_ms; /* from the first byte (or accept) to the whole head */
     uint32_t body_timeout_ms; /* from the head to the whole body */
     uint32_t idle_timeout_ms;
+    struct http_proxies proxies; /* whose X-Forwarded-For is believed */
 };
 
 int http_server_start(const struct http_settings *settings, const struct http_app *app,
@@ -80,10 +82,13 @@ int64_t http_req_age_ms(const struct http_req *req);
 /* Did it come over TLS? */
 bool http_req_is_tls(const struct http_req *req);
 /* What to know its sender's network by: the 4 bytes of an IPv4 address, the first 8 of an IPv6 one,
- * which are one household's; behind a proxy, the proxy's. How many bytes; 0: it isn't known. Not
- * after the request was answered. */
+ * which are one household's; behind a proxy that isn't trusted, the proxy's. How many bytes; 0: it
+ * isn't known. Not after the request was answered. */
 #define HTTP_PEER_MAX 8
 size_t http_req_peer(const struct http_req *req, uint8_t out[HTTP_PEER_MAX]);
+/* Its sender's whole address as text, for the log; "" when it isn't known. As above. */
+#define HTTP_CLIENT_SIZE HTTP_ADDRESS_TEXT
+void http_req_client(const struct http_req *req, char out[HTTP_CLIENT_SIZE]);
 /* Did it come from this machine, as far as its connection tells? A proxy here makes it so for all.
  * In admit only. */
 bool http_req_is_loopback(const struct http_req *req);

@@ -192,6 +192,7 @@ void server_suspend_stream(struct http_stream *stream);
 bool server_is_tls(const struct http_server *server);
 /* Its address as a struct sockaddr; NULL when it isn't known. */
 const struct sockaddr *server_peer(const struct http_req *req);
+const struct http_proxies *server_proxies(const struct http_server *server);
 bool server_is_loopback(const struct http_req *req);
 struct sweeper *server_sweeper(struct http_server *server);
 

@@ -5,12 +5,10 @@
  * request_expire() may race, and the loser only lets go. */
 #include "panel/http/internal.h"
 
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include "common/clock.h"
 #include "common/crypto.h"
@@ -153,19 +151,37 @@ bool http_req_is_tls(const struct http_req *req)
     return server_is_tls(req->server);
 }
 
+/* The peer's address or, where that is a proxy of ours, the one that it tells. */
+static struct http_address find_client(const struct http_req *req)
+{
+    const struct http_proxies *proxies = server_proxies(req->server);
+    struct http_address peer = http_address_of(server_peer(req));
+    struct http_address client;
+    if (!http_proxies_have(proxies, &peer))
+        return peer;
+    /* A proxy may add a line of its own behind its client's. */
+    for (size_t i = req->header_count; i-- > 0;) {
+        if (strcasecmp(req->headers[i].name, "X-Forwarded-For") != 0)
+            continue;
+        enum http_forwarded told = http_proxies_follow(proxies, req->headers[i].value, &client);
+        if (told != FORWARDED_OURS)
+            return told == FORWARDED_FOUND ? client : peer;
+    }
+    return peer;
+}
+
 size_t http_req_peer(const struct http_req *req, uint8_t out[HTTP_PEER_MAX])
 {
-    const struct sockaddr *peer = server_peer(req);
-    if (peer && peer->sa_family == AF_INET) {
-        memcpy(out, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
-        return 4;
-    }
-    if (!peer || peer->sa_family != AF_INET6)
-        return 0;
-    const struct in6_addr *address = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
-    bool is_v4 = IN6_IS_ADDR_V4MAPPED(address);
-    memcpy(out, address->s6_addr + (is_v4 ? 12 : 0), is_v4 ? 4 : 8);
-    return is_v4 ? 4 : 8;
+    struct http_address client = find_client(req);
+    size_t len = client.len < HTTP_PEER_MAX ? client.len : HTTP_PEER_MAX;
+    memcpy(out, client.bytes, len);
+    return len;
+}
+
+void http_req_client(const struct http_req *req, char out[HTTP_CLIENT_SIZE])
+{
+    struct http_address client = find_client(req);
+    http_address_put(&client, out);
 }
 
 bool http_req_is_loopback(const struct http_req *req)

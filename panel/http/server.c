@@ -533,6 +533,11 @@ const struct sockaddr *server_peer(const struct http_req *req)
     return info ? info->client_addr : NULL;
 }
 
+const struct http_proxies *server_proxies(const struct http_server *server)
+{
+    return &server->settings.proxies;
+}
+
 bool server_is_loopback(const struct http_req *req)
 {
     const struct sockaddr *peer = server_peer(req);

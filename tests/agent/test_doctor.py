@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import stat
 import subprocess
 import tempfile
@@ -16,7 +17,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from lib import places
 from lib.agent import Agent
 from lib.daemon import run_tool
+from lib.fake_panel import FakePanel
 from lib.faulty import Faulty
+from lib.paneld import QUICK, Paneld
+from lib.pki import Authority
 from lib.scripted_engine import ScriptedEngine
 from lib.wait import until
 from lib.world import World
@@ -62,6 +66,12 @@ def doctor(state, *args, docker=None, enter=(), env=None):
 def in_mounts(*commands):
     """The beginning of a command that runs where these mounts are."""
     return ("unshare", "--mount", "sh", "-c", " && ".join((*commands, 'exec "$@"')), "sh")
+
+
+def server_tls(identity):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity.cert, identity.key)
+    return context
 
 
 @contextlib.contextmanager
@@ -445,6 +455,32 @@ class Panel(Case):
                           advice=("--panel",))
                 self.find(self.look(url, self.unjoined()), "panel", "BROKEN")
 
+    def test_one_whose_certificate_comes_from_a_ca_of_its_own(self):
+        identity = Authority().issue("localhost", "serverAuth")
+        with open(identity.ca) as file:
+            ca = file.read()
+        panel = FakePanel(server_tls(identity)).on("GET", "/join", (200, {"protocolVersion": 1})).start()
+        self.addCleanup(panel.stop)
+        url = panel.url.replace("127.0.0.1", "localhost")
+        self.find(self.look(url), "panel", "WARNING", "--ca-cert FILE", advice=("--ca-cert FILE",))
+        trusted = doctor(WORLD.agent.state, "--panel", url, "--ca-cert", identity.ca)
+        self.find(trusted, "panel", "ok", "version 1")
+        agent, _ = self.joined("trusting")
+        self.set_identity(agent, panelUrl=url, panelCa=ca)
+        self.find(doctor(agent.state), "panel", "ok", "version 1")
+        for wrong, word in (("/nowhere.pem", "/nowhere.pem"), (__file__, "no certificate")):
+            told = doctor(WORLD.agent.state, "--panel", url, "--ca-cert", wrong)
+            self.assertEqual(told.rows["panel"][0] == "ok", False, told.text)
+            self.assertIn(word, told.rows["panel"][1])
+        self.assertEqual(run_tool([places.AGENT, "--ca-cert", identity.ca], WORLD.dir).code, 2)
+
+    def test_one_that_speaks_https_now(self):
+        panel = FakePanel(server_tls(Authority().issue("localhost", "serverAuth"))).start()
+        self.addCleanup(panel.stop)
+        https = panel.url.replace("127.0.0.1", "localhost")
+        found = self.look(https.replace("https:", "http:"))
+        self.find(found, "panel", "WARNING", "speaks HTTPS now", https, advice=("--panel " + https, "--ca-cert"))
+
     def test_an_older_panel(self):
         body = b'{"error":"no","code":"method_not_allowed","requestId":"x"}'
         with one_who_answers(405, body) as url:
@@ -465,6 +501,33 @@ class Panel(Case):
             with self.subTest(off=off), one_who_answers(200, PANEL, time.time() + off) as url:
                 found = self.look(url)
                 self.find(found, "clock", finding, word, advice=("timedatectl",) if word else ())
+
+
+class OwnCa(Case):
+    """A panel that serves HTTPS by a certificate which no CA of the system's has signed."""
+
+    def test_join(self):
+        identity = Authority().issue("localhost", "serverAuth")
+        trust = ssl.create_default_context(cafile=identity.ca)
+        trust.check_hostname = False
+        directory = places.fresh_dir("own-ca")
+        panel = Paneld(directory, config={**QUICK, "tlsCert": identity.cert, "tlsKey": identity.key},
+                       tls=trust).start()
+        self.addCleanup(panel.kill)
+        url = panel.url.replace("127.0.0.1", "localhost")
+        node = panel.client().post("/api/nodes/create", {
+            "name": "own", "tags": "test", "ram": "8 GB", "disk": "100 GB", "processor": "any",
+            "address": "127.0.0.1", "port": str(places.free_port())}).expect(201).json
+        agent = Agent(directory, WORLD.engine.path, "own")
+        refused = agent.try_join(url, node["joinToken"])
+        self.assertEqual(refused.code, 1)
+        self.assertIn("--ca-cert FILE", refused.err)
+        other = agent.try_join(url, node["joinToken"], more=("--ca-cert", Authority().cert))
+        self.assertEqual(other.code, 1)
+        self.assertIn("the CA that --ca-cert names", other.err)
+        done = agent.try_join(url, node["joinToken"], more=("--ca-cert", identity.ca))
+        self.assertEqual(done.code, 0, done.err)
+        self.find(doctor(agent.state), "panel", "ok", url)
 
 
 class Machine(Case):

@@ -1,4 +1,5 @@
 """Who did what to what, when, and how it ended."""
+import os
 import re
 import sqlite3
 import time
@@ -8,7 +9,7 @@ import uuid
 
 from lib import places
 from lib.daemon import run_tool
-from lib.paneld import create_key
+from lib.paneld import Paneld, create_key
 from lib.wait import until
 from lib.world import World
 
@@ -141,6 +142,34 @@ class Rows(unittest.TestCase):
         count = len(audit("?key=host"))
         run_tool([places.PANELD, "key", "revoke", "--data", WORLD.panel.data, "nobody"], WORLD.dir)
         self.assertEqual(len(audit("?key=host")), count)
+
+    def test_commands_of_the_ca_backups_and_restores(self):
+        folder = places.fresh_dir("audited")
+        self.addCleanup(places.drop_dir, folder)
+        file = os.path.join(folder, "a.backup")
+        panel = Paneld(folder).start()
+        self.addCleanup(panel.kill)
+
+        def paneld(*words, code=0):
+            done = run_tool([places.PANELD, *words, "--data", panel.data], folder)
+            self.assertEqual(done.code, code, done.err)
+            self.assertNotIn("audit trail", done.err)
+
+        def rows():
+            told = panel.client().get("/api/audit?key=host").expect(200).json
+            return [(row["method"], row["path"], row["detail"], row["status"]) for row in reversed(told)]
+        paneld("backup", file)
+        paneld("backup", file, code=1)
+        paneld("ca", "rotate")
+        paneld("ca", "retire")
+        paneld("ca", "retire", code=1)
+        self.assertEqual(rows(), [("COMMAND", "key create", None, 201), ("COMMAND", "backup", f"file={file}", 200),
+                                  ("COMMAND", "ca rotate", None, 200), ("COMMAND", "ca retire", None, 200)])
+        panel.stop()
+        paneld("backup", "--replace", file)  # only reads
+        paneld("restore", "--replace", file)
+        panel.start()
+        self.assertEqual(rows()[4:], [("COMMAND", "restore", f"file={file}", 200)])
 
     def test_no_secret_is_in_it(self):
         WORLD.api.post("/api/auth/create-user", {"username": "s", "email": "s@example.test",

@@ -106,7 +106,7 @@ class CheckConfig(Cli):
                             ({"autoPortLast": 65536}, "autoPortLast"),
                             ({"autoPortFirst": 30000, "autoPortLast": 20000}, "autoPort"),
                             ({"tlsCert": "/x"}, "tls"), ({"publicUrl": "panel"}, "publicUrl"),
-                            ({"publicUrl": "https://"}, "publicUrl"), ({"publicUrl": "http:///x"}, "publicUrl"),
+                            ({"publicUrl": "https://"}, "publicUrl"), ({"trustedProxies": "10.0.0.0/8"}, "trustedProxies"), ({"publicUrl": "http:///x"}, "publicUrl"),
                             ({"publicUrl": "https://a b"}, "publicUrl"), ({"publicUrl": "https://a\n"}, "publicUrl"),
                             ('{"listen":', "config.json"), ("[]", "config.json"),
                             ('{"logLevel":"info","logLevel":"info"}', "logLevel"), ("", "config.json")):

@@ -210,6 +210,7 @@ class Served(unittest.TestCase):
     def test_the_document_is_the_one_in_docs(self):
         document = openapi.load().document
         self.assertEqual(WORLD.api.get("/api/openapi.json").expect(200).json, document)
+        self.assertEqual(document["servers"], [{"url": "/"}])  # wherever it is served
         self.assertEqual(WORLD.api.get("/docs/openapi.json", key=None).expect(200).json, document)
 
     def test_under_api_it_needs_a_key(self):

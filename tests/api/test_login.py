@@ -1,11 +1,16 @@
 """Users by their password: sessions, their end, and who guesses."""
 import contextlib
+import json
+import re
 import sqlite3
 import statistics
 import unittest
 
+from lib import places
 from lib.client import Client
 from lib.events import EventStream
+from lib.metrics import scrape
+from lib.paneld import QUICK, Paneld
 from lib.skyport import BCRYPT
 from lib.wait import until
 from lib.world import World
@@ -244,6 +249,89 @@ class Guesses(unittest.TestCase):
             thread.join(90)
         self.assertEqual(len(statuses), 30)
         self.assertLessEqual(set(statuses), {401, 503})
+
+
+class Told(unittest.TestCase):
+    """What those who look after the panel see of passwords that were refused."""
+
+    def setUp(self):
+        directory = places.fresh_dir("told")
+        self.addCleanup(places.drop_dir, directory)
+        self.panel = Paneld(directory, config=self.config()).start()
+        self.addCleanup(self.panel.kill)
+        self.api = self.panel.client()
+        self.api.post("/api/auth/create-user", {"username": "watched", "email": "watched@example.test",
+                                                "password": PASSWORD}).expect(201)
+
+    def config(self):
+        return None
+
+    def log_in(self, name, password="wrong", **headers):
+        return self.api.post("/api/auth/login", {"username": name, "password": password}, key=None, headers=headers)
+
+    def refusals(self):
+        return re.findall(r'level=warn msg="password refused" client=(\S+) user=(\S+)\n', self.panel.daemon.log())
+
+    def count(self, reason):
+        family = scrape(self.api).families["panel_login_failures_total"]
+        return next(number for _, labels, number in family.samples if labels["reason"] == reason)
+
+    def test_they_are_logged_and_counted_and_what_was_typed_is_not(self):
+        for typed in ("WATCHED", "My-Secret-Pass", "level=error\nmsg=forged"):
+            self.log_in(typed).refused(401)
+        self.assertEqual(self.refusals(), [("127.0.0.1", user) for user in ("watched", "unknown", "unknown")])
+        for typed in ("Secret", "forged"):
+            self.assertNotIn(typed, self.panel.daemon.log())
+        self.assertEqual((self.count("wrong"), self.count("too_many")), (3, 0))
+        statuses = [self.log_in("watched").status for _ in range(11)]
+        self.assertEqual(statuses, [401] * 9 + [429] * 2)
+        self.assertEqual((self.count("wrong"), self.count("too_many")), (12, 2))
+
+    def test_one_who_changes_himself_too(self):
+        answer = self.log_in("watched", PASSWORD).expect(201).json
+        self.api.request("PATCH", f"/api/users/{answer['user']['userId']}",
+                         {"username": "x", "currentPassword": "wrong"}, key=answer["token"]).refused(403)
+        self.assertEqual((self.refusals(), self.count("wrong")), ([("127.0.0.1", "watched")], 1))
+
+    def test_where_they_come_from_is_the_peer_whatever_they_say(self):
+        self.log_in("watched", **{"X-Forwarded-For": "192.0.2.7"}).refused(401)
+        self.assertEqual(self.refusals(), [("127.0.0.1", "watched")])
+        statuses = [self.log_in("watched", **{"X-Forwarded-For": f"192.0.2.{n}"}).status for n in range(11)]
+        self.assertEqual(statuses, [401] * 9 + [429] * 2)
+
+
+class BehindProxies(Told):
+    """The tests are the proxy that trustedProxies names."""
+
+    def config(self):
+        return {**QUICK, "trustedProxies": "127.0.0.1, 10.0.0.2"}
+
+    def from_address(self, *lines, password="wrong"):
+        """A login with these lines of X-Forwarded-For."""
+        connection = self.api.connect()
+        with contextlib.closing(connection):
+            connection.putrequest("POST", "/api/auth/login")
+            body = json.dumps({"username": "watched", "password": password}).encode()
+            for name, value in (("Content-Length", len(body)), ("Content-Type", "application/json"),
+                                *(("X-Forwarded-For", line) for line in lines)):
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            return connection.getresponse().status
+
+    def test_where_they_come_from_is_the_peer_whatever_they_say(self):
+        """Here it is what the proxy says."""
+        for lines, client in ((("192.0.2.7",), "192.0.2.7"), (("1.1.1.1, 192.0.2.8, 10.0.0.2",), "192.0.2.8"),
+                              (("1.1.1.1", "192.0.2.9"), "192.0.2.9"), (("192.0.2.6", "10.0.0.2"), "192.0.2.6"),
+                              (("2001:db8::1",), "2001:db8::1"), (("192.0.2.7, unknown",), "127.0.0.1")):
+            with self.subTest(lines=lines):
+                self.assertEqual(self.from_address(*lines), 401)
+                self.assertEqual(self.refusals()[-1], (client, "watched"))
+
+    def test_one_does_not_lock_out_another(self):
+        statuses = [self.from_address(f"1.1.1.{n}, 192.0.2.7") for n in range(12)]
+        self.assertEqual(statuses, [401] * 10 + [429] * 2)
+        self.assertEqual(self.from_address("192.0.2.8", password=PASSWORD), 201)
+        self.assertEqual(self.from_address("192.0.2.7", password=PASSWORD), 429)
 
 
 if __name__ == "__main__":

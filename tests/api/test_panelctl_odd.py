@@ -267,6 +267,19 @@ class Doctor(Odd):
         self.assertEqual(found["version"]["status"], "warn")
         self.assertEqual(told, "")
 
+    def test_a_panel_that_can_not_write(self):
+        self.serve(self.panel)
+        self.assertEqual(self.findings()[1]["ready"]["status"], "ok")  # 404: a proxy keeps it for itself
+        said = "The panel is not ready: store: the disk is full."
+        for status, value, grade, word in (
+                (200, {"status": "ready", "checks": {"store": "ok"}}, "ok", "can write"),
+                (503, {"error": said, "code": "not_ready", "requestId": "r"}, "FAIL", "disk is full")):
+            self.panel.on("GET", "/readyz", (status, value))
+            found = self.findings()[1]["ready"]
+            self.assertEqual(found["status"], grade)
+            self.assertIn(word, found["message"])
+        self.assertIn("df", found["fix"])
+
     def test_clocks_that_differ(self):
         for skew, status in ((0, "ok"), (-20, "warn"), (600, "FAIL")):
             with self.subTest(skew=skew):

@@ -11,6 +11,7 @@ from lib import places
 from lib.agent import Agent
 from lib.daemon import run_tool
 from lib.paneld import QUICK, UNLIMITED, Paneld
+from lib.pki import Authority
 from lib.wait import hold, until
 from lib.world import World
 
@@ -60,7 +61,8 @@ class Sources(Case):
 
     def test_each_setting_can_be_given_in_each_way(self):
         other = {"text": "unix:///x/y", "switch": True}
-        special = {"listen": "127.0.0.2:9", "publicUrl": "https://x.example.test"}
+        special = {"listen": "127.0.0.2:9", "publicUrl": "https://x.example.test",
+                   "trustedProxies": "127.0.0.1, ::1"}
         for program, prefix in PROGRAMS:
             rows = self.settings(program)
             lasts = {name: row["choices"][-1] if "choices" in row else row.get("most")
@@ -81,6 +83,31 @@ class Sources(Case):
                     now = self.settings(program, *args, **env)
                     self.assertEqual({name: row["value"] for name, row in now.items()}, values)
                     self.assertEqual({row["from"] for row in now.values()}, {way})
+
+    def test_a_variable_that_is_no_setting_is_told(self):
+        for program, prefix in PROGRAMS:
+            for name, meant in (("LOGLEVEL", prefix + "LOG_LEVEL"), ("LOG_LEVL", prefix + "LOG_LEVEL"),
+                                ("SERVICE_HOST", "-"), ("CONFIG", None), ("OPTIONS", None), ("LOG_LEVEL", None)):
+                with self.subTest(program=program, name=name):
+                    env = {prefix + name: "" if name == "CONFIG" else "info" if name == "LOG_LEVEL" else "--log-level=warn"}
+                    done = run_tool([program, "--check-config"], self.dir, env=env)
+                    self.assertEqual((done.code, done.out), (0, "the settings are right\n"))
+                    if meant:
+                        self.assertRegex(done.err, rf"level=warn .*name={prefix}{name} did_you_mean={meant}\n")
+                    else:
+                        self.assertEqual(done.err, "")
+
+    def test_all_faults_are_told_at_once(self):
+        one = Authority().issue("one", "serverAuth")
+        path = self.file({"logLevel": "loud", "autoPortFirst": 30000, "autoPortLast": 20000, "tlsCert": one.cert,
+                          "tlsKey": Authority().issue("other", "serverAuth").key})
+        told = run_tool([places.PANELD, "--check-config", "--config", path], self.dir)
+        self.assertEqual(told.code, 1)
+        for name in ("logLevel", "autoPortFirst", "tlsKey"):
+            self.assertIn(name, told.err)
+        # of one that doesn't fit, nothing is said that only holds of its default
+        told = run_tool([places.PANELD, "--check-config", "--auto-port-first=x", "--auto-port-last=1000"], self.dir)
+        self.assertEqual(len(told.err.splitlines()), 1, told.err)
 
     def test_the_table_for_a_person(self):
         for program, _ in PROGRAMS:

@@ -140,10 +140,11 @@ void http_client_wake(struct http_client *client)
     (void)client;
 }
 
-int http_post_json(const char *url, const char *json, uint32_t timeout_ms, long *ret_status,
-                   char **ret_body, struct err *err)
+int http_post_json(const char *url, const char *ca, const char *json, uint32_t timeout_ms,
+                   long *ret_status, char **ret_body, struct err *err)
 {
     (void)url;
+    (void)ca;
     (void)json;
     (void)timeout_ms;
     (void)ret_status;

@@ -91,6 +91,12 @@ size_t http_req_peer(const struct http_req *req, uint8_t out[HTTP_PEER_MAX])
     return sizeof(last);
 }
 
+void http_req_client(const struct http_req *req, char out[HTTP_CLIENT_SIZE])
+{
+    (void)req;
+    memcpy(out, "192.0.2.1", sizeof("192.0.2.1"));
+}
+
 bool http_req_is_loopback(const struct http_req *req)
 {
     (void)req;

@@ -16,8 +16,8 @@ class Agent:
         self.daemon = Daemon(name, [*enter, places.AGENT, "--state", self.state, "--docker",
                                     f"unix://{docker_socket}", *options], directory)
 
-    def try_join(self, panel_url, token, listen=None):
-        argv = [places.AGENT, "join", "--panel", panel_url, "--token", token, "--state", self.state]
+    def try_join(self, panel_url, token, listen=None, more=()):
+        argv = [places.AGENT, "join", "--panel", panel_url, "--token", token, "--state", self.state, *more]
         if listen:
             argv += ["--listen", listen]
         return run_tool(argv, self.dir)
