@@ -114,7 +114,9 @@ static void handle_cert_install(struct handlers *h, struct rpc_call *call, Wire_
     if (rc < 0) {
         log_warn("certificate refused", "code=%s reason=\"%s\"", err.reason, err.msg);
     } else if (changed) {
-        log_info("certificate renewed", "not_after=%" PRId64, h->identity->cert_not_after);
+        char end[CLOCK_ISO_LEN];
+        clock_format_iso(h->identity->cert_not_after * 1000, end);
+        log_info("certificate renewed", "not_after=%s", end);
         swap_listener(h);
     }
     conclude(h, call, request, rc, &err);

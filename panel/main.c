@@ -187,7 +187,8 @@ static int restore(const struct config *config, const struct arguments *args, co
         "restored to %s%s\n"
         "Instances made after the backup show as orphans on their nodes; those deleted after it\n"
         "are wanted again, and come back with empty volumes.\n",
-        config->data, args->replace ? "; what was there is in its folder replaced-<time>" : "");
+        config->data,
+        args->replace ? "; what was there before is in the newest folder replaced-… of it" : "");
     return 0;
 }
 

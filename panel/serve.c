@@ -265,6 +265,8 @@ int serve(struct config *config, const struct settings_given *given)
     printf("listening on %s://%s%s%s:%u\n", config->tls_cert ? "https" : "http", v6 ? "[" : "",
            config->address, v6 ? "]" : "", http_server_port(rooms.server));
     fflush(stdout);
+    log_info("panel started", "version=%s address=%s port=%u tls=%s", PANEL_VERSION,
+             config->address, http_server_port(rooms.server), config->tls_cert ? "yes" : "no");
     warn_if_open(config);
     notify_supervisor("READY=1");
     log_info("stopping", "signal=%d", wait_for_stop(&rooms, &stops));

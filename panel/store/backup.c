@@ -66,7 +66,7 @@ static int copy_database(const char *source, const char *target, struct err *err
         rc = -1;
     }
     db_close(db);
-    return rc;
+    return rc < 0 ? err_wrap(err, "can't write %s", target) : 0;
 }
 
 struct kept {
