@@ -311,13 +311,18 @@ int settings_load(const struct settings_table *table, const struct settings_give
     return faults->len || faults->failed ? -1 : 0;
 }
 
+static bool misfits(const struct settings_table *table, const struct settings_head *head,
+                    const char *name)
+{
+    int at = settings_find(table, name);
+    return at >= 0 && (head->misfits >> at & 1);
+}
+
 bool settings_both_fit(const struct settings_table *table, const void *values, const char *one,
                        const char *other)
 {
     const struct settings_head *head = values;
-    uint64_t both = UINT64_C(1) << settings_find(table, one) | UINT64_C(1)
-                                                                   << settings_find(table, other);
-    return !(head->misfits & both);
+    return !misfits(table, head, one) && !misfits(table, head, other);
 }
 
 void settings_fini(const struct settings_table *table, void *values)
