@@ -566,6 +566,16 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *s
 
 /* --- start and stop -------------------------------------------------------------------------- */
 
+/* MHD_quiesce_daemon() is no way to do this: it and each thread of the pool take the listener out
+ * of that thread's epoll, and whoever comes second aborts the process (libmicrohttpd 0.9.75). */
+static enum MHD_Result may_come(void *arg, const struct sockaddr *from, socklen_t len)
+{
+    (void)from;
+    (void)len;
+    const struct http_server *server = arg;
+    return atomic_load(&server->stopping) ? MHD_NO : MHD_YES;
+}
+
 static struct MHD_Daemon *start_daemon(struct http_server *server, unsigned limit)
 {
     const struct http_settings *settings = &server->settings;
@@ -588,11 +598,11 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, unsigned limi
     if (threads > 1) /* a pool of one is no pool */
         options[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, threads, NULL};
     options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_URI_LOG_CALLBACK,
-                            on_uri, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-                            MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_ARRAY,
-                            options, MHD_OPTION_END);
+    return MHD_start_daemon(
+        flags, 0, may_come, server, on_request, server, MHD_OPTION_URI_LOG_CALLBACK, on_uri, server,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_ARRAY,
+        options, MHD_OPTION_END);
 }
 
 int http_server_start(const struct http_settings *settings, const struct http_app *app,
@@ -644,8 +654,7 @@ void http_server_stop(struct http_server *server, uint32_t grace_ms)
 {
     if (!server)
         return;
-    int listener = MHD_quiesce_daemon(server->daemon);
-    atomic_store(&server->stopping, true);
+    atomic_store(&server->stopping, true); /* nobody comes in any more */
     end_streams(server);
     int64_t until = clock_mono_ms() + grace_ms;
     while (atomic_load(&server->active) && clock_mono_ms() < until)
@@ -660,8 +669,6 @@ void http_server_stop(struct http_server *server, uint32_t grace_ms)
     MHD_stop_daemon(server->daemon);
     linger_stop(&server->linger);
     sweeper_stop(&server->sweeper);
-    if (listener >= 0)
-        close(listener);
     pthread_mutex_destroy(&server->streams_lock);
     free(server);
 }
