@@ -80,23 +80,6 @@ unsigned link_lingering(void)
 
 void link_silence(void) {}
 
-struct link_figures *link_figures_take(void)
-{
-    return NULL;
-}
-
-void link_figures_free(struct link_figures *figures)
-{
-    (void)figures;
-}
-
-bool link_was_refused(const struct link *link, struct link_figures *figures)
-{
-    (void)link;
-    (void)figures;
-    return false;
-}
-
 int link_dial(struct link *link, const char *address, const char *port, const struct link_tls *tls,
               struct err *err)
 {

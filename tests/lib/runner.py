@@ -15,7 +15,7 @@ import time
 import traceback
 import unittest
 
-from lib import daemon, promises
+from lib import daemon, failures, promises
 
 TEST_SECONDS = 240
 
@@ -60,9 +60,8 @@ class LineResult(unittest.TestResult):
         seconds = time.monotonic() - self.began if hasattr(self, "began") else 0
         said = f"{word:6} {seconds:6.2f}s  {readable(test)}"
         print(said, flush=True)
-        if word == "FAILED" and "PANEL_FAILED" in os.environ:
-            with open(os.environ["PANEL_FAILED"], "a") as failed:
-                failed.write(said + "\n")
+        if word == "FAILED":
+            failures.note(said)
 
     def addSuccess(self, test):
         if self.subtest_failed:

@@ -53,23 +53,6 @@ void link_hang_up(struct link *link)
 
 void link_silence(void) {}
 
-struct link_figures *link_figures_take(void)
-{
-    return NULL;
-}
-
-void link_figures_free(struct link_figures *figures)
-{
-    (void)figures;
-}
-
-bool link_was_refused(const struct link *link, struct link_figures *figures)
-{
-    (void)link;
-    (void)figures;
-    return false;
-}
-
 unsigned link_lingering(void)
 {
     return 0;
